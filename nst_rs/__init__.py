@@ -1,0 +1,12 @@
+"""Satellite scenes to georeferenced styled maps, by tiled neural style transfer.
+
+>>> import nst_rs
+>>> result = nst_rs.stylize(["scene/"], "painting.jpg", "map.tif")  # doctest: +SKIP
+>>> result.output  # doctest: +SKIP
+PosixPath('map.tif')
+"""
+
+from nst_rs.api import inspect, plan, stylize
+from nst_rs.errors import NstError
+
+__all__ = ["NstError", "inspect", "plan", "stylize"]

@@ -1,0 +1,76 @@
+"""What Python users call: the same three things as on the command line.
+
+The pipeline, and TensorFlow with it, is imported when it is first needed: inspecting a scene does without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nst_rs.config import RunConfig, load_config, override
+
+if TYPE_CHECKING:
+    from nst_rs.pipeline import Forecast, Result
+    from nst_rs.progress import Listener
+    from nst_rs.scene import SceneReport
+
+Paths = str | Path | Iterable[str | Path]
+
+
+def stylize(
+    scene: Paths,
+    style: str | Path,
+    output: str | Path,
+    *,
+    config: str | Path | RunConfig | None = None,
+    settings: Mapping[str, Any] | None = None,
+    listener: Listener | None = None,
+) -> Result:
+    """Style a scene and write the map, its preview and its record.
+
+    `scene` is a GeoTIFF, several tiles of one scene, or folders of them; `config` a configuration or its file;
+    `settings` maps ``"section.key"`` to values that replace the configuration's. `listener` hears of progress.
+    Raises NstError for whatever is wrong with the input.
+    """
+    from nst_rs import pipeline, progress
+
+    job = pipeline.prepare(_configure(scene, style, output, config, settings))
+    return pipeline.run(job, listener or progress.ignore)
+
+
+def plan(
+    scene: Paths,
+    style: str | Path,
+    *,
+    config: str | Path | RunConfig | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Forecast:
+    """Return what :func:`stylize` would run and what it would take; writes nothing. Raises NstError like it."""
+    from nst_rs import pipeline
+
+    return pipeline.forecast(_configure(scene, style, None, config, settings))
+
+
+def inspect(scene: Paths, *, nodata: float | None = None) -> SceneReport:
+    """Return a scene's grid, bands, valid share and the composites it can make. Raises SceneError."""
+    from nst_rs.scene import open_scene, report
+
+    return report(open_scene(_paths(scene), nodata))
+
+
+def _configure(
+    scene: Paths,
+    style: str | Path,
+    output: str | Path | None,
+    config: str | Path | RunConfig | None,
+    settings: Mapping[str, Any] | None,
+) -> RunConfig:
+    base = config if isinstance(config, RunConfig) else load_config(Path(config) if config else None)
+    named = {"scene.paths": _paths(scene), "style.image": style, **(settings or {})}
+    return override(base, named if output is None else {**named, "output.path": output})
+
+
+def _paths(scene: Paths) -> tuple[Path, ...]:
+    return (Path(scene),) if isinstance(scene, str | Path) else tuple(Path(path) for path in scene)

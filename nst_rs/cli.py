@@ -1,0 +1,129 @@
+"""The command line: parse, call, exit code."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from nst_rs import api, console
+from nst_rs.config import RunConfig, load_config, override
+from nst_rs.errors import NstError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Satellite scenes to georeferenced styled maps.",
+)
+
+Scene = Annotated[list[Path] | None, typer.Argument(help="GeoTIFF tiles of one scene, or folders of them.")]
+Style = Annotated[Path | None, typer.Option(help="The image whose style is taken.")]
+Output = Annotated[Path | None, typer.Option(help="The map to write, a .tif.")]
+ConfigFile = Annotated[Path | None, typer.Option(help="A configuration (YAML), or an earlier run's record (JSON).")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what is decided and how long it took.")]
+
+
+@app.command()
+def stylize(
+    scene: Scene = None,
+    style: Style = None,
+    output: Output = None,
+    config: ConfigFile = None,
+    settings: Assignments = None,
+    verbose: Verbose = False,
+) -> None:
+    """Style a scene: one georeferenced map on exactly the scene's grid, with a preview and a record beside it."""
+    with _told(verbose) as screen:
+        run = _configure(config, settings, {"scene.paths": scene, "style.image": style, "output.path": output})
+        with _native_notes_hidden():
+            from nst_rs import pipeline, record
+
+            job = pipeline.prepare(run)
+        if config is not None:
+            record.warn_of_changes(config, job.inputs.files)
+        with console.listening(screen) as listener:
+            result = pipeline.run(job, listener)
+        console.show_result(screen, result)
+
+
+@app.command()
+def plan(
+    scene: Scene = None,
+    style: Style = None,
+    output: Output = None,
+    config: ConfigFile = None,
+    settings: Assignments = None,
+    verbose: Verbose = False,
+) -> None:
+    """Say what `stylize` would run with the same arguments: levels, tiles, memory, operations, time. Writes nothing."""
+    with _told(verbose):
+        run = _configure(config, settings, {"scene.paths": scene, "style.image": style, "output.path": output})
+        with _native_notes_hidden():
+            from nst_rs import pipeline
+
+            forecast = pipeline.forecast(run)
+        console.show_forecast(Console(), forecast)
+
+
+@app.command()
+def inspect(
+    scene: Annotated[list[Path], typer.Argument(help="GeoTIFF tiles of one scene, or folders of them.")],
+    nodata: Annotated[float | None, typer.Option(help="The stored value that means no data.")] = None,
+) -> None:
+    """Show a scene's grid, bands, data type, nodata, valid share, and the composites it can make."""
+    with _told(verbose=False):
+        console.show_scene(Console(), api.inspect(scene, nodata=nodata))
+
+
+def _configure(config: Path | None, settings: list[str] | None, named: dict[str, object]) -> RunConfig:
+    """Return the file's configuration, changed by the settings, then by the arguments that were given."""
+    given = {key: value for key, value in named.items() if value}
+    return override(load_config(config, settings or ()), given)
+
+
+@contextmanager
+def _told(verbose: bool) -> Iterator[Console]:
+    """Turn the program's own errors into one line and their exit code; send the log to the terminal."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow reads this when it is imported
+    screen = Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w"))
+    logging.basicConfig(
+        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=screen, show_path=False)]
+    )
+    logging.getLogger("nst_rs").setLevel(logging.DEBUG if verbose else logging.WARNING)
+    try:
+        yield screen
+    except NstError as error:
+        screen.print(f"error: {error}", highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt as error:
+        screen.print("interrupted: nothing was written")
+        raise typer.Exit(130) from error
+
+
+@contextmanager
+def _native_notes_hidden() -> Iterator[None]:
+    """Keep TensorFlow's start from writing to the terminal.
+
+    Its libraries note missing CUDA drivers straight to the file descriptor, before any setting is read; on a machine
+    without a GPU that is no news. Our own messages go to a copy of the descriptor and stay.
+    """
+    stderr = sys.stderr.fileno()
+    kept = os.dup(stderr)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stderr)
+    try:
+        yield
+    finally:
+        os.dup2(kept, stderr)
+        os.close(kept)

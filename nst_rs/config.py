@@ -1,0 +1,263 @@
+"""One run as data: frozen sections, unknown keys refused, one file a run."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from nst_rs.architecture import VGG16
+from nst_rs.errors import ConfigError
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+LayerWeights = dict[str, Weight]
+
+NAMED_WEIGHTS = ("packaged", "imagenet")
+"""What ``model.weights`` may be besides a path."""
+
+CONTENT_LAYERS = {"conv4_2": 6e-5}
+STYLE_LAYERS = {"conv1_1": 6e-7, "conv2_1": 3e-10, "conv3_1": 1e-10, "conv4_1": 1e-9, "conv5_1": 3e-6}
+"""Weights that even out the layers, whose features differ by orders of magnitude: each is a fifth (content: one) over
+the layer's loss against a blank picture, for paintings scaled to 512 pixels. They make α and β numbers around one."""
+
+
+class Section(BaseModel):
+    """What all sections share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SceneSection(Section):
+    """Which files are the scene."""
+
+    paths: tuple[Path, ...] = ()
+    """GeoTIFF tiles of one scene, or folders of them."""
+    nodata: float | None = None
+    """The stored value that means no data, where the files' own tag is missing."""
+
+
+class CompositeSection(Section):
+    """How bands become RGB."""
+
+    bands: tuple[int | str, int | str, int | str] | None = None
+    """Indices from 1, or names, for red, green and blue; none: red, green and blue by name, else the first three."""
+    percentiles: tuple[float, float] = (2.0, 98.0)
+    """The percentiles of each band's valid pixels that become 0 and 255."""
+
+    @field_validator("percentiles")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        low, high = value
+        if not 0 <= low < high <= 100:
+            raise ValueError("two rising numbers from 0 to 100 are expected")
+        return value
+
+
+class StyleSection(Section):
+    """The image whose style is taken."""
+
+    image: Path | None = None
+    size: int = Field(512, ge=64, le=4096)
+    """Longer side in pixels to which the style is scaled: strokes grow with it."""
+
+
+class ModelSection(Section):
+    """The network."""
+
+    weights: str = "packaged"
+    """``packaged``, ``imagenet`` (Keras' own download), or the path of a Keras weights file."""
+    pooling: Literal["max", "average"] = "max"
+
+
+class ObjectiveSection(Section):
+    """What is minimised: nst_rs/objective.py has the formulas."""
+
+    alpha: Weight = 0.2
+    beta: Weight = 1.0
+    content_normalization: Literal["mean", "sum"] = "mean"
+    """``sum`` is the paper's formula; ``mean`` divides by positions and channels, so that α holds at any size."""
+    content_layers: LayerWeights = CONTENT_LAYERS
+    style_layers: LayerWeights = STYLE_LAYERS
+
+    @field_validator("content_layers", "style_layers")
+    @classmethod
+    def _known(cls, value: LayerWeights) -> LayerWeights:
+        unknown = [name for name in value if name not in VGG16]
+        if unknown:
+            raise ValueError(f"layers of {', '.join(VGG16)} are expected, not {', '.join(unknown)}")
+        return {name: value[name] for name in VGG16 if name in value}
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.content_layers and not self.style_layers:
+            raise ValueError("at least one content or style layer is expected")
+        return self
+
+
+class ScheduleSection(Section):
+    """How the picture is found."""
+
+    levels: int = Field(3, ge=1, le=12)
+    """Levels of the pyramid, each half as large as the next; the coarsest decides how large strokes are on the ground."""
+    iterations: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] = (100, 60, 30)
+    """Steps at every level, or one number a level from coarse to fine."""
+    step_size: float = Field(5.0, gt=0, le=255)
+    """Adam's step in pixel values of 255."""
+    init: Literal["content", "noise"] = "content"
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_a_level(self) -> Self:
+        if isinstance(self.iterations, tuple) and len(self.iterations) != self.levels:
+            raise ValueError(
+                f"iterations: one number, or one for each of {self.levels} levels, not {len(self.iterations)} numbers"
+            )
+        return self
+
+    @property
+    def level_iterations(self) -> tuple[int, ...]:
+        """One number a level, from coarse to fine."""
+        return self.iterations if isinstance(self.iterations, tuple) else (self.iterations,) * self.levels
+
+
+class TilingSection(Section):
+    """How the scene is cut; the picture does not depend on it."""
+
+    tile: Annotated[int, Field(ge=64)] | Literal["auto"] = "auto"
+    """Core size in pixels; ``auto``: the largest that fits the device's memory, at most 1024."""
+    statistics: Literal["exact"] = "exact"
+    """How the scene's Gram matrices are had: ``exact`` measures all tiles in every iteration."""
+
+
+class ComputeSection(Section):
+    """Where and how exactly is computed."""
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|gpu:\d+)$")] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of weights and activations; ``auto`` measures which is faster. Gram matrices, losses, pixels are float32."""
+
+
+class OutputSection(Section):
+    """What is written."""
+
+    path: Path | None = None
+    """The map, a GeoTIFF; the preview and the run record stand beside it."""
+
+
+class RunConfig(Section):
+    """One run, whole."""
+
+    scene: SceneSection = SceneSection()
+    composite: CompositeSection = CompositeSection()
+    style: StyleSection = StyleSection()
+    model: ModelSection = ModelSection()
+    objective: ObjectiveSection = ObjectiveSection()
+    schedule: ScheduleSection = ScheduleSection()
+    tiling: TilingSection = TilingSection()
+    compute: ComputeSection = ComputeSection()
+    output: OutputSection = OutputSection()
+
+
+def load_config(path: Path | None, assignments: Iterable[str] = ()) -> RunConfig:
+    """Read a run's configuration from YAML, or from the record of an earlier run, and apply ``section.key=value``.
+
+    Relative paths in a file start from that file's folder. Raises ConfigError for a file that cannot be read, an
+    unknown key, or a value out of range.
+    """
+    data = {} if path is None else _anchor_paths(_read_mapping(path), path.parent)
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigError(
+                f"--set {assignment}", expected="SECTION.KEY=VALUE", do="write for example tiling.tile=512"
+            )
+        try:
+            _set(data, name, yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {assignment}", expected="a YAML value", got=text) from error
+    return _parse(data)
+
+
+def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
+    """Return `config` with some ``section.key`` set to other values; raises ConfigError like :func:`load_config`."""
+    data = config.model_dump()
+    for name, value in settings.items():
+        _set(data, name, value)
+    return _parse(data)
+
+
+def with_absolute_paths(config: RunConfig) -> RunConfig:
+    """Return `config` with its paths made absolute, so that it means the same from any folder."""
+    style, output, weights = config.style.image, config.output.path, config.model.weights
+    return override(
+        config,
+        {
+            "scene.paths": tuple(path.absolute() for path in config.scene.paths),
+            "style.image": style and style.absolute(),
+            "output.path": output and output.absolute(),
+            "model.weights": weights if weights in NAMED_WEIGHTS else str(Path(weights).absolute()),
+        },
+    )
+
+
+def _parse(data: Mapping[str, Any]) -> RunConfig:
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        raise _as_config_error(error) from error
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {path}", expected="a readable file", got=str(error)) from error
+    except (json.JSONDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"configuration {path}", expected="YAML, or a run's JSON", got=str(error)) from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"configuration {path}", expected="sections with keys", got=type(data).__name__)
+    is_record = path.suffix == ".json" and "configuration" in data
+    return dict(data["configuration"]) if is_record else data
+
+
+def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make the paths in `data` start from `folder`. What is not of the right shape is left for the check to name."""
+    scene, style, output, model = (data.get(name) for name in ("scene", "style", "output", "model"))
+    if isinstance(scene, dict) and isinstance(scene.get("paths"), list):
+        scene["paths"] = [_anchored(folder, path) if isinstance(path, str) else path for path in scene["paths"]]
+    for section, key in ((style, "image"), (output, "path"), (model, "weights")):
+        value = section.get(key) if isinstance(section, dict) else None
+        if isinstance(section, dict) and isinstance(value, str) and value not in NAMED_WEIGHTS:
+            section[key] = _anchored(folder, value)
+    return data
+
+
+def _anchored(folder: Path, path: str) -> str:
+    return os.path.normpath(folder / path)
+
+
+def _set(data: dict[str, Any], name: str, value: Any) -> None:
+    *sections, key = name.split(".")
+    if not sections:
+        raise ConfigError(f"setting {name}", expected="SECTION.KEY", do="write for example tiling.tile")
+    for section in sections:
+        data = data.setdefault(section, {})
+        if not isinstance(data, dict):
+            raise ConfigError(f"setting {name}", expected="a key of a section", got=f"{section}, which has no keys")
+    data[key] = value
+
+
+def _as_config_error(error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        section = RunConfig.model_fields.get(str(first["loc"][0]))
+        known = section.annotation if len(first["loc"]) > 1 and section else RunConfig
+        names = ", ".join(getattr(known, "model_fields", {}))
+        return ConfigError(f"unknown key {key}", expected=f"one of {names}")
+    message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+    return ConfigError(key, expected=message, got=repr(first["input"]))

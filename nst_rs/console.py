@@ -1,0 +1,96 @@
+"""How progress and results look to a person: bars on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from nst_rs import progress
+from nst_rs.composite import available_composites
+from nst_rs.scene import SceneReport
+
+if TYPE_CHECKING:  # The pipeline brings TensorFlow, which inspecting a scene does without.
+    from nst_rs.pipeline import Forecast, Result
+
+SECONDS_BETWEEN_LINES = 15.0
+
+
+@contextmanager
+def listening(console: Console) -> Iterator[progress.Listener]:
+    """Show progress while the context lasts: one live line on a terminal, else a plain line now and then."""
+    if not console.is_terminal:
+        yield _PlainLines(console).hear
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("reading the scene", total=1.0)
+        yield lambda state: bar.update(task, completed=state.fraction, description=str(state))
+
+
+class _PlainLines:
+    """Prints the first iteration, the end of every level, and a line every SECONDS_BETWEEN_LINES between."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._next = 0.0
+
+    def hear(self, state: progress.Progress) -> None:
+        if not state.ends_iteration:
+            return
+        last = state.step.iteration == state.step.iterations
+        if last or time.monotonic() >= self._next:
+            self._console.print(str(state), highlight=False, soft_wrap=True)
+            self._next = time.monotonic() + SECONDS_BETWEEN_LINES
+
+
+def show_scene(console: Console, report: SceneReport) -> None:
+    """Print what `nst-rs inspect` found."""
+    scene = report.scene
+    files = f"{len(scene.tiles)} file{'s' if len(scene.tiles) > 1 else ''}"
+    nodata = "none set" if scene.nodata is None else f"{scene.nodata:g}"
+    lines = [
+        f"{files} on one grid: {scene.grid.describe()}",
+        f"{len(scene.band_names)} bands of {scene.dtype}, nodata {nodata}",
+    ]
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+    table = Table("band", "name", "valid")
+    for index, (name, share) in enumerate(zip(scene.band_names, report.valid_shares, strict=True), start=1):
+        table.add_row(str(index), name or "-", f"{share:.2%}")
+    console.print(table)
+    composites = available_composites(scene)
+    for name, bands in composites.items():
+        console.print(f"{name}: composite.bands=[{', '.join(bands)}]", highlight=False, soft_wrap=True, markup=False)
+    if not composites:
+        console.print(
+            "The bands have no names: choose three by index, for example composite.bands=[3,2,1].", markup=False
+        )
+
+
+def show_forecast(console: Console, forecast: "Forecast") -> None:
+    """Print what `nst-rs plan` found."""
+    job = forecast.job
+    console.print(job.inputs.scene.grid.describe(), highlight=False, soft_wrap=True)
+    table = Table("level", "pixels", "tiles", "window", "iterations")
+    for number, (level, iterations) in enumerate(
+        zip(job.plan.levels, job.config.schedule.level_iterations, strict=True), start=1
+    ):
+        (height, width), (rows, columns) = level.shape, level.window_shape
+        table.add_row(str(number), f"{width} × {height}", str(len(level.tiles)), f"{columns} × {rows}", str(iterations))
+    console.print(table)
+    memory = job.memory
+    where = f"{memory.canvases / 1e9:.1f} GB for the scene, {memory.windows / 1e9:.1f} GB for a window"
+    console.print(f"device {job.device.name}, {job.config.compute.precision}", highlight=False)
+    console.print(f"memory about {memory.host / 1e9:.1f} GB ({where})", highlight=False, soft_wrap=True)
+    console.print(f"{forecast.flops / 1e12:.1f} TFLOP, about {progress.duration(forecast.seconds)}", highlight=False)
+
+
+def show_result(console: Console, result: "Result") -> None:
+    """Print what `nst-rs stylize` made."""
+    total = progress.duration(sum(result.seconds.values()))
+    console.print(
+        f"{result.output} ({total}; preview {result.preview}, record {result.record})", highlight=False, soft_wrap=True
+    )

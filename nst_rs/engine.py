@@ -1,0 +1,73 @@
+"""Configuration to network: the kernel, the objective with the style's Gram matrices, this machine's rate."""
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from nst_rs.architecture import Trunk
+from nst_rs.config import RunConfig
+from nst_rs.moments import Array
+from nst_rs.neural.device import Device
+from nst_rs.neural.kernel import Kernel
+from nst_rs.neural.vgg import Encoder, load_convolutions
+from nst_rs.objective import Objective
+from nst_rs.plan import Level, make_axis
+from nst_rs.stylize import Canvas, Pixels, scene_moments
+
+_TRIAL_SIDE = 256
+
+
+def trunk_of(config: RunConfig) -> Trunk:
+    """Return the part of VGG16 that the objective's layers need."""
+    return Trunk.reaching([*config.objective.content_layers, *config.objective.style_layers])
+
+
+def build_kernel(config: RunConfig, device: Device) -> Kernel:
+    """Load the network as far as it is needed; `config` names the precision. Raises ModelError."""
+    convolutions = load_convolutions(config.model.weights)[: len(trunk_of(config).layers)]
+    encoder = Encoder(convolutions, config.compute.precision, config.model.pooling)
+    objective = config.objective
+    return Kernel(encoder, list(objective.style_layers), list(objective.content_layers), device.name)
+
+
+def build_objective(config: RunConfig, kernel: Kernel, style: Pixels) -> Objective:
+    """Return the objective whose targets are the Gram matrices of `style`, (H, W, 3) RGB in [0, 255]."""
+    return _objective(config, style_grams(kernel, style, trunk_of(config)))
+
+
+def style_grams(kernel: Kernel, style: Pixels, trunk: Trunk) -> dict[str, Array]:
+    """Return layer → the style's Gram matrix per position. Its borders are mirrored, as a scene's are."""
+    rows, columns = (make_axis(size, max(style.shape), trunk) for size in style.shape[:2])
+    canvas = Canvas.around(Level(1, rows, columns), style, np.ones(style.shape[:2], np.float32))
+    return scene_moments(kernel, canvas, canvas.image).grams
+
+
+def measure_rate(config: RunConfig, device: Device) -> float:
+    """Return the network's operations a second here, from one warm iteration over a small window."""
+    kernel = build_kernel(config, device)
+    window = np.full((_TRIAL_SIDE, _TRIAL_SIDE, 3), 128, np.float32)
+    weight = np.ones((_TRIAL_SIDE, _TRIAL_SIDE), np.float32)
+    moments = kernel.measure(window, weight)
+    pull = _objective(config, moments.grams).pull(moments)
+    content = kernel.content(window)
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        kernel.measure(window, weight)
+        kernel.gradient(window, weight, content, pull)
+        seconds.append(time.perf_counter() - start)
+    # One forward pass to measure; a forward and a backward pass for the gradient.
+    return 3 * _TRIAL_SIDE**2 * trunk_of(config).flops_per_pixel / min(seconds[1:])
+
+
+def _objective(config: RunConfig, targets: Mapping[str, Array]) -> Objective:
+    section = config.objective
+    return Objective(
+        section.alpha,
+        section.beta,
+        section.content_layers,
+        section.style_layers,
+        section.content_normalization,
+        targets,
+    )

@@ -1,0 +1,69 @@
+"""What a plan will take: memory, operations, time. Arithmetic on the plan; the one measured number is handed in."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nst_rs.architecture import VGG16, Trunk
+from nst_rs.plan import Level, Plan, make_axis
+
+TILE_STEP = 64
+LARGEST_TILE = 1024
+"""Beyond this a larger tile saves less than a tenth of the halo's work and takes four times the memory."""
+
+# Copies of all activations that the gradient's pass holds at its peak: measured, see benchmarks/memory.py.
+_ACTIVATION_COPIES = 2.0
+# Bytes per pixel of the finest level held by the loop: composite, pyramid, canvas, picture, Adam's state, gradient.
+_CANVAS_BYTES_PER_PIXEL = 160.0
+# TensorFlow, GDAL and the weights, before the first pixel.
+_PROCESS_BYTES = 0.9e9
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak bytes, on the host and on the device; on a CPU the two are one memory."""
+
+    canvases: float
+    windows: float
+    process: float = _PROCESS_BYTES
+
+    @property
+    def host(self) -> float:
+        """Bytes where the scene is held, when the windows are computed there too."""
+        return self.canvases + self.windows + self.process
+
+
+def memory(plan: Plan, content_layers: Iterable[str], value_bytes: int) -> Memory:
+    """Estimate the peak of a plan; `value_bytes` is 4 for float32 activations, 2 for bfloat16."""
+    finest = plan.levels[-1]
+    rows, columns = finest.canvas_shape
+    features = sum(4 * VGG16[name].channels / VGG16[name].stride ** 2 for name in content_layers)
+    canvases = rows * columns * _CANVAS_BYTES_PER_PIXEL + finest.computed_pixels * features
+    window = max(level.window_shape[0] * level.window_shape[1] for level in plan.levels)
+    return Memory(canvases, window_bytes(window, plan.trunk, value_bytes))
+
+
+def window_bytes(pixels: int, trunk: Trunk, value_bytes: int) -> float:
+    """Estimate the peak of one window's forward and backward pass."""
+    return pixels * trunk.activation_bytes_per_pixel * _ACTIVATION_COPIES * value_bytes / 4
+
+
+def largest_tile(shape: tuple[int, int], trunk: Trunk, value_bytes: int, budget: float) -> int:
+    """Return the largest tile, at most LARGEST_TILE, whose windows of a scene of `shape` take no more than `budget`.
+
+    Never less than TILE_STEP, which may still be too much: the caller compares.
+    """
+    for tile in range(LARGEST_TILE, TILE_STEP, -TILE_STEP):
+        rows, columns = (make_axis(size, tile, trunk).windows[0].size for size in shape)
+        if window_bytes(rows * columns, trunk, value_bytes) <= budget:
+            return tile
+    return TILE_STEP
+
+
+def flops(level: Level, iterations: int, trunk: Trunk) -> float:
+    """Return the convolutions' operations for a level: each iteration measures once and differentiates once.
+
+    A forward pass costs `trunk.flops_per_pixel`, a backward pass as much again; the content features cost one forward
+    pass at the start.
+    """
+    passes = 3 * iterations + 1
+    return passes * level.computed_pixels * trunk.flops_per_pixel

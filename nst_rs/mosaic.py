@@ -1,0 +1,40 @@
+"""Canvas and grid to GeoTIFF: the styled pixels, back where the scene was."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.enums import ColorInterp
+
+from nst_rs.scene import Grid, Mask
+
+Rgb = npt.NDArray[np.uint8]
+
+
+def to_bytes(picture: npt.NDArray[np.float32], valid: Mask) -> Rgb:
+    """Round a picture, (H, W, 3) in [0, 255], to uint8; nodata becomes 0."""
+    return np.where(valid[..., np.newaxis], np.rint(picture), 0).astype(np.uint8)
+
+
+def write_geotiff(path: Path, rgb: Rgb, valid: Mask, grid: Grid) -> None:
+    """Write a tiled RGB GeoTIFF with an internal mask on exactly `grid`. `rgb` is (H, W, 3), `valid` (H, W)."""
+    profile = {
+        "driver": "GTiff",
+        "dtype": "uint8",
+        "count": 3,
+        "width": grid.width,
+        "height": grid.height,
+        "crs": grid.crs,
+        "transform": grid.transform,
+        "photometric": "RGB",
+        "tiled": True,
+        "blockxsize": 512,
+        "blockysize": 512,
+        "compress": "deflate",
+        "bigtiff": "if_safer",
+    }
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile) as target:
+        target.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+        target.write(np.moveaxis(rgb, -1, 0))
+        target.write_mask(valid)

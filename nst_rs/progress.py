@@ -1,0 +1,90 @@
+"""Where a run stands, as one value that a terminal, a log or a scheduler can show."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from nst_rs.objective import Losses
+from nst_rs.stylize import Step
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Told after every window."""
+
+    level: int
+    """From 1, the coarsest."""
+    levels: int
+    step: Step
+    loss: float | None
+    """The objective at the last iteration that ended."""
+    fraction: float
+    """Of all the pixels to compute, in [0, 1]."""
+    seconds_left: float | None
+
+    @property
+    def ends_iteration(self) -> bool:
+        """Whether an iteration ended with this window."""
+        return self.step.losses is not None
+
+    def __str__(self) -> str:
+        """Return the state in one line."""
+        loss = "" if self.loss is None else f", loss {self.loss:.4g}"
+        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} left"
+        step = self.step
+        return (
+            f"level {self.level}/{self.levels}, iteration {step.iteration}/{step.iterations}, "
+            f"tile {step.tile + 1}/{step.tiles}{loss}{left}"
+        )
+
+
+Listener = Callable[[Progress], None]
+
+_ITERATIONS_BEFORE_AN_ESTIMATE = 3
+
+
+def ignore(progress: Progress) -> None:
+    """Listen to nothing."""
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them.
+
+    >>> duration(8.2), duration(75), duration(7384)
+    ('8 s', '1 min 15 s', '2 h 03 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+@dataclass
+class Tracker:
+    """Turns the loop's steps into progress, and keeps the losses."""
+
+    work: Sequence[float]
+    """Level → pixels to compute in one iteration times iterations."""
+    listener: Listener
+    history: list[list[Losses]] = field(default_factory=list)
+    _started: float = field(default_factory=time.perf_counter)
+
+    def hear(self, level: int, step: Step) -> None:
+        """Tell the listener of a step of `level` (from 0)."""
+        del self.history[level + 1 :]
+        while len(self.history) <= level:
+            self.history.append([])
+        losses = self.history[level]
+        del losses[step.iteration - 1 :]
+        if step.losses is not None:
+            losses.append(step.losses)
+        inside = (step.iteration - 1 + step.windows_done / step.windows) / step.iterations
+        fraction = (sum(self.work[:level]) + self.work[level] * inside) / sum(self.work)
+        elapsed = time.perf_counter() - self._started
+        # The first iterations build the network's graph and say nothing of those to come.
+        settled = level > 0 or step.iteration > _ITERATIONS_BEFORE_AN_ESTIMATE
+        left = elapsed * (1 - fraction) / fraction if settled else None
+        loss = losses[-1].total if losses else None
+        self.listener(Progress(level + 1, len(self.work), step, loss, fraction, left))

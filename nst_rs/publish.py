@@ -1,0 +1,102 @@
+"""GeoTIFF to what is handed over: cloud-optimised GeoTIFF, preview, run record. Nothing is ever half written."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from rio_cogeo.cogeo import cog_translate, cog_validate
+from rio_cogeo.profiles import cog_profiles
+
+from nst_rs.errors import OutputError
+from nst_rs.mosaic import Rgb, write_geotiff
+from nst_rs.scene import Grid, Mask
+
+PREVIEW_SIDE = 1024
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of one run."""
+
+    tif: Path
+
+    @property
+    def preview(self) -> Path:
+        """The preview, for people."""
+        return self.tif.with_suffix(".png")
+
+    @property
+    def record(self) -> Path:
+        """The run record, for machines."""
+        return self.tif.with_suffix(".run.json")
+
+    def __iter__(self) -> Iterator[Path]:
+        """Return the files in the order in which they are moved into place: the map, which readers wait for, last."""
+        return iter((self.preview, self.record, self.tif))
+
+
+def check_output(outputs: Outputs, inputs: list[Path]) -> None:
+    """Refuse an output that cannot be written, or would overwrite an input, before anything is computed."""
+    tif = outputs.tif
+    if tif.suffix.lower() not in (".tif", ".tiff"):
+        raise OutputError(f"output {tif}", expected="a name ending in .tif", got=tif.suffix or "no ending")
+    if not tif.parent.is_dir():
+        raise OutputError(f"output folder {tif.parent}", expected="an existing folder", got="none", do="create it")
+    if not os.access(tif.parent, os.W_OK):
+        raise OutputError(f"output folder {tif.parent}", expected="leave to write", got="none")
+    taken = {path.resolve() for path in inputs}
+    for path in outputs:
+        if path.is_dir():
+            raise OutputError(f"output {path}", expected="a file's name", got="a folder")
+        if path.resolve() in taken:
+            raise OutputError(f"output {path}", expected="a new file", got="an input of this run")
+
+
+def publish(outputs: Outputs, rgb: Rgb, valid: Mask, grid: Grid, make_record: Callable[[], Mapping[str, Any]]) -> None:
+    """Write the map, its preview and its record under temporary names, then move them into place, the map last.
+
+    `rgb` is (H, W, 3), `valid` (H, W), on `grid`. `make_record` is called once the map is written.
+    Raises OutputError when the folder cannot take the files.
+    """
+    folder = outputs.tif.parent
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{outputs.tif.name}.", dir=folder) as temporary:
+            made = Outputs(Path(temporary) / outputs.tif.name)
+            _write_cog(made.tif, rgb, valid, grid)
+            _write_preview(made.preview, rgb, valid)
+            made.record.write_text(json.dumps(make_record(), indent=1) + "\n", encoding="utf-8")
+            for source, target in zip(made, outputs, strict=True):
+                os.replace(source, target)
+    except OSError as error:
+        raise OutputError(f"output {outputs.tif}", expected="room and leave to write", got=str(error)) from error
+
+
+def _write_cog(path: Path, rgb: Rgb, valid: Mask, grid: Grid) -> None:
+    plain = path.with_name("plain.tif")
+    write_geotiff(plain, rgb, valid, grid)
+    cog_translate(
+        plain,
+        path,
+        dict(cog_profiles["deflate"]),
+        add_mask=True,
+        overview_resampling="average",
+        config={"GDAL_TIFF_INTERNAL_MASK": True},
+        quiet=True,
+    )
+    plain.unlink()
+    is_cog, errors, _ = cog_validate(path, strict=True, quiet=True)
+    if not is_cog:
+        raise OutputError(f"output {path.name}", expected="a valid cloud-optimised GeoTIFF", got="; ".join(errors))
+
+
+def _write_preview(path: Path, rgb: Rgb, valid: Mask) -> None:
+    alpha = valid.astype(np.uint8)[..., np.newaxis] * np.uint8(255)
+    image = Image.fromarray(np.concatenate([rgb, alpha], axis=-1), "RGBA")
+    image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX)
+    image.save(path)

@@ -1,0 +1,75 @@
+"""The run record: what was done, with what, to what, and what came of it. Plain data, ready for JSON."""
+
+import hashlib
+import json
+import logging
+import platform
+import resource
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from nst_rs.objective import Losses
+from nst_rs.plan import Level
+
+log = logging.getLogger(__name__)
+
+_PACKAGES = ("nst-rs", "tensorflow", "keras", "rasterio", "rio-cogeo", "numpy", "pillow")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that the result may depend on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Return a file's path, size in bytes and SHA-256."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}
+
+
+def fingerprints(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """Return the fingerprint of every file."""
+    return [fingerprint(path) for path in paths]
+
+
+def level_record(level: Level, history: Sequence[Losses]) -> dict[str, Any]:
+    """Return a level's geometry, and its losses: one number an iteration for the total and for every layer's term."""
+    return {
+        "factor": level.factor,
+        "shape": list(level.shape),
+        "tiles": len(level.tiles),
+        "window": list(level.window_shape),
+        "iterations": len(history),
+        "losses": {
+            "total": [losses.total for losses in history],
+            "content": _by_layer([losses.content for losses in history]),
+            "style": _by_layer([losses.style for losses in history]),
+        },
+    }
+
+
+def _by_layer(terms: Sequence[Any]) -> dict[str, list[float]]:
+    return {name: [term[name] for term in terms] for name in terms[0]} if terms else {}
+
+
+def peak_memory_bytes() -> int:
+    """Return the most memory that this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def warn_of_changes(config: Path, inputs: Iterable[Path]) -> None:
+    """Where `config` is an earlier run's record, log a warning for every input that is not what it was then."""
+    if config.suffix != ".json":
+        return
+    earlier = json.loads(config.read_text(encoding="utf-8"))
+    if "record" not in earlier:
+        return
+    known = {entry["sha256"] for entry in [*earlier["scene"]["tiles"], earlier["style"]]}
+    for path in inputs:
+        if fingerprint(path)["sha256"] not in known:
+            log.warning("%s is not the file that the recorded run read: the result will differ", path)

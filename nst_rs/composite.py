@@ -89,7 +89,7 @@ def compose(scene: Scene, bands: tuple[int, int, int], percentiles: tuple[float,
 
 def _resolve_band(scene: Scene, band: int | str) -> int:
     names = [name.lower() for name in scene.band_names]
-    if isinstance(band, str) and band.lower() in names:
+    if isinstance(band, str) and band and band.lower() in names:
         return names.index(band.lower()) + 1
     if isinstance(band, int) and 1 <= band <= len(names):
         return band

@@ -52,7 +52,7 @@ class CompositeSection(Section):
     def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
         low, high = value
         if not 0 <= low < high <= 100:
-            raise ValueError("two rising numbers from 0 to 100 are expected")
+            raise ValueError("two rising numbers from 0 to 100")
         return value
 
 
@@ -87,13 +87,13 @@ class ObjectiveSection(Section):
     def _known(cls, value: LayerWeights) -> LayerWeights:
         unknown = [name for name in value if name not in VGG16]
         if unknown:
-            raise ValueError(f"layers of {', '.join(VGG16)} are expected, not {', '.join(unknown)}")
+            raise ValueError(f"layers of {', '.join(VGG16)}, not {', '.join(unknown)}")
         return {name: value[name] for name in VGG16 if name in value}
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.content_layers and not self.style_layers:
-            raise ValueError("at least one content or style layer is expected")
+            raise ValueError("at least one content or style layer")
         return self
 
 
@@ -101,7 +101,7 @@ class ScheduleSection(Section):
     """How the picture is found."""
 
     levels: int = Field(3, ge=1, le=12)
-    """Levels of the pyramid, each half as large as the next; the coarsest decides how large strokes are on the ground."""
+    """Levels of the pyramid, each half the next one's size; the coarsest decides how large strokes are on the ground."""
     iterations: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] = (100, 60, 30)
     """Steps at every level, or one number a level from coarse to fine."""
     step_size: float = Field(5.0, gt=0, le=255)
@@ -127,7 +127,7 @@ class TilingSection(Section):
     """How the scene is cut; the picture does not depend on it."""
 
     tile: Annotated[int, Field(ge=64)] | Literal["auto"] = "auto"
-    """Core size in pixels; ``auto``: the largest that fits the device's memory, at most 1024."""
+    """Core size in pixels; ``auto``: whichever computes the fewest pixels within the device's memory."""
     statistics: Literal["exact"] = "exact"
     """How the scene's Gram matrices are had: ``exact`` measures all tiles in every iteration."""
 
@@ -176,7 +176,7 @@ def load_config(path: Path | None, assignments: Iterable[str] = ()) -> RunConfig
             )
         try:
             _set(data, name, yaml.safe_load(text))
-        except yaml.YAMLError as error:
+        except (ValueError, yaml.YAMLError) as error:  # ValueError: a date that the calendar has not
             raise ConfigError(f"--set {assignment}", expected="a YAML value", got=text) from error
     return _parse(data)
 
@@ -216,12 +216,13 @@ def _read_mapping(path: Path) -> dict[str, Any]:
         data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"configuration {path}", expected="a readable file", got=str(error)) from error
-    except (json.JSONDecodeError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"configuration {path}", expected="YAML, or a run's JSON", got=str(error)) from error
+    if path.suffix == ".json" and isinstance(data, dict) and "configuration" in data:
+        data = data["configuration"]
     if not isinstance(data, dict):
         raise ConfigError(f"configuration {path}", expected="sections with keys", got=type(data).__name__)
-    is_record = path.suffix == ".json" and "configuration" in data
-    return dict(data["configuration"]) if is_record else data
+    return data
 
 
 def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -252,8 +253,11 @@ def _set(data: dict[str, Any], name: str, value: Any) -> None:
 
 
 def _as_config_error(error: ValidationError) -> ConfigError:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    errors = error.errors()
+    place = errors[0]["loc"][:2]
+    # Where a value may be of several types there is an error a type: the deepest knows most.
+    first = max((e for e in errors if e["loc"][:2] == place), key=lambda e: len(e["loc"]))
+    key = ".".join(str(part) for part in first["loc"][:2])
     if first["type"] == "extra_forbidden":
         section = RunConfig.model_fields.get(str(first["loc"][0]))
         known = section.annotation if len(first["loc"]) > 1 and section else RunConfig

@@ -138,7 +138,7 @@ def compose_canvases(job: Job) -> Composed:
 def _plan(config: RunConfig, shape: tuple[int, int], device: Device) -> Plan:
     trunk, tile = trunk_of(config), config.tiling.tile
     if tile == "auto":
-        tile = estimate.largest_tile(shape, trunk, _value_bytes(config), device.free_bytes / 2)
+        tile = estimate.best_tile(shape, trunk, _value_bytes(config), device.free_bytes / 2)
     return make_plan(shape, levels=config.schedule.levels, tile=tile, trunk=trunk)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from rasterio._err import CPLE_BaseError
 from rio_cogeo.cogeo import cog_translate, cog_validate
 from rio_cogeo.profiles import cog_profiles
 
@@ -73,7 +74,7 @@ def publish(outputs: Outputs, rgb: Rgb, valid: Mask, grid: Grid, make_record: Ca
             made.record.write_text(json.dumps(make_record(), indent=1) + "\n", encoding="utf-8")
             for source, target in zip(made, outputs, strict=True):
                 os.replace(source, target)
-    except OSError as error:
+    except (OSError, CPLE_BaseError) as error:  # GDAL reports a full disk as either
         raise OutputError(f"output {outputs.tif}", expected="room and leave to write", got=str(error)) from error
 
 
@@ -90,13 +91,13 @@ def _write_cog(path: Path, rgb: Rgb, valid: Mask, grid: Grid) -> None:
         quiet=True,
     )
     plain.unlink()
-    is_cog, errors, _ = cog_validate(path, strict=True, quiet=True)
+    is_cog, errors, flaws = cog_validate(path, strict=True, quiet=True)
     if not is_cog:
-        raise OutputError(f"output {path.name}", expected="a valid cloud-optimised GeoTIFF", got="; ".join(errors))
+        raise OutputError(f"output {path.name}", expected="a valid cloud-optimised GeoTIFF", got=f"{errors + flaws}")
 
 
 def _write_preview(path: Path, rgb: Rgb, valid: Mask) -> None:
     alpha = valid.astype(np.uint8)[..., np.newaxis] * np.uint8(255)
-    image = Image.fromarray(np.concatenate([rgb, alpha], axis=-1), "RGBA")
+    image = Image.fromarray(np.concatenate([rgb, alpha], axis=-1))
     image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX)
     image.save(path)

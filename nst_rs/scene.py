@@ -1,6 +1,7 @@
 """Tiles of one scene as one virtual mosaic on one grid: opening, checking, reading windows. Pixel values as stored."""
 
 import logging
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import rasterio
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
@@ -152,7 +153,10 @@ class _Header:
 def crs_name(crs: CRS) -> str:
     """Return a CRS as people say it: ``EPSG:32621``, or its WKT's name."""
     code = crs.to_epsg()
-    return f"EPSG:{code}" if code else str(crs.to_dict(projjson=True)["name"])
+    if code:
+        return f"EPSG:{code}"
+    described = crs.to_dict(projjson=True)
+    return str(described.get("source_crs", described)["name"])  # a CRS bound to WGS 84 has no name of its own
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -170,8 +174,10 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 def _read_header(path: Path) -> _Header:
     try:
-        with rasterio.open(path) as source:
-            return _header(path, source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # _header refuses such files
+            with rasterio.open(path) as source:
+                return _header(path, source)
     except RasterioIOError as error:
         raise SceneError(f"scene {path}", expected="a raster that GDAL can read", got=str(error)) from error
 
@@ -220,7 +226,7 @@ def _offset(first: _Header, other: _Header) -> tuple[int, int]:
     slack = _ALIGNMENT_TOLERANCE / max(other.grid.shape) * max(abs(x) for x in linear)
     if not np.allclose(linear, other_linear, rtol=0, atol=slack):
         raise refuse("resolution", linear, other_linear)
-    column, row = ~first.grid.transform * (other.grid.transform.c, other.grid.transform.f)
+    column, row = ~first.grid.transform @ (other.grid.transform.c, other.grid.transform.f)
     if max(abs(column - round(column)), abs(row - round(row))) > _ALIGNMENT_TOLERANCE:
         raise refuse("alignment", "whole pixels apart", f"{column:.3f} columns, {row:.3f} rows apart")
     return round(row), round(column)

@@ -14,11 +14,11 @@ Pixels = npt.NDArray[np.float32]
 def read_style(path: Path, size: int) -> Pixels:
     """Read an image and scale its longer side to `size`; return (H, W, 3) RGB float32 in [0, 255].
 
-    Raises StyleError when the file is missing or not an image that Pillow can read.
+    Raises StyleError when the file is missing or not an image that Pillow can read, eight bits a channel.
     """
     try:
         with Image.open(path) as image:
-            rgb = image.convert("RGB")
+            rgb = _to_rgb(path, image)
     except FileNotFoundError as error:
         raise StyleError(f"style {path}", expected="an image", got="no such file") from error
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
@@ -26,3 +26,11 @@ def read_style(path: Path, size: int) -> Pixels:
     scale = size / max(rgb.size)
     width, height = (max(1, round(side * scale)) for side in rgb.size)
     return np.asarray(rgb.resize((width, height), Image.Resampling.LANCZOS), np.float32)
+
+
+def _to_rgb(path: Path, image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        # Pillow would saturate them, to a white picture.
+        raise StyleError(f"style {path}", expected="eight bits a channel", got=f"mode {image.mode}", do="convert it")
+    # Pillow warns when a palette that holds transparency is not read by way of RGBA.
+    return (image.convert("RGBA") if image.mode == "P" else image).convert("RGB")

@@ -46,7 +46,7 @@ def load_convolutions(weights: str) -> list[Convolution]:
     """
     if weights == "packaged":
         with resources.as_file(resources.files("nst_rs") / "data" / "vgg16_imagenet_notop_f16.h5") as path:
-            _check_sha256(path)
+            check_sha256(path)
             model = _keras_model(str(path))
     elif weights == "imagenet":
         model = _downloaded_model()
@@ -65,7 +65,8 @@ def _keras_name(name: str) -> str:
     return f"block{block}_conv{index}"
 
 
-def _check_sha256(path: Path) -> None:
+def check_sha256(path: Path) -> None:
+    """Raise ModelError unless `path` holds the packaged weights, bit for bit."""
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != PACKAGED_SHA256:
         raise ModelError(
@@ -105,7 +106,8 @@ class Encoder:
         """Hold the layers given, in the order given, computing in `dtype`."""
         self.dtype = tf.as_dtype(dtype)
         self.pooling = pooling
-        self.layers = [(c.name, c.block, _layer_operation(c, self.dtype)) for c in convolutions]
+        self.convolutions = list(convolutions)
+        self._operations = [_layer_operation(c, self.dtype) for c in convolutions]
 
     def features(self, pictures: Any) -> dict[str, Any]:
         """Return layer → features (N, H / stride, W / stride, C) in `dtype`.
@@ -114,11 +116,11 @@ class Encoder:
         """
         x = tf.cast(pictures[..., ::-1] - tf.constant(_BGR_MEANS, pictures.dtype), self.dtype)
         found = {}
-        last_block = self.layers[0][1]
-        for name, block, operation in self.layers:
-            if block != last_block:
-                x, last_block = self._pool(x), block
-            x = found[name] = operation(x)
+        block = self.convolutions[0].block
+        for convolution, operation in zip(self.convolutions, self._operations, strict=True):
+            if convolution.block != block:
+                x, block = self._pool(x), convolution.block
+            x = found[convolution.name] = operation(x)
         return found
 
     def _pool(self, x: Any) -> Any:

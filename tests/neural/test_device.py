@@ -1,0 +1,64 @@
+import re
+
+import pytest
+
+from nst_rs.errors import ResourceError
+from nst_rs.neural import device
+from nst_rs.neural.device import Device, choose_device, choose_precision
+
+CPU = Device("/CPU:0", 10**9)
+
+
+def test_cpu_is_what_it_says() -> None:
+    chosen = choose_device("cpu")
+    assert chosen.name == "/CPU:0"
+    assert not chosen.is_gpu
+    assert chosen.free_bytes > 10**8
+
+
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ResourceError, match=re.escape("compute.device gpu:99: expected a GPU that TensorFlow can use")):
+        choose_device("gpu:99")
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """A machine with two GPUs, as far as TensorFlow's and NVIDIA's lists go; returns which grow on demand."""
+    growing: dict[str, bool] = {}
+    monkeypatch.setattr(device.tf.config, "list_physical_devices", lambda kind: ["first", "second"])
+    monkeypatch.setattr(device.tf.config.experimental, "set_memory_growth", growing.__setitem__)
+    monkeypatch.setattr(device, "_gpu_free_bytes", lambda index: (index + 1) * 10**9)
+    return growing
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name", "free"), [("auto", "/GPU:0", 10**9), ("gpu:1", "/GPU:1", 2 * 10**9), ("gpu:0", "/GPU:0", 10**9)]
+)
+def test_a_gpu_is_taken_where_there_is_one_and_its_memory_grows(
+    two_gpus: dict[str, bool], wanted: str, name: str, free: int
+) -> None:
+    assert choose_device(wanted) == Device(name, free)
+    assert two_gpus == {"first": True, "second": True}
+
+
+def test_the_cpu_can_be_asked_for_in_spite_of_a_gpu(two_gpus: dict[str, bool]) -> None:
+    assert choose_device("cpu").name == "/CPU:0"
+    assert not two_gpus
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_precision_asked_for_is_taken(precision: str) -> None:
+    assert choose_precision(precision, CPU) == precision
+
+
+@pytest.mark.parametrize(("bfloat16_seconds", "chosen"), [(0.5, "bfloat16"), (0.95, "float32"), (30.0, "float32")])
+def test_auto_takes_bfloat16_only_where_it_is_clearly_faster(
+    monkeypatch: pytest.MonkeyPatch, bfloat16_seconds: float, chosen: str
+) -> None:
+    seconds = {"float32": 1.0, "bfloat16": bfloat16_seconds}
+    monkeypatch.setattr(device, "_convolution_trial", lambda dtype, device: lambda: seconds[dtype])
+    assert choose_precision("auto", CPU) == chosen
+
+
+def test_auto_measures_this_machine() -> None:
+    assert choose_precision("auto", CPU) in ("float32", "bfloat16")

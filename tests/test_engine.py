@@ -1,0 +1,93 @@
+"""The claim the program rests on, on the real network: tiles add up to the scene, exactly."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from nst_rs.config import RunConfig
+from nst_rs.engine import build_kernel, build_objective, measure_rate, style_grams, trunk_of
+from nst_rs.neural.device import Device
+from nst_rs.neural.kernel import Kernel
+from nst_rs.objective import Losses, Objective
+from nst_rs.plan import make_plan
+from nst_rs.style import read_style
+from nst_rs.stylize import Canvas, Pixels, content_targets, scene_gradient
+
+SAMPLES = Path(__file__).parents[1] / "sample_data"
+CONFIG = RunConfig.model_validate({"compute": {"precision": "float32"}})
+CPU = Device("/CPU:0", 8 * 10**9)
+SHAPE = (300, 330)
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Kernel:
+    return build_kernel(CONFIG, CPU)
+
+
+@pytest.fixture(scope="module")
+def objective(kernel: Kernel) -> Objective:
+    return build_objective(CONFIG, kernel, read_style(SAMPLES / "styles" / "harvest.jpg", 256))
+
+
+def scene() -> tuple[Pixels, Pixels]:
+    """A mosaic of the four sample tiles' corners, with nodata inside it and at one edge."""
+    image = np.zeros((*SHAPE, 3), np.float32)
+    for row in (0, 1):
+        for column in (0, 1):
+            with rasterio.open(SAMPLES / "olinda" / f"olinda_r{row}_c{column}.tif") as source:
+                block = source.read([3, 2, 1], window=((0, 150), (0, 165)))
+            image[row * 150 : row * 150 + 150, column * 165 : column * 165 + 165] = np.moveaxis(block, 0, -1)
+    weight = np.ones(SHAPE, np.float32)
+    weight[40:90, 200:] = 0
+    weight[:, :7] = 0
+    return image, weight
+
+
+def gradient(kernel: Kernel, objective: Objective, tile: int) -> tuple[Pixels, Losses, int]:
+    (level,) = make_plan(SHAPE, levels=1, tile=tile, trunk=trunk_of(CONFIG)).levels
+    canvas = Canvas.around(level, *scene())
+    picture = np.random.default_rng(0).uniform(0, 255, canvas.image.shape).astype(np.float32)
+    found, losses = scene_gradient(kernel, canvas, picture, content_targets(kernel, canvas), objective)
+    return found, losses, len(canvas.tiles)
+
+
+@pytest.fixture(scope="module")
+def untiled(kernel: Kernel, objective: Objective) -> tuple[Pixels, Losses]:
+    found, losses, tiles = gradient(kernel, objective, 4096)
+    assert tiles == 1
+    return found, losses
+
+
+@pytest.mark.parametrize("tile", [128, 160, 192, 256])
+def test_the_tiled_gradient_is_the_untiled_one(
+    kernel: Kernel, objective: Objective, untiled: tuple[Pixels, Losses], tile: int
+) -> None:
+    found, losses, tiles = gradient(kernel, objective, tile)
+    assert tiles > 1
+    expected, expected_losses = untiled
+    # The same sums in another order, in float32: 1.4e-7 was measured. A halo too small by one stride gives 1e-3.
+    assert np.linalg.norm(found - expected) <= 1e-5 * np.linalg.norm(expected)
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+    assert losses.total == pytest.approx(expected_losses.total, rel=1e-6)
+
+
+def test_the_trunk_goes_as_deep_as_the_objectives_layers() -> None:
+    assert trunk_of(CONFIG).layers[-1].name == "conv5_1"
+    shallow = RunConfig.model_validate({"objective": {"content_layers": {}, "style_layers": {"conv2_1": 1.0}}})
+    assert trunk_of(shallow).layers[-1].name == "conv2_1"
+
+
+def test_a_styles_gram_matrices_do_not_depend_on_how_often_it_is_repeated(kernel: Kernel) -> None:
+    style = read_style(SAMPLES / "styles" / "harvest.jpg", 128)
+    # Mirrored, so that the seam looks like the border does to a single copy.
+    twice = np.concatenate([style, style[:, ::-1]], axis=1)
+    once, both = (style_grams(kernel, s, trunk_of(CONFIG))["conv1_1"] for s in (style, twice))
+    flipped = style_grams(kernel, style[:, ::-1].copy(), trunk_of(CONFIG))["conv1_1"]
+    np.testing.assert_allclose(both, (once + flipped) / 2, rtol=1e-4)
+
+
+def test_the_machines_rate_is_a_plausible_number() -> None:
+    # From a slow single core to a large GPU.
+    assert 1e9 < measure_rate(CONFIG, CPU) < 1e15

@@ -96,19 +96,22 @@ def _configure(config: Path | None, settings: list[str] | None, named: dict[str,
 def _told(verbose: bool) -> Iterator[Console]:
     """Turn the program's own errors into one line and their exit code; send the log to the terminal."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow reads this when it is imported
-    screen = Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w"))
-    logging.basicConfig(
-        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=screen, show_path=False)]
-    )
-    logging.getLogger("nst_rs").setLevel(logging.DEBUG if verbose else logging.WARNING)
-    try:
-        yield screen
-    except NstError as error:
-        screen.print(f"error: {error}", highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(error.exit_code) from error
-    except KeyboardInterrupt as error:
-        screen.print("interrupted: nothing was written")
-        raise typer.Exit(130) from error
+    logger = logging.getLogger("nst_rs")
+    logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as stream:
+        screen = Console(file=stream)
+        handler = RichHandler(console=screen, show_path=False)
+        logger.addHandler(handler)
+        try:
+            yield screen
+        except NstError as error:
+            screen.print(f"error: {error}", highlight=False, markup=False, soft_wrap=True)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            screen.print("interrupted: nothing was written")
+            raise typer.Exit(130) from error
+        finally:
+            logger.removeHandler(handler)
 
 
 @contextmanager

@@ -101,7 +101,7 @@ class ScheduleSection(Section):
     """How the picture is found."""
 
     levels: int = Field(3, ge=1, le=12)
-    """Levels of the pyramid, each half the next one's size; the coarsest decides how large strokes are on the ground."""
+    """Levels of the pyramid, each half the next one's size; the coarsest decides how large strokes are."""
     iterations: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] = (100, 60, 30)
     """Steps at every level, or one number a level from coarse to fine."""
     step_size: float = Field(5.0, gt=0, le=255)
@@ -257,7 +257,8 @@ def _as_config_error(error: ValidationError) -> ConfigError:
     place = errors[0]["loc"][:2]
     # Where a value may be of several types there is an error a type: the deepest knows most.
     first = max((e for e in errors if e["loc"][:2] == place), key=lambda e: len(e["loc"]))
-    key = ".".join(str(part) for part in first["loc"][:2])
+    written = [part for part in first["loc"][2:] if isinstance(part, int) or part in VGG16]  # the rest names types
+    key = ".".join(str(part) for part in [*place, *written])
     if first["type"] == "extra_forbidden":
         section = RunConfig.model_fields.get(str(first["loc"][0]))
         known = section.annotation if len(first["loc"]) > 1 and section else RunConfig

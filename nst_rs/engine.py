@@ -12,8 +12,8 @@ from nst_rs.neural.device import Device
 from nst_rs.neural.kernel import Kernel
 from nst_rs.neural.vgg import Encoder, load_convolutions
 from nst_rs.objective import Objective
-from nst_rs.plan import Level, make_axis
-from nst_rs.stylize import Canvas, Pixels, scene_moments
+from nst_rs.stylization import Canvas, Pixels, scene_moments
+from nst_rs.tiling import Level, make_axis
 
 _TRIAL_SIDE = 256
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nst_rs.architecture import VGG16, Trunk
-from nst_rs.plan import Axis, Level, Plan, make_axis
+from nst_rs.tiling import Axis, Level, Plan, make_axis
 
 TILE_STEP = 64
 LARGEST_TILE = 1152

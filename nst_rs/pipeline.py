@@ -26,10 +26,10 @@ from nst_rs.mosaic import to_bytes
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Objective
-from nst_rs.plan import Plan, make_plan
 from nst_rs.publish import Outputs, publish
 from nst_rs.pyramid import halve
-from nst_rs.stylize import Canvas, Descent, Pixels, first_picture, next_picture, stylize_level
+from nst_rs.stylization import Canvas, Descent, Pixels, first_picture, next_picture, stylize_level
+from nst_rs.tiling import Plan, make_plan
 
 log = logging.getLogger(__name__)
 
@@ -96,11 +96,11 @@ def prepare(config: RunConfig, to_write: bool = True) -> Job:
 
     With `to_write` false no output need be named. Raises NstError.
     """
-    config = with_absolute_paths(config)
     inputs = open_inputs(config, to_write)
     device = choose_device(config.compute.device)
     precision = choose_precision(config.compute.precision, device)
-    config = override(config, {"composite.bands": inputs.bands, "compute.precision": precision})
+    settled = {"composite.bands": inputs.bands, "compute.precision": precision}
+    config = override(with_absolute_paths(config), settled)
     plan = _plan(config, inputs.scene.grid.shape, device)
     job = Job(override(config, {"tiling.tile": plan.tile}), inputs, plan, device)
     _check_memory(job)

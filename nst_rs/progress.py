@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from nst_rs.objective import Losses
-from nst_rs.stylize import Step
+from nst_rs.stylization import Step
 
 
 @dataclass(frozen=True)

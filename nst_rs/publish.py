@@ -1,6 +1,7 @@
 """GeoTIFF to what is handed over: cloud-optimised GeoTIFF, preview, run record. Nothing is ever half written."""
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,8 @@ from nst_rs.mosaic import Rgb, write_geotiff
 from nst_rs.scene import Grid, Mask
 
 PREVIEW_SIDE = 1024
+BLOCK = 512
+"""Pixels along a side of the cloud-optimised GeoTIFF's blocks."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ def _write_cog(path: Path, rgb: Rgb, valid: Mask, grid: Grid) -> None:
         path,
         dict(cog_profiles["deflate"]),
         add_mask=True,
+        # By itself rio-cogeo halves until the shorter side fits a block; a strip would be left without overviews.
+        overview_level=max(0, math.ceil(math.log2(max(valid.shape) / BLOCK))),
         overview_resampling="average",
         config={"GDAL_TIFF_INTERNAL_MASK": True},
         quiet=True,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_rs.objective import Losses
-from nst_rs.plan import Level
+from nst_rs.tiling import Level
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +25,10 @@ def versions() -> dict[str, str]:
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Return a file's path, size in bytes and SHA-256."""
+    """Return a file's absolute path, size in bytes and SHA-256."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}
+    return {"path": str(path.absolute()), "bytes": path.stat().st_size, "sha256": digest}
 
 
 def fingerprints(paths: Iterable[Path]) -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
 import pytest
+
 from nst_rs.architecture import VGG16, Trunk
 
 

@@ -11,9 +11,9 @@ from nst_rs.engine import build_kernel, build_objective, measure_rate, style_gra
 from nst_rs.neural.device import Device
 from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Losses, Objective
-from nst_rs.plan import make_plan
 from nst_rs.style import read_style
-from nst_rs.stylize import Canvas, Pixels, content_targets, scene_gradient
+from nst_rs.stylization import Canvas, Pixels, content_targets, scene_gradient
+from nst_rs.tiling import make_plan
 
 SAMPLES = Path(__file__).parents[1] / "sample_data"
 CONFIG = RunConfig.model_validate({"compute": {"precision": "float32"}})

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from nst_rs import estimate
 from nst_rs.architecture import Trunk
-from nst_rs.plan import Plan, make_plan
+from nst_rs.tiling import Plan, make_plan
 
 TRUNK = Trunk.reaching(["conv5_1"])
 

@@ -25,7 +25,7 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
     """A machine with two GPUs, as far as TensorFlow's and NVIDIA's lists go; returns which grow on demand."""
     growing: dict[str, bool] = {}
-    monkeypatch.setattr(device.tf.config, "list_physical_devices", lambda kind: ["first", "second"])
+    monkeypatch.setattr(device.tf.config, "list_physical_devices", lambda _kind: ["first", "second"])
     monkeypatch.setattr(device.tf.config.experimental, "set_memory_growth", growing.__setitem__)
     monkeypatch.setattr(device, "_gpu_free_bytes", lambda index: (index + 1) * 10**9)
     return growing
@@ -56,7 +56,7 @@ def test_auto_takes_bfloat16_only_where_it_is_clearly_faster(
     monkeypatch: pytest.MonkeyPatch, bfloat16_seconds: float, chosen: str
 ) -> None:
     seconds = {"float32": 1.0, "bfloat16": bfloat16_seconds}
-    monkeypatch.setattr(device, "_convolution_trial", lambda dtype, device: lambda: seconds[dtype])
+    monkeypatch.setattr(device, "_convolution_trial", lambda dtype, _device: lambda: seconds[dtype])
     assert choose_precision("auto", CPU) == chosen
 
 

@@ -1,4 +1,4 @@
-"""The kernel's arithmetic against the paper's closed form, and against TensorFlow's own derivative of the plain formula."""
+"""The kernel's arithmetic against the paper's closed form, and TensorFlow's own derivative of the plain formula."""
 
 from typing import Any
 

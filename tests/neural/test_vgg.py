@@ -107,7 +107,7 @@ def test_a_damaged_packaged_file_is_refused_by_its_checksum(tmp_path: Path) -> N
     content = bytearray(PACKAGED.read_bytes())
     content[20_000_000] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ModelError, match="expected SHA-256 4149bc4147a2…, got .*install nst-rs again"):
+    with pytest.raises(ModelError, match=r"expected SHA-256 4149bc4147a2…, got .*install nst-rs again"):
         vgg.check_sha256(path)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nst_rs.architecture import VGG16, Trunk
 from nst_rs.errors import ConfigError
-from nst_rs.plan import Axis, make_axis, make_plan
+from nst_rs.tiling import Axis, make_axis, make_plan
 
 trunks = st.sampled_from([Trunk.reaching([name]) for name in VGG16])
 axes = st.builds(make_axis, st.integers(16, 5000), st.integers(64, 2048), trunks)

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from nst_rs.adam import Adam
 from nst_rs.moments import Moments, total
 from nst_rs.objective import Losses, Objective, Pull
-from nst_rs.plan import Level, Tile
 from nst_rs.pyramid import enlarge
+from nst_rs.tiling import Level, Tile
 
 Pixels = npt.NDArray[np.float32]
 Init = Literal["content", "noise"]

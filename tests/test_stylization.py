@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from nst_rs.architecture import Trunk
 from nst_rs.moments import Moments
 from nst_rs.objective import Objective, Pull
-from nst_rs.plan import Level, make_plan
-from nst_rs.stylize import Canvas, Descent, Step, first_picture, next_picture, scene_moments, stylize_level
+from nst_rs.stylization import Canvas, Descent, Step, first_picture, next_picture, scene_moments, stylize_level
+from nst_rs.tiling import Level, make_plan
 
 TRUNK = Trunk.reaching(["conv3_1"])
 Array = np.ndarray

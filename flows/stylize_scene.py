@@ -1,0 +1,157 @@
+"""The Prefect flow: one scene's tiles in, one styled georeferenced map out.
+
+    python flows/stylize_scene.py [SCENE...] [--style IMAGE] [--output OUT.tif] [--config RUN.yaml]
+
+Prefect sees the stages (compose, each level, publish) and never an array: the stages work on one session,
+which stays in this process. The same pipeline runs without Prefect as ``nst-rs stylize``.
+"""
+
+import os
+
+# All of these are read when Prefect or TensorFlow is imported.
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "nst_rs")
+# A server's first start migrates its database, which takes longer than Prefect waits by itself.
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect import State, flow, get_run_logger, task
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Failed
+
+from nst_rs.config import load_config, override
+from nst_rs.errors import NstError
+from nst_rs.pipeline import Job, Result, Session, prepare
+from nst_rs.progress import Progress, duration
+
+SECONDS_BETWEEN_REPORTS = 2.0
+
+
+@flow(name="stylize-scene", flow_run_name="{output}", cache_result_in_memory=False)
+def stylize_scene(
+    scene: list[str] | None = None,
+    style: str | None = None,
+    output: str | None = None,
+    config: str | None = None,
+    settings: dict[str, Any] | None = None,
+) -> str | State[Any]:
+    """Style a scene and return the map's path.
+
+    Args:
+        scene: GeoTIFF tiles of one scene, or folders of them.
+        style: The image whose style is taken.
+        output: The map to write, a .tif; its preview and record are written beside it.
+        config: A configuration (YAML) or an earlier run's record (JSON). What else is given here replaces its values.
+        settings: "section.key" to value, for example {"schedule.levels": 4}.
+    """
+    named = {"scene.paths": scene, "style.image": style, "output.path": output}
+    given = {**(settings or {}), **{key: value for key, value in named.items() if value}}
+    try:
+        job = prepare(override(load_config(Path(config) if config else None), given))
+    except NstError as error:
+        return Failed(message=str(error), data=error)  # a user's mistake: its one line, without a traceback
+    tiles = ", ".join(str(len(level.tiles)) for level in job.plan.levels)
+    get_run_logger().info("%s; tiles by level: %s", job.inputs.scene.grid.describe(), tiles)
+    reporter = LevelReporter()
+    session = Session(job, reporter.hear)
+    compose(session)
+    for index in range(len(job.plan.levels)):
+        stylize_level.with_options(name=f"stylize level {index + 1}")(session, index, reporter)
+    result = publish(session)
+    report(job, result)
+    return str(result.output)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, retries=2, retry_delay_seconds=[5, 30])
+def compose(session: Session) -> None:
+    """Read the scene and map it to RGB; a shared disk may need a second try."""
+    session.compose()
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, retries=1)
+def stylize_level(session: Session, index: int, reporter: "LevelReporter") -> None:
+    """Style one level, from its start: trying again gives the same picture."""
+    reporter.start(index + 1)
+    session.stylize(index)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, retries=2, retry_delay_seconds=[5, 30])
+def publish(session: Session) -> Result:
+    """Write the map, its preview and its record."""
+    return session.publish()
+
+
+class LevelReporter:
+    """Shows a level's progress as an artifact of its task."""
+
+    def __init__(self) -> None:
+        """Have nothing to show yet."""
+        self._artifact: UUID | None = None
+        self._next = 0.0
+
+    def start(self, level: int) -> None:
+        """Begin a level's artifact, inside its task."""
+        self._artifact = create_progress_artifact(0.0, key=f"level-{level}", description=f"level {level}")
+        self._next = 0.0
+
+    def hear(self, state: Progress) -> None:
+        """Bring the artifact up to date, not more often than people look."""
+        done = state.step.iteration == state.step.iterations and state.ends_iteration
+        if self._artifact and (done or (state.ends_iteration and time.monotonic() >= self._next)):
+            percent = 100.0 * state.step.iteration / state.step.iterations
+            update_progress_artifact(self._artifact, progress=percent, description=str(state))
+            get_run_logger().info("%s", state)
+            self._next = time.monotonic() + SECONDS_BETWEEN_REPORTS
+
+
+def report(job: Job, result: Result) -> None:
+    """Leave what a person looks for after the run: the figures, the files."""
+    rows = [
+        {"figure": "pixels", "value": f"{job.plan.shape[1]} × {job.plan.shape[0]}"},
+        {"figure": "tiles at the finest level", "value": str(len(job.plan.levels[-1].tiles))},
+        {"figure": "iterations", "value": str(len(result.losses))},
+        {"figure": "loss, first", "value": f"{result.losses[0]:.4g}"},
+        {"figure": "loss, last", "value": f"{result.losses[-1]:.4g}"},
+        *({"figure": f"time, {stage}", "value": duration(taken)} for stage, taken in result.seconds.items()),
+    ]
+    create_table_artifact(rows, key="figures", description="What the run came to")
+    create_link_artifact(result.output.as_uri(), link_text=result.output.name, key="map", description="The styled map")
+    preview = f"![{result.preview.name}]({result.preview.as_uri()})"
+    files = "\n".join(f"- `{path}`" for path in (result.output, result.preview, result.record))
+    create_markdown_artifact(f"{preview}\n\n{files}\n", key="result", description="Preview and files")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the flow from the command line and return the exit code."""
+    parser = argparse.ArgumentParser(description="Style a scene as a Prefect flow.")
+    parser.add_argument("scene", nargs="*", help="GeoTIFF tiles of one scene, or folders of them")
+    parser.add_argument("--style", help="the image whose style is taken")
+    parser.add_argument("--output", help="the map to write, a .tif")
+    parser.add_argument("--config", help="a configuration (YAML), or an earlier run's record (JSON)")
+    given = vars(parser.parse_args(arguments))
+    try:
+        output = stylize_scene(**given)
+    except NstError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"The map: {output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+import os
+
+# Both are read on import, and the flow sets them only where they are not set yet.
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+os.environ["DO_NOT_TRACK"] = "1"
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SAMPLES = Path(__file__).parents[1] / "sample_data"
+
+
+@pytest.fixture(scope="session")
+def olinda() -> Path:
+    """The sample scene's folder: four tiles of six named bands."""
+    return SAMPLES / "olinda"
+
+
+@pytest.fixture(scope="session")
+def harvest() -> Path:
+    """A painting."""
+    return SAMPLES / "styles" / "harvest.jpg"
+
+
+@pytest.fixture(scope="session")
+def quick() -> dict[str, Any]:
+    """Settings under which the real pipeline runs in a second: VGG16's first blocks, few iterations."""
+    return {
+        "style.size": 96,
+        "objective.content_layers": {"conv2_1": 2e-5},
+        "objective.style_layers": {"conv1_1": 6e-7, "conv2_1": 3e-10},
+        "schedule.levels": 2,
+        "schedule.iterations": (3, 2),
+        "compute.precision": "float32",
+        "compute.device": "cpu",
+    }

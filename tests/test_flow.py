@@ -1,0 +1,115 @@
+"""The flow on a real Prefect server, which the fixture starts on loopback with a database of its own."""
+
+import asyncio
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rasterio
+
+from nst_rs.errors import SceneError
+
+Settings = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def flows() -> Any:
+    return importlib.import_module("flows.stylize_scene")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(flows: Any) -> Iterator[None]:  # the flow's module sets what Prefect reads on import
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+def read_artifacts() -> dict[str, Any]:
+    """Key → the latest artifact of that key."""
+    from prefect import get_client
+
+    async def read() -> dict[str, Any]:
+        async with get_client() as client:
+            return {artifact.key: artifact for artifact in reversed(await client.read_artifacts())}
+
+    return asyncio.run(read())
+
+
+@pytest.fixture(scope="module")
+def finished(
+    flows: Any, olinda: Path, harvest: Path, quick: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, Path]:
+    output = tmp_path_factory.mktemp("flow") / "map.tif"
+    state = flows.stylize_scene(
+        scene=[str(olinda)], style=str(harvest), output=str(output), settings=quick, return_state=True
+    )
+    return state, output
+
+
+def test_the_flow_makes_the_map_its_preview_and_its_record(finished: tuple[Any, Path], olinda: Path) -> None:
+    state, output = finished
+    assert state.is_completed()
+    assert sorted(path.name for path in output.parent.iterdir()) == ["map.png", "map.run.json", "map.tif"]
+    with rasterio.open(output) as made, rasterio.open(olinda / "olinda_r0_c0.tif") as first:
+        assert made.transform == first.transform
+        assert (made.width, made.height) == (349, 352)
+
+
+def test_the_flow_makes_the_same_map_as_the_pipeline_alone(
+    finished: tuple[Any, Path], olinda: Path, harvest: Path, quick: Settings, tmp_path: Path
+) -> None:
+    import nst_rs
+
+    alone = nst_rs.stylize(olinda, harvest, tmp_path / "map.tif", settings=quick)
+    assert alone.output.read_bytes() == finished[1].read_bytes()
+
+
+def test_the_flow_leaves_progress_figures_and_files_as_artifacts(finished: tuple[Any, Path]) -> None:
+    _, output = finished
+    artifacts = read_artifacts()
+    assert artifacts["level-1"].data == artifacts["level-2"].data == 100.0
+    assert "iteration 2/2" in artifacts["level-2"].description
+    assert "time, level 2" in artifacts["figures"].data
+    assert output.as_uri() in artifacts["map"].data
+    assert str(output.with_suffix(".run.json")) in artifacts["result"].data
+
+
+def test_a_wrong_scene_fails_the_flow_with_its_one_line_and_no_traceback(
+    flows: Any, harvest: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    output = tmp_path / "map.tif"
+    state = flows.stylize_scene(scene=["nowhere"], style=str(harvest), output=str(output), return_state=True)
+    assert state.is_failed()
+    assert state.message == "scene nowhere: expected a file or folder, got nothing of that name"
+    with pytest.raises(SceneError):
+        state.result()
+    assert "Traceback" not in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stage_that_fails_once_is_tried_again(
+    flows: Any, olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+    stylize = flows.Session.stylize
+
+    def fails_at_first(session: Any, index: int) -> None:
+        attempts.append(index)
+        if attempts == [0]:
+            raise OSError("a disk that was away for a moment")
+        stylize(session, index)
+
+    monkeypatch.setattr(flows.Session, "stylize", fails_at_first)
+    state = flows.stylize_scene(
+        scene=[str(olinda)], style=str(harvest), output=str(tmp_path / "map.tif"), settings=quick, return_state=True
+    )
+    assert state.is_completed()
+    assert attempts == [0, 0, 1]
+
+
+def test_the_command_line_prints_one_line_for_a_users_mistake(flows: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert flows.main(["nowhere", "--style", "no.jpg", "--output", "o.tif"]) == 2
+    assert "error: scene nowhere: expected a file or folder" in capsys.readouterr().err

@@ -1,0 +1,192 @@
+"""The whole run, on real files and the real network's first blocks."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+from rasterio.windows import Window
+from rio_cogeo.cogeo import cog_validate
+
+import nst_rs
+from nst_rs.config import load_config
+from nst_rs.errors import ConfigError, NstError, ResourceError
+from nst_rs.pipeline import Result, prepare, run
+from nst_rs.progress import Progress
+
+Settings = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory, olinda: Path) -> Path:
+    """Two tiles cut from the sample, with a gap below the narrower one, and some nodata."""
+    folder = tmp_path_factory.mktemp("scene")
+    for number, (left, width, height) in enumerate([(0, 90, 130), (90, 60, 100)]):
+        with rasterio.open(olinda / "olinda_r0_c0.tif") as source:
+            window = Window(left, 0, width, height)
+            profile = {**source.profile, "width": width, "height": height, "nodata": 0}
+            values = source.read(window=window)
+            values[:, 20:40, 10:25] = 0
+            with rasterio.open(
+                folder / f"{number}.tif", "w", **{**profile, "transform": source.window_transform(window)}
+            ) as target:
+                target.write(values)
+                target.descriptions = source.descriptions
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(scene: Path, harvest: Path, quick: Settings, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return nst_rs.stylize(scene, harvest, tmp_path_factory.mktemp("out") / "map.tif", settings=quick)
+
+
+def pixels(path: Path) -> np.ndarray:
+    with rasterio.open(path) as source:
+        found: np.ndarray = source.read()
+    return found
+
+
+def test_the_map_lies_exactly_on_the_scenes_grid(result: Result, scene: Path) -> None:
+    with rasterio.open(result.output) as made, rasterio.open(scene / "0.tif") as first:
+        assert made.crs == first.crs
+        assert made.transform == first.transform
+        assert (made.width, made.height) == (150, 130)
+        assert made.dtypes == ("uint8",) * 3
+
+
+def test_nodata_and_gaps_are_masked_and_nothing_else(result: Result, scene: Path) -> None:
+    expected = np.zeros((130, 150), bool)
+    for name, columns in (("0.tif", slice(0, 90)), ("1.tif", slice(90, 150))):
+        with rasterio.open(scene / name) as source:
+            mask = (source.read([3, 2, 1]) != 0).all(axis=0)
+        expected[: mask.shape[0], columns] = mask
+    with rasterio.open(result.output) as made:
+        assert ((made.dataset_mask() > 0) == expected).all()
+
+
+def test_the_map_is_a_valid_cloud_optimised_geotiff(result: Result) -> None:
+    assert cog_validate(result.output, strict=True, quiet=True) == (True, [], [])
+
+
+def test_the_picture_is_the_scene_restyled(result: Result) -> None:
+    made = pixels(result.output).astype(float)
+    assert made.std() > 20
+    first, _, third, fourth, fifth = result.losses
+    assert third < 0.8 * first
+    assert fifth < fourth
+
+
+def test_the_preview_is_a_picture_of_the_map(result: Result) -> None:
+    with Image.open(result.preview) as preview:
+        assert preview.size == (150, 130)
+        assert preview.getpixel((140, 120))[3] == 0
+        assert preview.getpixel((50, 50))[:3] == tuple(pixels(result.output)[:, 50, 50])
+
+
+def test_the_record_says_what_was_done(result: Result, scene: Path) -> None:
+    record = json.loads(result.record.read_text())
+    assert record["configuration"]["scene"]["paths"] == [str(scene)]
+    assert record["configuration"]["composite"]["bands"] == [3, 2, 1]
+    assert [len(level["losses"]["total"]) for level in record["levels"]] == [3, 2]
+    assert set(record["levels"][0]["losses"]["style"]) == {"conv1_1", "conv2_1"}
+    assert [Path(tile["path"]).name for tile in record["scene"]["tiles"]] == ["0.tif", "1.tif"]
+    assert set(record["seconds"]) == {"compose", "network", "level 1", "level 2", "publish"}
+    assert record["peak_memory_bytes"] > 2e8
+    assert record["versions"]["tensorflow"]
+
+
+def test_a_run_repeated_from_its_record_is_the_same_byte_for_byte(result: Result) -> None:
+    before = result.output.read_bytes(), result.preview.read_bytes()
+    run(prepare(load_config(result.record)))
+    assert (result.output.read_bytes(), result.preview.read_bytes()) == before
+
+
+def test_noise_is_reproducible_by_its_seed(scene: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
+    made = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        settings = {**quick, "schedule.init": "noise", "schedule.seed": seed}
+        made.append(pixels(nst_rs.stylize(scene, harvest, tmp_path / f"{name}.tif", settings=settings).output))
+    assert (made[0] == made[1]).all()
+    assert (made[0] != made[2]).any()
+
+
+@pytest.mark.parametrize("tile", [64, 100])
+def test_the_map_does_not_depend_on_the_tile(
+    result: Result, scene: Path, harvest: Path, quick: Settings, tmp_path: Path, tile: int
+) -> None:
+    cut = nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings={**quick, "tiling.tile": tile})
+    record = json.loads(cut.record.read_text())
+    assert record["levels"][-1]["tiles"] > 1
+    difference = np.abs(pixels(cut.output).astype(int) - pixels(result.output))
+    # Rounding to whole values: a difference in the last float32 digit can turn x.5 over.
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.001
+
+
+def test_a_listener_hears_the_run_to_its_end(scene: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
+    heard: list[Progress] = []
+    nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=quick, listener=heard.append)
+    fractions = [state.fraction for state in heard]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == pytest.approx(1)
+    assert [(s.level, s.step.iteration) for s in heard if s.ends_iteration] == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2)]
+    assert heard[-1].seconds_left == pytest.approx(0, abs=1e-6)
+
+
+def test_a_plan_says_what_would_run_and_writes_nothing(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    forecast = nst_rs.plan(scene, harvest, settings=quick)
+    assert [level.shape for level in forecast.job.plan.levels] == [(65, 75), (130, 150)]
+    assert forecast.flops > 1e9
+    assert forecast.seconds > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_little_memory_is_refused_before_anything_is_written(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nst_rs.pipeline.choose_device", lambda _wanted: nst_rs.pipeline.Device("/CPU:0", 10**6))
+    with pytest.raises(
+        ResourceError, match=r"memory of the host for this plan: expected about .* GB free, got 0\.0 GB"
+    ):
+        nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=quick)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("scene", "scene.paths: expected at least one GeoTIFF or folder, got none"),
+        ("style", "style.image: expected an image, got none"),
+        ("output", "output.path: expected the map to write, got none"),
+    ],
+)
+def test_a_run_must_name_its_files(scene: Path, harvest: Path, tmp_path: Path, missing: str, message: str) -> None:
+    named = {
+        "scene": f"scene.paths=[{scene}]",
+        "style": f"style.image={harvest}",
+        "output": f"output.path={tmp_path}/o.tif",
+    }
+    with pytest.raises(ConfigError, match=message):
+        prepare(load_config(None, [text for key, text in named.items() if key != missing]))
+
+
+def test_an_error_anywhere_leaves_an_earlier_map_as_it_was(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "map.tif"
+    output.write_bytes(b"an earlier map")
+
+    def full_disk(*_arguments: object, **_options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("nst_rs.publish.write_geotiff", full_disk)
+    with pytest.raises(NstError, match="expected room and leave to write, got .*No space left"):
+        nst_rs.stylize(scene, harvest, output, settings=quick)
+    assert output.read_bytes() == b"an earlier map"
+    assert list(tmp_path.iterdir()) == [output]

@@ -1,0 +1,256 @@
+import json
+import os
+import resource
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.transform import Affine
+from rio_cogeo.cogeo import cog_validate
+
+from nst_rs.errors import OutputError
+from nst_rs.publish import PREVIEW_SIDE, Outputs, check_output, publish
+from nst_rs.scene import Grid
+from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
+
+RECORD = {"record": 1, "place": "São Paulo"}
+
+
+def record() -> Mapping[str, Any]:
+    return RECORD
+
+
+def publish_picture(
+    tif: Path, shape: tuple[int, int] = (30, 40), transform: Affine = NORTH_UP, seed: int = 0, make_record: Any = record
+) -> tuple[np.ndarray, np.ndarray]:
+    """Publish noise with a hole; return the picture and its mask."""
+    height, width = shape
+    rgb, valid = np.random.default_rng(seed).integers(1, 256, (*shape, 3), dtype=np.uint8), np.ones(shape, bool)
+    valid[2:9, 5:20] = False
+    rgb[~valid] = 0
+    publish(Outputs(tif), rgb, valid, Grid(CRS.from_string(UTM), transform, width, height), make_record)
+    return rgb, valid
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("transform", [NORTH_UP, SOUTH_UP, ROTATED])
+def test_the_map_has_the_grid_the_pixels_and_the_mask(tmp_path: Path, transform: Affine) -> None:
+    rgb, valid = publish_picture(tmp_path / "map.tif", transform=transform)
+    with rasterio.open(tmp_path / "map.tif") as found:
+        assert (found.crs, found.transform, found.shape) == (CRS.from_string(UTM), transform, valid.shape)
+        np.testing.assert_array_equal(np.moveaxis(found.read(), 0, -1), rgb)
+        np.testing.assert_array_equal(found.dataset_mask() > 0, valid)
+        assert found.colorinterp == (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+        assert found.mask_flag_enums == ([MaskFlags.per_dataset],) * 3
+        assert found.nodata is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "overviews"),
+    [
+        ((30, 40), []),
+        ((512, 512), []),
+        ((700, 600), [2]),
+        ((1025, 520), [2, 4]),
+        ((40, 513), [2]),
+        ((2000, 21), [2, 4]),
+    ],
+)
+def test_the_map_is_a_strictly_valid_cloud_optimised_geotiff(
+    tmp_path: Path, shape: tuple[int, int], overviews: list[int]
+) -> None:
+    publish_picture(tmp_path / "map.tif", shape)
+    assert cog_validate(tmp_path / "map.tif", strict=True) == (True, [], [])
+    with rasterio.open(tmp_path / "map.tif") as found:
+        assert [found.overviews(band) for band in (1, 2, 3)] == [overviews] * 3
+
+
+def test_nodata_does_not_darken_the_overviews(tmp_path: Path) -> None:
+    valid = np.random.default_rng(0).random((600, 600)) < 0.5
+    rgb = np.where(valid[..., np.newaxis], np.uint8([200, 100, 50]), np.uint8(0))
+    publish(Outputs(tmp_path / "map.tif"), rgb, valid, Grid(CRS.from_string(UTM), NORTH_UP, 600, 600), record)
+    with rasterio.open(tmp_path / "map.tif", overview_level=0) as overview:
+        assert overview.shape == (300, 300)
+        shown = np.moveaxis(overview.read(), 0, -1)[overview.dataset_mask() > 0]
+    assert len(shown) > 0
+    np.testing.assert_array_equal(shown, np.broadcast_to([200, 100, 50], shown.shape))
+
+
+def test_the_preview_is_the_picture_and_transparent_where_there_is_no_data(tmp_path: Path) -> None:
+    rgb, valid = publish_picture(tmp_path / "map.tif")
+    with Image.open(tmp_path / "map.png") as preview:
+        assert (preview.format, preview.mode) == ("PNG", "RGBA")
+        pixels = np.asarray(preview)
+    np.testing.assert_array_equal(pixels[..., 3], np.where(valid, 255, 0))
+    np.testing.assert_array_equal(pixels[..., :3], rgb)
+
+
+def test_a_large_preview_is_scaled_to_its_longer_side(tmp_path: Path) -> None:
+    publish_picture(tmp_path / "map.tif", (PREVIEW_SIDE * 2, 60))
+    with Image.open(tmp_path / "map.png") as preview:
+        assert preview.size == (30, PREVIEW_SIDE)
+
+
+def test_the_record_is_written_as_json(tmp_path: Path) -> None:
+    publish_picture(tmp_path / "map.tif")
+    assert json.loads((tmp_path / "map.run.json").read_text(encoding="utf-8")) == RECORD
+
+
+@pytest.mark.parametrize("name", ["map.tif", "map.tiff", "my.map.v2.TIF"])
+def test_a_run_leaves_three_files_and_nothing_else(tmp_path: Path, name: str) -> None:
+    publish_picture(tmp_path / name)
+    stem = Path(name).stem
+    assert set(contents(tmp_path)) == {name, f"{stem}.png", f"{stem}.run.json"}
+    assert {path.name for path in Outputs(tmp_path / name)} == set(contents(tmp_path))
+
+
+def test_a_later_run_replaces_an_earlier_one(tmp_path: Path) -> None:
+    publish_picture(tmp_path / "map.tif", seed=1)
+    rgb, _ = publish_picture(tmp_path / "map.tif", seed=2)
+    with rasterio.open(tmp_path / "map.tif") as found:
+        np.testing.assert_array_equal(np.moveaxis(found.read(), 0, -1), rgb)
+    assert len(contents(tmp_path)) == 3
+
+
+def test_the_map_is_moved_into_place_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved, replace = [], os.replace
+    monkeypatch.setattr(os, "replace", lambda source, target: (moved.append(target.name), replace(source, target)))
+    publish_picture(tmp_path / "map.tif")
+    assert moved == ["map.png", "map.run.json", "map.tif"]
+
+
+def refuse(*_: Any, **__: Any) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let every longer write fail as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("step", ["write_geotiff", "cog_translate", "cog_validate", "_write_preview", "os.replace"])
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_step_that_fails_leaves_everything_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, earlier: bool
+) -> None:
+    if earlier:
+        publish_picture(tmp_path / "map.tif", seed=1)
+    before = contents(tmp_path)
+    monkeypatch.setattr(f"nst_rs.publish.{step}", refuse)
+    complaint = f"output {tmp_path}/map.tif: expected room and leave to write, got .*No space left on device"
+    with pytest.raises(OutputError, match=complaint):
+        publish_picture(tmp_path / "map.tif", seed=2)
+    assert contents(tmp_path) == before
+
+
+# GDAL reports it in different ways: when the first block, a later one, or only the file's end cannot be written.
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.85, 0.95, 0.999])
+def test_a_disk_that_fills_up_leaves_everything_as_it_was(tmp_path: Path, share: float) -> None:
+    publish_picture(tmp_path / "map.tif", (600, 520), seed=1)
+    before = contents(tmp_path)
+    with (
+        files_of_at_most(int(share * len(before["map.tif"]))),
+        pytest.raises(OutputError, match=f"output {tmp_path}/map.tif: expected room and leave to write, got "),
+    ):
+        publish_picture(tmp_path / "map.tif", (600, 520), seed=2)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("error", [OutputError("no record"), KeyboardInterrupt("no record")])
+def test_a_record_that_cannot_be_made_leaves_everything_as_it_was(tmp_path: Path, error: BaseException) -> None:
+    def fail() -> Mapping[str, Any]:
+        raise error
+
+    publish_picture(tmp_path / "map.tif", seed=1)
+    before = contents(tmp_path)
+    with pytest.raises(type(error), match=r"^no record$"):
+        publish_picture(tmp_path / "map.tif", seed=2, make_record=fail)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("flaws", [(["not tiled"], []), ([], ["not tiled"])])
+def test_a_map_that_is_not_cloud_optimised_is_not_handed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flaws: tuple[list[str], list[str]]
+) -> None:
+    monkeypatch.setattr("nst_rs.publish.cog_validate", lambda *_, **__: (False, *flaws))
+    complaint = r"output map.tif: expected a valid cloud-optimised GeoTIFF, got \['not tiled'\]"
+    with pytest.raises(OutputError, match=complaint):
+        publish_picture(tmp_path / "map.tif")
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("name", ["map.tif", "map.tiff", "map.TIF"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_new_map_or_an_earlier_runs_is_a_fine_output(tmp_path: Path, name: str, exists: bool) -> None:
+    if exists:
+        (tmp_path / name).touch()
+    check_output(Outputs(tmp_path / name), [tmp_path / "scene.tif", tmp_path / "style.png"])
+
+
+@pytest.mark.parametrize(("name", "ending"), [("map.png", ".png"), ("map", "no ending"), ("map.tif.gz", ".gz")])
+def test_an_output_that_is_no_geotiff_by_name_is_refused(tmp_path: Path, name: str, ending: str) -> None:
+    with pytest.raises(OutputError, match=f"output {tmp_path}/{name}: expected a name ending in .tif, got {ending}$"):
+        check_output(Outputs(tmp_path / name), [])
+
+
+def test_an_output_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=f"output folder {tmp_path}/no: expected an existing folder, got none"):
+        check_output(Outputs(tmp_path / "no" / "map.tif"), [])
+
+
+def test_an_output_in_a_folder_that_cannot_be_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # To root, as whom tests may run, every folder can be written.
+    monkeypatch.setattr(os, "access", lambda path, mode: not (path == tmp_path and mode == os.W_OK))
+    with pytest.raises(OutputError, match=f"output folder {tmp_path}: expected leave to write, got none"):
+        check_output(Outputs(tmp_path / "map.tif"), [])
+
+
+@pytest.mark.parametrize("name", ["map.tif", "map.png", "map.run.json"])
+def test_an_output_that_is_a_folder_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(OutputError, match=f"output {tmp_path}/{name}: expected a file's name, got a folder"):
+        check_output(Outputs(tmp_path / "map.tif"), [])
+
+
+@pytest.mark.parametrize("name", ["map.tif", "map.png", "map.run.json"])
+def test_no_output_may_overwrite_an_input(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(OutputError, match=f"output {tmp_path}/{name}: expected a new file, got an input of this run"):
+        check_output(Outputs(tmp_path / "map.tif"), [tmp_path / "scene.tif", tmp_path / name])
+
+
+@pytest.mark.parametrize(("output", "given"), [("link.tif", "scene.tif"), ("scene.tif", "link.tif")])
+def test_an_input_is_recognised_through_a_symbolic_link(tmp_path: Path, output: str, given: str) -> None:
+    (tmp_path / "scene.tif").touch()
+    (tmp_path / "link.tif").symlink_to("scene.tif")
+    with pytest.raises(OutputError, match=f"output {tmp_path}/{output}: expected a new file, got an input"):
+        check_output(Outputs(tmp_path / output), [tmp_path / given])
+
+
+@pytest.mark.parametrize("output", ["scene.tif", "./scene.tif", "sub/../scene.tif"])
+def test_an_input_is_recognised_by_a_relative_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    (tmp_path / "scene.tif").touch()
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match=r"output .*scene.tif: expected a new file, got an input of this run"):
+        check_output(Outputs(Path(output)), [tmp_path / "scene.tif"])

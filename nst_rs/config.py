@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
 
 from nst_rs.architecture import VGG16
 from nst_rs.errors import ConfigError
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 LayerWeights = dict[str, Weight]
+Band = StrictInt | str
 
 NAMED_WEIGHTS = ("packaged", "imagenet")
 """What ``model.weights`` may be besides a path."""
@@ -27,7 +28,7 @@ the layer's loss against a blank picture, for paintings scaled to 512 pixels. Th
 class Section(BaseModel):
     """What all sections share."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class SceneSection(Section):
@@ -36,13 +37,13 @@ class SceneSection(Section):
     paths: tuple[Path, ...] = ()
     """GeoTIFF tiles of one scene, or folders of them."""
     nodata: float | None = None
-    """The stored value that means no data, where the files' own tag is missing."""
+    """A stored value that means no data, besides what the files' own tags and masks say."""
 
 
 class CompositeSection(Section):
     """How bands become RGB."""
 
-    bands: tuple[int | str, int | str, int | str] | None = None
+    bands: tuple[Band, Band, Band] | None = None
     """Indices from 1, or names, for red, green and blue; none: red, green and blue by name, else the first three."""
     percentiles: tuple[float, float] = (2.0, 98.0)
     """The percentiles of each band's valid pixels that become 0 and 255."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from nst_rs.composite import resolve_bands
 from nst_rs.config import RunConfig
 from nst_rs.errors import ConfigError
+from nst_rs.mosaic import check_crs
 from nst_rs.publish import Outputs, check_output
 from nst_rs.scene import Scene, open_scene
 from nst_rs.style import Pixels, read_style
@@ -42,4 +43,5 @@ def open_inputs(config: RunConfig, to_write: bool) -> Inputs:
     inputs = Inputs(scene, bands, config.style.image, style, outputs)
     if outputs is not None:
         check_output(outputs, inputs.files)
+        check_crs(scene.grid)
     return inputs

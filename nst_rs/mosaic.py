@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.enums import ColorInterp
+from rasterio.io import MemoryFile
 
-from nst_rs.scene import Grid, Mask
+from nst_rs.errors import OutputError
+from nst_rs.scene import Grid, Mask, crs_name
 
 Rgb = npt.NDArray[np.uint8]
 
@@ -15,6 +17,23 @@ Rgb = npt.NDArray[np.uint8]
 def to_bytes(picture: npt.NDArray[np.float32], valid: Mask) -> Rgb:
     """Round a picture, (H, W, 3) in [0, 255], to uint8; nodata becomes 0."""
     return np.where(valid[..., np.newaxis], np.rint(picture), 0).astype(np.uint8)
+
+
+def check_crs(grid: Grid) -> None:
+    """Raise OutputError where a GeoTIFF cannot hold the grid's CRS: GDAL would drop it without an error."""
+    profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "width": 1, "height": 1}
+    with MemoryFile() as memory:
+        memory.open(**profile, crs=grid.crs, transform=grid.transform).close()
+        # From the bytes alone: GDAL may have put the CRS into a file beside.
+        with MemoryFile(memory.read()) as copy, copy.open() as written:
+            kept = written.crs is not None
+    if not kept:
+        raise OutputError(
+            "output",
+            expected="a scene whose CRS a GeoTIFF can hold",
+            got=crs_name(grid.crs),
+            do="reproject the scene first, with gdalwarp -t_srs",
+        )
 
 
 def write_geotiff(path: Path, rgb: Rgb, valid: Mask, grid: Grid) -> None:

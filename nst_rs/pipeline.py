@@ -3,6 +3,7 @@
 :class:`Session` has the stages as methods, for a scheduler to call one by one; :func:`run` calls them in a row.
 """
 
+import json
 import logging
 import math
 import time
@@ -236,7 +237,7 @@ class Session:
         job, scene, composite = self.job, self.job.inputs.scene, self._composed.composite
         return {
             "record": 1,
-            "configuration": job.config.model_dump(mode="json"),
+            "configuration": json.loads(job.config.model_dump_json()),
             "versions": record.versions(),
             "device": job.device.name,
             "scene": {

@@ -1,4 +1,4 @@
-"""GeoTIFF to what is handed over: cloud-optimised GeoTIFF, preview, run record. Nothing is ever half written."""
+"""GeoTIFF to what is handed over: cloud-optimised GeoTIFF, preview, run record. No file is ever half written."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from rasterio._err import CPLE_BaseError
+from rasterio._err import CPLE_BaseError  # rasterio has no public name for it
 from rio_cogeo.cogeo import cog_translate, cog_validate
 from rio_cogeo.profiles import cog_profiles
 
@@ -74,7 +74,7 @@ def publish(outputs: Outputs, rgb: Rgb, valid: Mask, grid: Grid, make_record: Ca
             made = Outputs(Path(temporary) / outputs.tif.name)
             _write_cog(made.tif, rgb, valid, grid)
             _write_preview(made.preview, rgb, valid)
-            made.record.write_text(json.dumps(make_record(), indent=1) + "\n", encoding="utf-8")
+            made.record.write_text(json.dumps(make_record(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
             for source, target in zip(made, outputs, strict=True):
                 os.replace(source, target)
     except (OSError, CPLE_BaseError) as error:  # GDAL reports a full disk as either

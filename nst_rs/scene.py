@@ -119,8 +119,8 @@ def report(scene: Scene) -> SceneReport:
 def open_scene(paths: Iterable[Path], nodata: float | None = None) -> Scene:
     """Open files, or folders of files, as one scene.
 
-    `nodata` is what stands for no data where the files do not say so themselves. Raises SceneError, naming the file,
-    when one is missing, is not a raster, has no CRS, or does not belong on the first one's grid.
+    `nodata` is a value that stands for no data besides what the files' tags and masks say. Raises SceneError, naming
+    the file, when one is missing, is not a raster, has no CRS, or does not belong on the first one's grid.
     """
     files = list(_files(paths))
     headers = [_read_header(path) for path in files]

@@ -1,10 +1,10 @@
-"""The style image: reading and scaling. What is computed from it is in :mod:`nst_rs.pipeline`."""
+"""The style image: reading and scaling. What is computed from it is in :mod:`nst_rs.engine`."""
 
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nst_rs.errors import StyleError
 
@@ -18,7 +18,7 @@ def read_style(path: Path, size: int) -> Pixels:
     """
     try:
         with Image.open(path) as image:
-            rgb = _to_rgb(path, image)
+            rgb = _to_rgb(path, ImageOps.exif_transpose(image))
     except FileNotFoundError as error:
         raise StyleError(f"style {path}", expected="an image", got="no such file") from error
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:

@@ -9,7 +9,8 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.transform import Affine
 
-from nst_rs.mosaic import to_bytes, write_geotiff
+from nst_rs.errors import OutputError
+from nst_rs.mosaic import check_crs, to_bytes, write_geotiff
 from nst_rs.scene import Grid, open_scene
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 
@@ -112,3 +113,14 @@ def test_a_map_is_itself_a_scene_on_the_same_grid(tmp_path: Path, transform: Aff
     scene = open_scene([written(tmp_path / "map.tif", transform)])
     assert scene.grid == Grid(CRS.from_string(UTM), transform, 30, 20)
     np.testing.assert_array_equal(scene.read([1], next(scene.blocks()))[1], picture(20, 30)[1])
+
+
+@pytest.mark.parametrize("crs", [UTM, "EPSG:4326", "+proj=sinu +R=6371007.181", "+proj=geos +h=35785831 +sweep=y"])
+def test_a_crs_that_a_geotiff_holds_is_accepted(crs: str) -> None:
+    check_crs(Grid(CRS.from_user_input(crs), NORTH_UP, 10, 10))
+
+
+def test_a_crs_that_a_geotiff_would_lose_is_refused() -> None:
+    rotated_pole = CRS.from_string("+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=30 +lon_0=0")
+    with pytest.raises(OutputError, match=r"expected a scene whose CRS a GeoTIFF can hold, got .*; reproject"):
+        check_crs(Grid(rotated_pole, NORTH_UP, 10, 10))

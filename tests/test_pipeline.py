@@ -1,6 +1,7 @@
 """The whole run, on real files and the real network's first blocks."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,14 @@ def test_a_run_repeated_from_its_record_is_the_same_byte_for_byte(result: Result
     assert (result.output.read_bytes(), result.preview.read_bytes()) == before
 
 
+def test_a_record_is_strict_json_even_of_a_nan_nodata(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path
+) -> None:
+    made = nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings={**quick, "scene.nodata": float("nan")})
+    assert "NaN" not in made.record.read_text().replace('"NaN"', "")
+    assert math.isnan(load_config(made.record).scene.nodata or 0)
+
+
 def test_noise_is_reproducible_by_its_seed(scene: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
     made = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
@@ -186,7 +195,7 @@ def test_an_error_anywhere_leaves_an_earlier_map_as_it_was(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("nst_rs.publish.write_geotiff", full_disk)
-    with pytest.raises(NstError, match="expected room and leave to write, got .*No space left"):
+    with pytest.raises(NstError, match=r"expected room and leave to write, got .*No space left"):
         nst_rs.stylize(scene, harvest, output, settings=quick)
     assert output.read_bytes() == b"an earlier map"
     assert list(tmp_path.iterdir()) == [output]

@@ -75,6 +75,15 @@ def test_the_map_is_a_strictly_valid_cloud_optimised_geotiff(
         assert [found.overviews(band) for band in (1, 2, 3)] == [overviews] * 3
 
 
+def test_overviews_are_averages(tmp_path: Path) -> None:
+    rgb = np.zeros((600, 600, 3), np.uint8)
+    rgb[:, ::2], rgb[:, 1::2] = 100, 200
+    grid = Grid(CRS.from_string(UTM), NORTH_UP, 600, 600)
+    publish(Outputs(tmp_path / "map.tif"), rgb, np.ones((600, 600), bool), grid, record)
+    with rasterio.open(tmp_path / "map.tif", overview_level=0) as overview:
+        assert (overview.read() == 150).all()
+
+
 def test_nodata_does_not_darken_the_overviews(tmp_path: Path) -> None:
     valid = np.random.default_rng(0).random((600, 600)) < 0.5
     rgb = np.where(valid[..., np.newaxis], np.uint8([200, 100, 50]), np.uint8(0))

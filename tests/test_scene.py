@@ -93,10 +93,8 @@ def test_where_no_tile_lies_there_is_no_data(
 
 def test_blocks_cover_every_row_once(tmp_path: Path) -> None:
     scene = open_scene([write_raster(tmp_path / "scene.tif", random_values((1, 23, 4)))])
-    covered = np.zeros((23, 4), int)
-    for block in scene.blocks(rows=5):
-        covered[block.toslices()] += 1
-    assert (covered == 1).all()
+    blocks = [(block.row_off, block.height, block.col_off, block.width) for block in scene.blocks(rows=5)]
+    assert blocks == [(0, 5, 0, 4), (5, 5, 0, 4), (10, 5, 0, 4), (15, 5, 0, 4), (20, 3, 0, 4)]
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

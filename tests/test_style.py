@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -35,6 +35,8 @@ def test_an_image_of_the_wanted_size_is_read_as_it_is(tmp_path: Path) -> None:
 
 @with_files
 @given(width=st.integers(1, 200), height=st.integers(1, 200), size=st.integers(64, 300))
+@example(width=1, height=200, size=64)
+@example(width=200, height=1, size=64)
 def test_the_longer_side_is_scaled_to_the_size_and_the_other_in_proportion(
     tmp_path_factory: pytest.TempPathFactory, width: int, height: int, size: int
 ) -> None:
@@ -123,3 +125,11 @@ def test_an_image_too_large_to_be_one_is_refused(tmp_path: Path, monkeypatch: py
         StyleError, match=rf"style {path}: expected an image .*, got Image size \(4800 pixels\) exceeds"
     ):
         read_style(path, 64)
+
+
+def test_a_photograph_is_turned_upright_as_its_exif_says(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: the camera was held on its side
+    upright = np.rot90(COLORS, -1)
+    found = read_style(saved(tmp_path / "phone.png", Image.fromarray(COLORS), exif=exif), 80)
+    np.testing.assert_array_equal(found, upright)

@@ -1,0 +1,37 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test check bench lock clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[flows,dev]'
+	touch $@
+
+# Runs the Prefect flow on sample_data/, with a Prefect home of its own.
+demo: install
+	mkdir -p demo_output
+	PREFECT_HOME=$(CURDIR)/.venv/prefect $(BIN)/python flows/stylize_scene.py --config configs/olinda.yaml
+	@echo "Look at demo_output/olinda.png; the map is demo_output/olinda.tif, its record demo_output/olinda.run.json."
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+# Needs uv; rewrites the versions that `make install` uses.
+lock:
+	uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --no-header --no-annotate \
+		--upgrade --output-file requirements.lock
+
+clean:
+	rm -rf .venv demo_output build *.egg-info

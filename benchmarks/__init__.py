@@ -1,0 +1,1 @@
+"""Measurements of this machine and this program, as ratios taken in one run: ``make bench``."""

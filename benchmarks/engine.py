@@ -1,0 +1,112 @@
+"""How near the arithmetic comes to the machine, and what tiling costs and changes."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nst_rs.config import RunConfig
+from nst_rs.engine import build_kernel, build_objective, trunk_of
+from nst_rs.neural.device import Device
+from nst_rs.neural.vgg import load_convolutions
+from nst_rs.style import read_style
+from nst_rs.stylization import Canvas, content_targets, scene_gradient
+from nst_rs.tiling import make_plan
+
+CPU = Device("/CPU:0", 8 * 10**9)
+STYLE = Path(__file__).parents[1] / "sample_data" / "styles" / "harvest.jpg"
+SIDE = 512
+
+
+def shortest(work: Callable[[], Any], runs: int = 4) -> float:
+    """Return the shortest of some runs in seconds, the first not counted."""
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def step_against_matrix_product() -> dict[str, float]:
+    """An iteration's passes over one 512-pixel window, as operations a second, over a 4096³ matrix product's."""
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        config = RunConfig.model_validate({"compute": {"precision": precision}})
+        kernel, flops = build_kernel(config, CPU), trunk_of(config).flops_per_pixel * SIDE**2
+        window, weight = np.full((SIDE, SIDE, 3), 99, np.float32), np.ones((SIDE, SIDE), np.float32)
+        objective = build_objective(config, kernel, read_style(STYLE, 256))
+        moments, content = kernel.measure(window, weight), kernel.content(window)
+        pull = objective.pull(moments)
+        product = 2 * 4096**3 / shortest(_matrix_product(precision))
+        measure = flops / shortest(lambda k=kernel, w=window, v=weight: k.measure(w, v))
+        step = shortest(lambda k=kernel, w=window, v=weight, c=content, p=pull: k.gradient(w, v, c, p))
+        found[f"{precision}: forward pass / matrix product"] = measure / product
+        found[f"{precision}: forward and backward pass / matrix product"] = 2 * flops / step / product
+        found[f"{precision}: matrix product, GFLOP/s"] = product / 1e9
+    return found
+
+
+def _matrix_product(dtype: str) -> Callable[[], Any]:
+    a = tf.cast(tf.random.normal((4096, 4096)), dtype)
+    product = tf.function(lambda: tf.reduce_max(a @ a))
+    return lambda: product().numpy()
+
+
+def gradient_against_tensorflow() -> dict[str, float]:
+    """Forward and backward pass of VGG16 to conv5_1: TensorFlow's own gradient's time over ours."""
+    from nst_rs.neural.vgg import Encoder
+
+    convolutions = load_convolutions("packaged")[:11]
+    encoder = Encoder(convolutions)
+
+    def plain(x: Any) -> Any:
+        block = 1
+        for c in convolutions:
+            if c.block != block:
+                x, block = tf.nn.max_pool2d(x, 2, 2, "VALID"), c.block
+            x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, c.kernel, 1, "SAME"), c.bias))
+        return x
+
+    def step(forward: Callable[[Any], Any]) -> Callable[[], Any]:
+        @tf.function
+        def differentiate(x: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = tf.reduce_sum(forward(x) ** 2)
+            return tape.gradient(y, x)
+
+        picture = tf.random.uniform((1, SIDE, SIDE, 3)) * 255
+        return lambda: differentiate(picture).numpy()
+
+    ours = shortest(step(lambda x: encoder.features(x)["conv5_1"]))
+    return {"TensorFlow's own / ours, seconds": shortest(step(plain)) / ours}
+
+
+def tiles_against_whole() -> dict[str, float]:
+    """The gradient of a noise scene with nodata: error against the untiled one, and time."""
+    config = RunConfig.model_validate({"compute": {"precision": "float32"}})
+    kernel = build_kernel(config, CPU)
+    objective = build_objective(config, kernel, read_style(STYLE, 256))
+    image = np.random.default_rng(0).uniform(0, 255, (SIDE, SIDE, 3)).astype(np.float32)
+    weight = np.ones((SIDE, SIDE), np.float32)
+    weight[100:180, 300:] = 0
+    found, whole = {}, None
+    for tile in (4096, 128, 192, 288):
+        (level,) = make_plan((SIDE, SIDE), levels=1, tile=tile, trunk=trunk_of(config)).levels
+        canvas = Canvas.around(level, image, weight)
+        picture = np.random.default_rng(1).uniform(0, 255, canvas.image.shape).astype(np.float32)
+        content = content_targets(kernel, canvas)
+        gradient, _ = scene_gradient(kernel, canvas, picture, content, objective)
+        if whole is None:
+            whole = gradient
+            continue
+        name = f"cores of {level.rows.cores[0].size} pixels"
+        found[f"{name}: relative error of the gradient"] = float(
+            np.linalg.norm(gradient - whole) / np.linalg.norm(whole)
+        )
+        found[f"{name}: pixels computed / pixels of the scene"] = level.computed_pixels / SIDE**2
+    return found

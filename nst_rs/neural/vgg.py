@@ -132,7 +132,7 @@ def _layer_operation(convolution: Convolution, dtype: Any) -> Callable[[Any], An
     """Return features → ReLU(convolution(features)), whose gradient is itself a forward convolution.
 
     The gradient of a 3×3 stride-1 "SAME" convolution to its input is the convolution with the mirrored, transposed
-    kernel. Asking for it in this form takes the fast forward path: benchmarks/convolution_gradient.py has the figures.
+    kernel. Asking for it in this form takes the fast forward path; benchmarks/engine.py measures by how much.
     """
     # Tensors, not arrays: a trace would hold its own copy of an array's 60 MB, and there is a trace a window shape.
     kernel = tf.constant(convolution.kernel, dtype)

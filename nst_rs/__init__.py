@@ -2,8 +2,8 @@
 
 >>> import nst_rs
 >>> result = nst_rs.stylize(["scene/"], "painting.jpg", "map.tif")  # doctest: +SKIP
->>> result.output  # doctest: +SKIP
-PosixPath('map.tif')
+>>> result.output.name  # doctest: +SKIP
+'map.tif'
 """
 
 from nst_rs.api import inspect, plan, stylize

@@ -196,10 +196,10 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     return override(
         config,
         {
-            "scene.paths": tuple(path.absolute() for path in config.scene.paths),
-            "style.image": style and style.absolute(),
-            "output.path": output and output.absolute(),
-            "model.weights": weights if weights in NAMED_WEIGHTS else str(Path(weights).absolute()),
+            "scene.paths": tuple(map(os.path.abspath, config.scene.paths)),
+            "style.image": style and os.path.abspath(style),
+            "output.path": output and os.path.abspath(output),
+            "model.weights": weights if weights in NAMED_WEIGHTS else os.path.abspath(weights),
         },
     )
 

@@ -6,6 +6,7 @@
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -83,7 +84,7 @@ class Result:
     """What a run made."""
 
     output: Path
-    """The map: an RGB GeoTIFF on the scene's grid."""
+    """The map: an RGB GeoTIFF on the scene's grid. An absolute path, as the other two."""
     preview: Path
     record: Path
     losses: tuple[float, ...]
@@ -203,7 +204,8 @@ class Session:
         rgb = to_bytes(finest, composite.valid)
         publish(outputs, rgb, composite.valid, job.inputs.scene.grid, finished_record)
         losses = tuple(losses.total for level in self._tracker.history for losses in level)
-        return Result(outputs.tif, outputs.preview, outputs.record, losses, dict(self._seconds))
+        preview, made, tif = (Path(os.path.abspath(path)) for path in outputs)
+        return Result(tif, preview, made, losses, dict(self._seconds))
 
     def _start(self, index: int) -> Pixels:
         schedule, canvases = self.job.config.schedule, self._composed.canvases

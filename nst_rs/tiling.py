@@ -149,7 +149,7 @@ def make_plan(shape: tuple[int, int], *, levels: int, tile: int, trunk: Trunk) -
 
     >>> plan = make_plan((1860, 2041), levels=2, tile=512, trunk=Trunk.reaching(["conv5_1"]))
     >>> [(level.shape, len(level.tiles), level.window_shape) for level in plan.levels]
-    [((930, 1021), 6, (560, 512)), ((1860, 2041), 16, (624, 656))]
+    [((930, 1021), 6, (576, 496)), ((1860, 2041), 20, (608, 560))]
     """
     coarsest = tuple(-(-size // 2 ** (levels - 1)) for size in shape)
     if min(coarsest) < trunk.stride:

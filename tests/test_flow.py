@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,9 @@ def finished(
     flows: Any, olinda: Path, harvest: Path, quick: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Any, Path]:
     output = tmp_path_factory.mktemp("flow") / "map.tif"
+    relative = os.path.relpath(output)
     state = flows.stylize_scene(
-        scene=[str(olinda)], style=str(harvest), output=str(output), settings=quick, return_state=True
+        scene=[str(olinda)], style=str(harvest), output=relative, settings=quick, return_state=True
     )
     return state, output
 

@@ -33,6 +33,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from nst_rs.config import load_config, override
@@ -43,7 +44,13 @@ from nst_rs.progress import Progress, duration
 SECONDS_BETWEEN_REPORTS = 2.0
 
 
-@flow(name="stylize-scene", flow_run_name="{output}", cache_result_in_memory=False)
+def run_name() -> str:
+    """Return the flow run's name: its map's, or its configuration's where that names the map."""
+    parameters = flow_run.parameters
+    return Path(parameters.get("output") or parameters.get("config") or "unnamed").stem
+
+
+@flow(name="stylize-scene", flow_run_name=run_name, cache_result_in_memory=False)
 def stylize_scene(
     scene: list[str] | None = None,
     style: str | None = None,

@@ -60,6 +60,14 @@ def test_the_flow_makes_the_map_its_preview_and_its_record(finished: tuple[Any, 
         assert (made.width, made.height) == (349, 352)
 
 
+def test_the_run_is_named_after_its_map(finished: tuple[Any, Path]) -> None:
+    from prefect import get_client
+
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(finished[0].state_details.flow_run_id)
+    assert run.name == "map"
+
+
 def test_the_flow_makes_the_same_map_as_the_pipeline_alone(
     finished: tuple[Any, Path], olinda: Path, harvest: Path, quick: Settings, tmp_path: Path
 ) -> None:

@@ -38,7 +38,7 @@ def step_against_matrix_product() -> dict[str, float]:
         config = RunConfig.model_validate({"compute": {"precision": precision}})
         kernel, flops = build_kernel(config, CPU), trunk_of(config).flops_per_pixel * SIDE**2
         window, weight = np.full((SIDE, SIDE, 3), 99, np.float32), np.ones((SIDE, SIDE), np.float32)
-        objective = build_objective(config, kernel, read_style(STYLE, 256))
+        objective = build_objective(config, kernel, read_style(STYLE, 256), SIDE)
         moments, content = kernel.measure(window, weight), kernel.content(window)
         pull = objective.pull(moments)
         product = 2 * 4096**3 / shortest(_matrix_product(precision))
@@ -98,7 +98,7 @@ def tiles_against_whole() -> dict[str, float]:
     """The gradient of a noise scene with nodata: error against the untiled one, and time."""
     config = RunConfig.model_validate({"compute": {"precision": "float32"}})
     kernel = build_kernel(config, CPU)
-    objective = build_objective(config, kernel, read_style(STYLE, 256))
+    objective = build_objective(config, kernel, read_style(STYLE, 256), SIDE)
     image = np.random.default_rng(0).uniform(0, 255, (SIDE, SIDE, 3)).astype(np.float32)
     weight = np.ones((SIDE, SIDE), np.float32)
     weight[100:180, 300:] = 0

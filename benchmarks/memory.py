@@ -12,6 +12,7 @@ import rasterio
 from nst_rs import estimate
 from nst_rs.config import RunConfig
 from nst_rs.engine import trunk_of
+from nst_rs.style import read_style
 from nst_rs.tiling import make_plan
 
 STYLE = Path(__file__).parents[1] / "sample_data" / "styles" / "harvest.jpg"
@@ -39,7 +40,8 @@ def against_estimate() -> dict[str, float]:
 def _estimated(side: int, tile: int) -> float:
     config = RunConfig()
     plan = make_plan((side, side), levels=config.schedule.levels, tile=tile, trunk=trunk_of(config))
-    return estimate.memory(plan, config.objective.content_layers, value_bytes=4).host
+    style = read_style(STYLE, config.style.size).shape[:2]
+    return estimate.memory(plan, style, config.objective.content_layers, value_bytes=4).host
 
 
 def _write_noise(path: Path, side: int) -> None:

@@ -85,20 +85,38 @@ def stylize_scene(
     return str(result.output)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False, retries=2, retry_delay_seconds=[5, 30])
+def worth_another_try(_task: object, _run: object, state: State[Any]) -> bool:
+    """Return whether a stage failed for a reason that may pass: a user's mistake stays, a disk may come back."""
+    error = state.result(raise_on_failure=False)
+    return not isinstance(error, NstError) or isinstance(error.__cause__, OSError)
+
+
+@task(
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=2,
+    retry_delay_seconds=[5, 30],
+    retry_condition_fn=worth_another_try,
+)
 def compose(session: Session) -> None:
     """Read the scene and map it to RGB; a shared disk may need a second try."""
     session.compose()
 
 
-@task(cache_policy=NO_CACHE, persist_result=False, retries=1)
+@task(cache_policy=NO_CACHE, persist_result=False, retries=1, retry_condition_fn=worth_another_try)
 def stylize_level(session: Session, index: int, reporter: "LevelReporter") -> None:
     """Style one level, from its start: trying again gives the same picture."""
     reporter.start(index + 1)
     session.stylize(index)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False, retries=2, retry_delay_seconds=[5, 30])
+@task(
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=2,
+    retry_delay_seconds=[5, 30],
+    retry_condition_fn=worth_another_try,
+)
 def publish(session: Session) -> Result:
     """Write the map, its preview and its record."""
     return session.publish()

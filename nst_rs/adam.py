@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-Pixels = npt.NDArray[np.float32]
+from nst_rs.arrays import Pixels
 
 FIRST_DECAY = 0.9
 # 0.99 instead of the paper's 0.999: a level runs for tens of iterations, and a memory of a thousand would never forget

@@ -44,7 +44,7 @@ def stylize(
     verbose: Verbose = False,
 ) -> None:
     """Style a scene: one georeferenced map on exactly the scene's grid, with a preview and a record beside it."""
-    with _told(verbose) as screen:
+    with _errors_as_lines(verbose) as screen:
         run = _configure(config, settings, {"scene.paths": scene, "style.image": style, "output.path": output})
         with _native_notes_hidden():
             from nst_rs import pipeline, record
@@ -67,7 +67,7 @@ def plan(
     verbose: Verbose = False,
 ) -> None:
     """Say what `stylize` would run with the same arguments: levels, tiles, memory, operations, time. Writes nothing."""
-    with _told(verbose):
+    with _errors_as_lines(verbose):
         run = _configure(config, settings, {"scene.paths": scene, "style.image": style, "output.path": output})
         with _native_notes_hidden():
             from nst_rs import pipeline
@@ -82,7 +82,7 @@ def inspect(
     nodata: Annotated[float | None, typer.Option(help="The stored value that means no data.")] = None,
 ) -> None:
     """Show a scene's grid, bands, data type, nodata, valid share, and the composites it can make."""
-    with _told(verbose=False):
+    with _errors_as_lines(verbose=False):
         console.show_scene(Console(), api.inspect(scene, nodata=nodata))
 
 
@@ -93,7 +93,7 @@ def _configure(config: Path | None, settings: list[str] | None, named: dict[str,
 
 
 @contextmanager
-def _told(verbose: bool) -> Iterator[Console]:
+def _errors_as_lines(verbose: bool) -> Iterator[Console]:
     """Turn the program's own errors into one line and their exit code; send the log to the terminal."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow reads this when it is imported
     logger = logging.getLogger("nst_rs")

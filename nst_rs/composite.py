@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from rasterio.fill import fillnodata
 
+from nst_rs.arrays import Mask, Pixels
 from nst_rs.errors import ConfigError, SceneError
-from nst_rs.scene import Mask, Scene
-
-Pixels = npt.NDArray[np.float32]
+from nst_rs.scene import Scene
 
 COMPOSITES = {
     "true_color": ("red", "green", "blue"),
@@ -20,6 +18,9 @@ COMPOSITES = {
     "agriculture": ("swir1", "nir", "blue"),
 }
 """Composites that a scene whose bands are named can make: name → bands for red, green and blue."""
+
+_LARGEST_VALUE = 1e30
+"""Beyond it lies no measurement, but what marks nodata in floating-point rasters, such as -3.4e38."""
 
 _FILL_DISTANCE = 128
 """Pixels over which the picture is continued into nodata: beyond what any feature of a valid pixel sees."""
@@ -99,7 +100,14 @@ def _resolve_band(scene: Scene, band: int | str) -> int:
 
 def _limits(values: Pixels, percentiles: tuple[float, float]) -> Limits:
     low, high = (float(value) for value in np.percentile(values, percentiles))
-    return Limits(low, high if high > low else low + 1.0)
+    if max(abs(low), abs(high)) > _LARGEST_VALUE:
+        raise SceneError(
+            "scene",
+            expected=f"stored values below {_LARGEST_VALUE:g}",
+            got=f"percentiles of {low:g} and {high:g}",
+            do="set scene.nodata to the value that means no data",
+        )
+    return Limits(low, high if high > low else low + max(1.0, abs(low)))
 
 
 def _stretch(band: Pixels, limits: Limits) -> Pixels:

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from nst_rs.architecture import VGG16
 from nst_rs.errors import ConfigError
@@ -15,6 +17,9 @@ from nst_rs.errors import ConfigError
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 LayerWeights = dict[str, Weight]
 Band = StrictInt | str
+
+_ITERATIONS = (30, 60, 100)
+"""Steps by default at the finest level, the next coarser one, and all others."""
 
 NAMED_WEIGHTS = ("packaged", "imagenet")
 """What ``model.weights`` may be besides a path."""
@@ -103,8 +108,8 @@ class ScheduleSection(Section):
 
     levels: int = Field(3, ge=1, le=12)
     """Levels of the pyramid, each half the next one's size; the coarsest decides how large strokes are."""
-    iterations: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] = (100, 60, 30)
-    """Steps at every level, or one number a level from coarse to fine."""
+    iterations: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """Steps at every level, or one number a level from coarse to fine; none: 30 at the finest, 60, then 100."""
     step_size: float = Field(5.0, gt=0, le=255)
     """Adam's step in pixel values of 255."""
     init: Literal["content", "noise"] = "content"
@@ -121,6 +126,8 @@ class ScheduleSection(Section):
     @property
     def level_iterations(self) -> tuple[int, ...]:
         """One number a level, from coarse to fine."""
+        if self.iterations is None:
+            return tuple(_ITERATIONS[min(depth, len(_ITERATIONS) - 1)] for depth in reversed(range(self.levels)))
         return self.iterations if isinstance(self.iterations, tuple) else (self.iterations,) * self.levels
 
 
@@ -136,9 +143,16 @@ class TilingSection(Section):
 class ComputeSection(Section):
     """Where and how exactly is computed."""
 
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|gpu:\d+)$")] = "auto"
+    device: str = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of weights and activations; ``auto`` measures which is faster. Gram matrices, losses, pixels are float32."""
+
+    @field_validator("device")
+    @classmethod
+    def _a_device(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|gpu:\d+", value):
+            raise ValueError("auto, cpu or gpu:N")
+        return value
 
 
 class OutputSection(Section):
@@ -244,7 +258,7 @@ def _anchored(folder: Path, path: str) -> str:
 
 def _set(data: dict[str, Any], name: str, value: Any) -> None:
     *sections, key = name.split(".")
-    if not sections:
+    if not sections or not all([*sections, key]):
         raise ConfigError(f"setting {name}", expected="SECTION.KEY", do="write for example tiling.tile")
     for section in sections:
         data = data.setdefault(section, {})
@@ -265,5 +279,24 @@ def _as_config_error(error: ValidationError) -> ConfigError:
         known = section.annotation if len(first["loc"]) > 1 and section else RunConfig
         names = ", ".join(getattr(known, "model_fields", {}))
         return ConfigError(f"unknown key {key}", expected=f"one of {names}")
-    message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
-    return ConfigError(key, expected=message, got=repr(first["input"]))
+    alike = [e for e in errors if e["loc"][:2] == place and len(e["loc"]) == len(first["loc"])]
+    expected = " or ".join(dict.fromkeys(_expected(e) for e in alike))
+    got = "nothing" if first["type"] == "missing" else repr(first["input"])
+    return ConfigError(key, expected=expected, got=got)
+
+
+def _expected(error: ErrorDetails) -> str:
+    """Say what a value should be, without the validator's own terms."""
+    said = {
+        "missing": "a value",
+        "tuple_type": "a list",
+        "int_parsing": "a whole number",
+        "int_type": "a whole number",
+        "float_parsing": "a number",
+        "float_type": "a number",
+        "string_type": "a name",
+        "model_type": "keys of their own",
+        "model_attributes_type": "keys of their own",
+    }
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+    return said.get(error["type"], message)

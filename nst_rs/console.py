@@ -65,9 +65,8 @@ def show_scene(console: Console, report: SceneReport) -> None:
     for name, bands in composites.items():
         console.print(f"{name}: composite.bands=[{', '.join(bands)}]", highlight=False, soft_wrap=True, markup=False)
     if not composites:
-        console.print(
-            "The bands have no names: choose three by index, for example composite.bands=[3,2,1].", markup=False
-        )
+        example = [3, 2, 1] if len(scene.band_names) >= 3 else [1, 1, 1]
+        console.print(f"No composite by name; by index for example composite.bands={example}", markup=False)
 
 
 def show_forecast(console: Console, forecast: "Forecast") -> None:
@@ -82,7 +81,8 @@ def show_forecast(console: Console, forecast: "Forecast") -> None:
         table.add_row(str(number), f"{width} × {height}", str(len(level.tiles)), f"{columns} × {rows}", str(iterations))
     console.print(table)
     memory = job.memory
-    where = f"{memory.canvases / 1e9:.1f} GB for the scene, {memory.windows / 1e9:.1f} GB for a window"
+    parts = {"the program": memory.process, "the scene": memory.canvases, "a window": memory.windows}
+    where = ", ".join(f"{size / 1e9:.1f} GB for {what}" for what, size in parts.items())
     console.print(f"device {job.device.name}, {job.config.compute.precision}", highlight=False)
     console.print(f"memory about {memory.host / 1e9:.1f} GB ({where})", highlight=False, soft_wrap=True)
     console.print(f"{forecast.flops / 1e12:.1f} TFLOP, about {progress.duration(forecast.seconds)}", highlight=False)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from nst_rs.architecture import Trunk
+from nst_rs.arrays import Array, Pixels
 from nst_rs.config import RunConfig
-from nst_rs.moments import Array
 from nst_rs.neural.device import Device
 from nst_rs.neural.kernel import Kernel
 from nst_rs.neural.vgg import Encoder, load_convolutions
 from nst_rs.objective import Objective
-from nst_rs.stylization import Canvas, Pixels, scene_moments
+from nst_rs.stylization import Canvas, scene_moments
 from nst_rs.tiling import Level, make_axis
 
 _TRIAL_SIDE = 256
@@ -25,20 +25,21 @@ def trunk_of(config: RunConfig) -> Trunk:
 
 def build_kernel(config: RunConfig, device: Device) -> Kernel:
     """Load the network as far as it is needed; `config` names the precision. Raises ModelError."""
-    convolutions = load_convolutions(config.model.weights)[: len(trunk_of(config).layers)]
-    encoder = Encoder(convolutions, config.compute.precision, config.model.pooling)
+    with device.scope():
+        convolutions = load_convolutions(config.model.weights)[: len(trunk_of(config).layers)]
+        encoder = Encoder(convolutions, config.compute.precision, config.model.pooling)
     objective = config.objective
     return Kernel(encoder, list(objective.style_layers), list(objective.content_layers), device.name)
 
 
-def build_objective(config: RunConfig, kernel: Kernel, style: Pixels) -> Objective:
+def build_objective(config: RunConfig, kernel: Kernel, style: Pixels, tile: int) -> Objective:
     """Return the objective whose targets are the Gram matrices of `style`, (H, W, 3) RGB in [0, 255]."""
-    return _objective(config, style_grams(kernel, style, trunk_of(config)))
+    return _objective(config, style_grams(kernel, style, trunk_of(config), tile))
 
 
-def style_grams(kernel: Kernel, style: Pixels, trunk: Trunk) -> dict[str, Array]:
-    """Return layer → the style's Gram matrix per position. Its borders are mirrored, as a scene's are."""
-    rows, columns = (make_axis(size, max(style.shape), trunk) for size in style.shape[:2])
+def style_grams(kernel: Kernel, style: Pixels, trunk: Trunk, tile: int) -> dict[str, Array]:
+    """Return layer → the style's Gram matrix per position. It is cut and its borders are mirrored as a scene's are."""
+    rows, columns = (make_axis(size, tile, trunk) for size in style.shape[:2])
     canvas = Canvas.around(Level(1, rows, columns), style, np.ones(style.shape[:2], np.float32))
     return scene_moments(kernel, canvas, canvas.image).grams
 

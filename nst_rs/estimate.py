@@ -33,13 +33,17 @@ class Memory:
         return self.canvases + self.windows + self.process
 
 
-def memory(plan: Plan, content_layers: Iterable[str], value_bytes: int) -> Memory:
-    """Estimate the peak of a plan; `value_bytes` is 4 for float32 activations, 2 for bfloat16."""
+def memory(plan: Plan, style: tuple[int, int], content_layers: Iterable[str], value_bytes: int) -> Memory:
+    """Estimate the peak of a plan with a style of shape `style` (H, W).
+
+    `value_bytes` is 4 for float32 activations, 2 for bfloat16.
+    """
     finest = plan.levels[-1]
     rows, columns = finest.canvas_shape
     features = sum(4 * VGG16[name].channels / VGG16[name].stride ** 2 for name in content_layers)
     canvases = rows * columns * _CANVAS_BYTES_PER_PIXEL + finest.computed_pixels * features
-    window = max(level.window_shape[0] * level.window_shape[1] for level in plan.levels)
+    style_window = math.prod(axis.windows[0].size for axis in _axes(style, plan.tile, plan.trunk))
+    window = max(style_window, *(math.prod(level.window_shape) for level in plan.levels))
     return Memory(canvases, window_bytes(window, plan.trunk, value_bytes))
 
 

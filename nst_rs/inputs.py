@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from nst_rs.arrays import Pixels
 from nst_rs.composite import resolve_bands
 from nst_rs.config import RunConfig
 from nst_rs.errors import ConfigError
 from nst_rs.mosaic import check_crs
 from nst_rs.publish import Outputs, check_output
 from nst_rs.scene import Scene, open_scene
-from nst_rs.style import Pixels, read_style
+from nst_rs.style import read_style
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,6 @@ def open_inputs(config: RunConfig, to_write: bool) -> Inputs:
     outputs = None if config.output.path is None else Outputs(config.output.path)
     inputs = Inputs(scene, bands, config.style.image, style, outputs)
     if outputs is not None:
-        check_output(outputs, inputs.files)
+        check_output(outputs, inputs.files, [path for path in config.scene.paths if path.is_dir()])
         check_crs(scene.grid)
     return inputs

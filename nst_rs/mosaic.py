@@ -8,10 +8,12 @@ import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.io import MemoryFile
 
+from nst_rs.arrays import Mask, Rgb
 from nst_rs.errors import OutputError
-from nst_rs.scene import Grid, Mask, crs_name
+from nst_rs.scene import Grid, crs_name
 
-Rgb = npt.NDArray[np.uint8]
+BLOCK = 512
+"""Pixels along a side of a GeoTIFF's blocks."""
 
 
 def to_bytes(picture: npt.NDArray[np.float32], valid: Mask) -> Rgb:
@@ -48,8 +50,8 @@ def write_geotiff(path: Path, rgb: Rgb, valid: Mask, grid: Grid) -> None:
         "transform": grid.transform,
         "photometric": "RGB",
         "tiled": True,
-        "blockxsize": 512,
-        "blockysize": 512,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
         "compress": "deflate",
         "bigtiff": "if_safer",
     }

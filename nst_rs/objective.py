@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 
 from nst_rs.architecture import VGG16
-from nst_rs.moments import Array, Moments
+from nst_rs.arrays import Array
+from nst_rs.moments import Moments
 
 Normalization = Literal["mean", "sum"]
 

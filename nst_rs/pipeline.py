@@ -19,6 +19,7 @@ import numpy as np
 import psutil
 
 from nst_rs import estimate, progress, record
+from nst_rs.arrays import Pixels
 from nst_rs.composite import Composite, compose
 from nst_rs.config import RunConfig, override, with_absolute_paths
 from nst_rs.engine import build_kernel, build_objective, measure_rate, trunk_of
@@ -30,7 +31,7 @@ from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Objective
 from nst_rs.publish import Outputs, publish
 from nst_rs.pyramid import halve
-from nst_rs.stylization import Canvas, Descent, Pixels, first_picture, next_picture, stylize_level
+from nst_rs.stylization import Canvas, Descent, first_picture, next_picture, stylize_level
 from nst_rs.tiling import Plan, make_plan
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,10 @@ class Job:
     @property
     def memory(self) -> estimate.Memory:
         """What the run will hold at its peak."""
-        return estimate.memory(self.plan, self.config.objective.content_layers, _value_bytes(self.config))
+        height, width, _ = self.inputs.style.shape
+        return estimate.memory(
+            self.plan, (height, width), self.config.objective.content_layers, _value_bytes(self.config)
+        )
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Composed:
     composite: Composite
     canvases: tuple[Canvas, ...]
     """From coarse to fine."""
+    fingerprints: tuple[dict[str, Any], ...]
+    """Of the scene's tiles and, last, the style, as they were read."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +140,8 @@ def compose_canvases(job: Job) -> Composed:
     for _ in job.plan.levels[1:]:
         scaled.append(halve(*scaled[-1]))
     pairs = zip(job.plan.levels, reversed(scaled), strict=True)
-    return Composed(composite, tuple(Canvas.around(level, *picture) for level, picture in pairs))
+    canvases = tuple(Canvas.around(level, *picture) for level, picture in pairs)
+    return Composed(composite, canvases, tuple(record.fingerprints(inputs.files)))
 
 
 def _plan(config: RunConfig, shape: tuple[int, int], device: Device) -> Plan:
@@ -154,7 +161,7 @@ def _check_memory(job: Job) -> None:
         _check_room(job.device.name, need.windows, job.device.free_bytes)
         _check_room("the host", need.canvases + need.process, psutil.virtual_memory().available)
     else:
-        _check_room("the host", need.canvases + need.process + need.windows, job.device.free_bytes)
+        _check_room("the host", need.host, job.device.free_bytes)
 
 
 def _check_room(place: str, needed: float, free: float) -> None:
@@ -222,7 +229,7 @@ class Session:
     def _engine(self) -> tuple[Kernel, Objective]:
         with self._timed("network"):
             kernel = build_kernel(self.job.config, self.job.device)
-            return kernel, build_objective(self.job.config, kernel, self.job.inputs.style)
+            return kernel, build_objective(self.job.config, kernel, self.job.inputs.style, self.job.plan.tile)
 
     @cached_property
     def _tracker(self) -> progress.Tracker:
@@ -242,15 +249,14 @@ class Session:
             "configuration": json.loads(job.config.model_dump_json()),
             "versions": record.versions(),
             "device": job.device.name,
+            "inputs": list(self._composed.fingerprints),
             "scene": {
-                "tiles": record.fingerprints(tile.path for tile in scene.tiles),
                 "crs": scene.grid.crs.to_wkt(),
                 "transform": list(scene.grid.transform)[:6],
                 "shape": list(scene.grid.shape),
                 "valid_share": float(composite.valid.mean()),
                 "limits": [[limits.low, limits.high] for limits in composite.limits],
             },
-            "style": record.fingerprint(job.inputs.style_path),
             "levels": [
                 record.level_record(level, history)
                 for level, history in zip(job.plan.levels, self._tracker.history, strict=True)

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,12 @@ from rasterio._err import CPLE_BaseError  # rasterio has no public name for it
 from rio_cogeo.cogeo import cog_translate, cog_validate
 from rio_cogeo.profiles import cog_profiles
 
+from nst_rs.arrays import Mask, Rgb
 from nst_rs.errors import OutputError
-from nst_rs.mosaic import Rgb, write_geotiff
-from nst_rs.scene import Grid, Mask
+from nst_rs.mosaic import BLOCK, write_geotiff
+from nst_rs.scene import Grid
 
 PREVIEW_SIDE = 1024
-BLOCK = 512
-"""Pixels along a side of the cloud-optimised GeoTIFF's blocks."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,12 @@ class Outputs:
         return iter((self.preview, self.record, self.tif))
 
 
-def check_output(outputs: Outputs, inputs: list[Path]) -> None:
-    """Refuse an output that cannot be written, or would overwrite an input, before anything is computed."""
+def check_output(outputs: Outputs, inputs: list[Path], scene_folders: Sequence[Path] = ()) -> None:
+    """Refuse an output before anything is computed.
+
+    It must be writable, must not overwrite an input, and must not lie in a folder that is read as the scene: the next
+    run would take the map for a tile.
+    """
     tif = outputs.tif
     if tif.suffix.lower() not in (".tif", ".tiff"):
         raise OutputError(f"output {tif}", expected="a name ending in .tif", got=tif.suffix or "no ending")
@@ -54,6 +57,8 @@ def check_output(outputs: Outputs, inputs: list[Path]) -> None:
         raise OutputError(f"output folder {tif.parent}", expected="an existing folder", got="none", do="create it")
     if not os.access(tif.parent, os.W_OK):
         raise OutputError(f"output folder {tif.parent}", expected="leave to write", got="none")
+    if tif.parent.resolve() in {folder.resolve() for folder in scene_folders}:
+        raise OutputError(f"output {tif}", expected="a place outside the scene's folder", got=str(tif.parent))
     taken = {path.resolve() for path in inputs}
     for path in outputs:
         if path.is_dir():
@@ -82,7 +87,7 @@ def publish(outputs: Outputs, rgb: Rgb, valid: Mask, grid: Grid, make_record: Ca
 
 
 def _write_cog(path: Path, rgb: Rgb, valid: Mask, grid: Grid) -> None:
-    plain = path.with_name("plain.tif")
+    plain = path.with_suffix(".plain")
     write_geotiff(plain, rgb, valid, grid)
     cog_translate(
         plain,

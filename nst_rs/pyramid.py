@@ -1,10 +1,9 @@
 """Halving and doubling of pictures between levels."""
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-Pixels = npt.NDArray[np.float32]
+from nst_rs.arrays import Pixels
 
 
 def halve(image: Pixels, weight: Pixels) -> tuple[Pixels, Pixels]:

@@ -74,9 +74,9 @@ def warn_of_changes(config: Path, inputs: Iterable[Path]) -> None:
     if config.suffix != ".json":
         return
     earlier = json.loads(config.read_text(encoding="utf-8"))
-    if "record" not in earlier:
+    if not {"record", "inputs"} <= set(earlier):
         return
-    known = {entry["sha256"] for entry in [*earlier["scene"]["tiles"], earlier["style"]]}
+    known = {entry["sha256"] for entry in earlier["inputs"]}
     for path in inputs:
         if fingerprint(path)["sha256"] not in known:
             log.warning("%s is not the file that the recorded run read: the result will differ", path)

@@ -16,6 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
+from nst_rs.arrays import Mask
 from nst_rs.errors import SceneError
 
 log = logging.getLogger(__name__)
@@ -24,8 +25,6 @@ SUFFIXES = frozenset({".tif", ".tiff", ".jp2", ".vrt", ".img"})
 """File names that are looked for in a folder."""
 DTYPES = ("uint8", "uint16", "int16", "float32")
 _ALIGNMENT_TOLERANCE = 1e-3  # of a pixel: what rounding in the tiles' headers may come to
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -204,32 +203,51 @@ def _band_names(source: Any) -> tuple[str, ...]:
 
 def _offset(first: _Header, other: _Header) -> tuple[int, int]:
     """Return (row, column) of `other`'s first pixel on `first`'s grid, or refuse it by name."""
-
-    def refuse(what: str, expected: object, got: object) -> SceneError:
-        return SceneError(
+    difference = _different_content(first, other) or _different_grid(first.grid, other.grid)
+    if difference is not None:
+        what, expected, got = difference
+        raise SceneError(
             f"tile {other.path} does not belong with {first.path}: {what}",
             expected=str(expected),
             got=str(got),
             do="give the tiles of one scene, on one grid",
         )
-
-    if other.grid.crs != first.grid.crs:
-        raise refuse("CRS", crs_name(first.grid.crs), crs_name(other.grid.crs))
-    if len(other.band_names) != len(first.band_names):
-        raise refuse("band count", len(first.band_names), len(other.band_names))
-    if other.dtype != first.dtype:
-        raise refuse("data type", first.dtype, other.dtype)
-    if other.nodata != first.nodata and not (_is_nan(other.nodata) and _is_nan(first.nodata)):
-        raise refuse("nodata", first.nodata, other.nodata)
-    linear, other_linear = ((t.a, t.b, t.d, t.e) for t in (first.grid.transform, other.grid.transform))
-    # A relative difference that adds up to less than the tolerance over the longer side of the tile.
-    slack = _ALIGNMENT_TOLERANCE / max(other.grid.shape) * max(abs(x) for x in linear)
-    if not np.allclose(linear, other_linear, rtol=0, atol=slack):
-        raise refuse("resolution", linear, other_linear)
-    column, row = ~first.grid.transform @ (other.grid.transform.c, other.grid.transform.f)
-    if max(abs(column - round(column)), abs(row - round(row))) > _ALIGNMENT_TOLERANCE:
-        raise refuse("alignment", "whole pixels apart", f"{column:.3f} columns, {row:.3f} rows apart")
+    column, row = _pixels_apart(first.grid, other.grid)
     return round(row), round(column)
+
+
+def _different_content(first: _Header, other: _Header) -> tuple[str, object, object] | None:
+    """Return (what, expected, got) of the first difference in what the pixels hold."""
+    if len(other.band_names) != len(first.band_names):
+        return "band count", len(first.band_names), len(other.band_names)
+    if any(a.lower() != b.lower() for a, b in zip(first.band_names, other.band_names, strict=True) if a and b):
+        return "band names", ", ".join(first.band_names), ", ".join(other.band_names)
+    if other.dtype != first.dtype:
+        return "data type", first.dtype, other.dtype
+    if other.nodata != first.nodata and not (_is_nan(other.nodata) and _is_nan(first.nodata)):
+        return "nodata", first.nodata, other.nodata
+    return None
+
+
+def _different_grid(first: Grid, other: Grid) -> tuple[str, object, object] | None:
+    """Return (what, expected, got) of the first difference in where the pixels lie."""
+    if other.crs != first.crs:
+        return "CRS", crs_name(first.crs), crs_name(other.crs)
+    linear, other_linear = ((t.a, t.b, t.d, t.e) for t in (first.transform, other.transform))
+    # A relative difference that adds up to less than the tolerance over the longer side of the tile.
+    slack = _ALIGNMENT_TOLERANCE / max(other.shape) * max(abs(x) for x in linear)
+    if not np.allclose(linear, other_linear, rtol=0, atol=slack):
+        return "resolution", linear, other_linear
+    column, row = _pixels_apart(first, other)
+    if max(abs(column - round(column)), abs(row - round(row))) > _ALIGNMENT_TOLERANCE:
+        return "alignment", "whole pixels apart", f"{column:.3f} columns, {row:.3f} rows apart"
+    return None
+
+
+def _pixels_apart(first: Grid, other: Grid) -> tuple[float, float]:
+    """Return (columns, rows) from `first`'s first pixel to `other`'s."""
+    column, row = ~first.transform @ (other.transform.c, other.transform.f)
+    return column, row
 
 
 def _is_nan(value: float | None) -> bool:

@@ -3,12 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from nst_rs.arrays import Pixels
 from nst_rs.errors import StyleError
-
-Pixels = npt.NDArray[np.float32]
 
 
 def read_style(path: Path, size: int) -> Pixels:

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from nst_rs.adam import Adam
+from nst_rs.arrays import Pixels
 from nst_rs.moments import Moments, total
 from nst_rs.objective import Losses, Objective, Pull
 from nst_rs.pyramid import enlarge
 from nst_rs.tiling import Level, Tile
 
-Pixels = npt.NDArray[np.float32]
 Init = Literal["content", "noise"]
 
 

@@ -200,3 +200,12 @@ def test_a_pixel_is_valid_where_all_three_bands_are(tmp_path: Path) -> None:
     values[range(4), 0, range(4)] = 0
     scene = scene_of(tmp_path / "scene.tif", values, nodata=0)
     np.testing.assert_array_equal(compose(scene, (1, 2, 4), (0, 100)).valid, [[0, 0, 1, 0, 1]])
+
+
+def test_a_nodata_value_that_nobody_declared_is_asked_for_not_stretched(tmp_path: Path) -> None:
+    values = random_values((3, 20, 20), "float32")
+    values[:, :10] = np.finfo("float32").min
+    with pytest.raises(SceneError, match=r"expected stored values below 1e\+30, got .*; set scene.nodata"):
+        compose(scene_of(tmp_path / "scene.tif", values), RGB, (2, 98))
+    declared = open_scene([tmp_path / "scene.tif"], nodata=float(np.finfo("float32").min))
+    assert compose(declared, RGB, (2, 98)).valid.mean() == 0.5

@@ -65,24 +65,24 @@ def test_an_unknown_key_is_refused_naming_those_there_are(tmp_path: Path, data: 
         ("composite.percentiles=[50, 50]", "composite.percentiles: expected two rising numbers from 0 to 100, got [50"),
         ("composite.percentiles=[-1, 50]", "composite.percentiles: expected two rising numbers from 0 to 100, got [-1"),
         ("composite.percentiles=[2, 101]", "composite.percentiles: expected two rising numbers from 0 to 100, got [2"),
-        ("composite.bands=[1, 2]", "composite.bands.2: expected Field required, got [1, 2]"),
-        ("composite.bands=[1.5, 2, 3]", "composite.bands.0: expected a valid integer"),
+        ("composite.bands=[1, 2]", "composite.bands.2: expected a value, got nothing"),
+        ("composite.bands=[1.5, 2, 3]", "composite.bands.0: expected a whole number or a name, got 1.5"),
         ("style.size=63", "style.size: expected greater than or equal to 64, got 63"),
         ("style.size=4097", "style.size: expected less than or equal to 4096, got 4097"),
         ("model.pooling=min", "model.pooling: expected 'max' or 'average', got 'min'"),
         ("schedule.levels=0", "schedule.levels: expected greater than or equal to 1, got 0"),
         ("schedule.levels=13", "schedule.levels: expected less than or equal to 12, got 13"),
-        ("schedule.iterations=0", "schedule.iterations: expected greater than or equal to 1, got 0"),
+        ("schedule.iterations=0", "schedule.iterations: expected greater than or equal to 1 or a list, got 0"),
         ("schedule.iterations=[9, 9, 0]", "schedule.iterations.2: expected greater than or equal to 1, got 0"),
         ("schedule.step_size=0", "schedule.step_size: expected greater than 0, got 0"),
         ("schedule.step_size=256", "schedule.step_size: expected less than or equal to 255, got 256"),
         ("schedule.seed=-1", "schedule.seed: expected greater than or equal to 0, got -1"),
-        ("tiling.tile=63", "tiling.tile: expected greater than or equal to 64, got 63"),
+        ("tiling.tile=63", "tiling.tile: expected greater than or equal to 64 or 'auto', got 63"),
         ("tiling.statistics=some", "tiling.statistics: expected 'exact', got 'some'"),
-        ("compute.device=gpu", "compute.device: expected String should match pattern"),
+        ("compute.device=gpu", "compute.device: expected auto, cpu or gpu:N, got 'gpu'"),
         ("compute.precision=float64", "compute.precision: expected 'auto', 'float32' or 'bfloat16', got 'float64'"),
-        ("scene.paths=a.tif", "scene.paths: expected a valid tuple, got 'a.tif'"),
-        ("schedule.levels.coarse=1", "schedule.levels: expected a valid integer, got {'coarse': 1}"),
+        ("scene.paths=a.tif", "scene.paths: expected a list, got 'a.tif'"),
+        ("schedule.levels.coarse=1", "schedule.levels: expected a whole number, got {'coarse': 1}"),
     ],
 )
 def test_a_value_out_of_range_is_refused_by_its_key(assignment: str, complaint: str) -> None:
@@ -291,3 +291,10 @@ def test_of_several_mistakes_one_is_named_with_its_own_value(one: str, other: st
         override(RunConfig(), {one: -1, other: -2})
     named = str(caught.value).partition(":")[0]
     assert str(caught.value).endswith({one: "-1", other: "-2"}[named])
+
+
+@pytest.mark.parametrize(
+    ("levels", "iterations"), [(1, (30,)), (2, (60, 30)), (3, (100, 60, 30)), (5, (100, 100, 100, 60, 30))]
+)
+def test_levels_bring_their_own_iterations(levels: int, iterations: tuple[int, ...]) -> None:
+    assert load_config(None, [f"schedule.levels={levels}"]).schedule.level_iterations == iterations

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import rasterio
 
+from nst_rs.arrays import Pixels
 from nst_rs.config import RunConfig
 from nst_rs.engine import build_kernel, build_objective, measure_rate, style_grams, trunk_of
 from nst_rs.neural.device import Device
 from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Losses, Objective
 from nst_rs.style import read_style
-from nst_rs.stylization import Canvas, Pixels, content_targets, scene_gradient
+from nst_rs.stylization import Canvas, content_targets, scene_gradient
 from nst_rs.tiling import make_plan
 
 SAMPLES = Path(__file__).parents[1] / "sample_data"
@@ -28,7 +29,7 @@ def kernel() -> Kernel:
 
 @pytest.fixture(scope="module")
 def objective(kernel: Kernel) -> Objective:
-    return build_objective(CONFIG, kernel, read_style(SAMPLES / "styles" / "harvest.jpg", 256))
+    return build_objective(CONFIG, kernel, read_style(SAMPLES / "styles" / "harvest.jpg", 256), 1024)
 
 
 def scene() -> tuple[Pixels, Pixels]:
@@ -83,8 +84,8 @@ def test_a_styles_gram_matrices_do_not_depend_on_how_often_it_is_repeated(kernel
     style = read_style(SAMPLES / "styles" / "harvest.jpg", 128)
     # Mirrored, so that the seam looks like the border does to a single copy.
     twice = np.concatenate([style, style[:, ::-1]], axis=1)
-    once, both = (style_grams(kernel, s, trunk_of(CONFIG))["conv1_1"] for s in (style, twice))
-    flipped = style_grams(kernel, style[:, ::-1].copy(), trunk_of(CONFIG))["conv1_1"]
+    once, both = (style_grams(kernel, s, trunk_of(CONFIG), 1024)["conv1_1"] for s in (style, twice))
+    flipped = style_grams(kernel, style[:, ::-1].copy(), trunk_of(CONFIG), 1024)["conv1_1"]
     np.testing.assert_allclose(both, (once + flipped) / 2, rtol=1e-4)
 
 

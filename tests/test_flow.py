@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import rasterio
 
 from nst_rs.errors import SceneError
+from tests.rasters import write_raster
 
 Settings = dict[str, Any]
 
@@ -123,3 +125,18 @@ def test_a_stage_that_fails_once_is_tried_again(
 def test_the_command_line_prints_one_line_for_a_users_mistake(flows: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert flows.main(["nowhere", "--style", "no.jpg", "--output", "o.tif"]) == 2
     assert "error: scene nowhere: expected a file or folder" in capsys.readouterr().err
+
+
+def test_a_users_mistake_that_shows_late_is_not_tried_again(
+    flows: Any, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+    compose = flows.Session.compose
+    monkeypatch.setattr(flows.Session, "compose", lambda session: (attempts.append(1), compose(session)))
+    empty = write_raster(tmp_path / "empty.tif", np.zeros((3, 80, 80), np.uint8), nodata=0)
+    state = flows.stylize_scene(
+        scene=[str(empty)], style=str(harvest), output=str(tmp_path / "map.tif"), settings=quick, return_state=True
+    )
+    assert state.is_failed()
+    assert "expected some valid pixels" in str(state.result(raise_on_failure=False))
+    assert attempts == [1]

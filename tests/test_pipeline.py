@@ -93,7 +93,7 @@ def test_the_record_says_what_was_done(result: Result, scene: Path) -> None:
     assert record["configuration"]["composite"]["bands"] == [3, 2, 1]
     assert [len(level["losses"]["total"]) for level in record["levels"]] == [3, 2]
     assert set(record["levels"][0]["losses"]["style"]) == {"conv1_1", "conv2_1"}
-    assert [Path(tile["path"]).name for tile in record["scene"]["tiles"]] == ["0.tif", "1.tif"]
+    assert [Path(file["path"]).name for file in record["inputs"]] == ["0.tif", "1.tif", "harvest.jpg"]
     assert set(record["seconds"]) == {"compose", "network", "level 1", "level 2", "publish"}
     assert record["peak_memory_bytes"] > 2e8
     assert record["versions"]["tensorflow"]

@@ -263,3 +263,15 @@ def test_an_input_is_recognised_by_a_relative_path(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OutputError, match=r"output .*scene.tif: expected a new file, got an input of this run"):
         check_output(Outputs(Path(output)), [tmp_path / "scene.tif"])
+
+
+def test_a_map_in_the_scenes_own_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"map\.tif: expected a place outside the scene's folder"):
+        check_output(Outputs(tmp_path / "map.tif"), [], [tmp_path])
+    check_output(Outputs(tmp_path / "map.tif"), [], [tmp_path / "scene"])
+
+
+def test_a_map_may_have_any_name(tmp_path: Path) -> None:
+    rgb, valid = np.full((20, 30, 3), 9, np.uint8), np.ones((20, 30), bool)
+    publish(Outputs(tmp_path / "plain.tif"), rgb, valid, Grid(CRS.from_user_input(UTM), NORTH_UP, 30, 20), dict)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plain.png", "plain.run.json", "plain.tif"]

@@ -77,7 +77,7 @@ def earlier(tmp_path: Path) -> Path:
     paths = [tmp_path / name for name in ("a.tif", "b.tif", "style.png")]
     for path in paths:
         path.write_text(f"content of {path.name}")
-    record = {"record": 1, "scene": {"tiles": fingerprints(paths[:2])}, "style": fingerprint(paths[2])}
+    record = {"record": 1, "inputs": fingerprints(paths)}
     (tmp_path / "map.run.json").write_text(json.dumps(record))
     return tmp_path / "map.run.json"
 

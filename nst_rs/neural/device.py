@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,11 @@ class Device:
         """Whether this is a GPU, with memory of its own."""
         return self.name.startswith("/GPU")
 
+    def scope(self) -> AbstractContextManager[Any]:
+        """Return a context in which TensorFlow puts what it makes on this device."""
+        found: AbstractContextManager[Any] = tf.device(self.name)
+        return found
+
 
 def choose_device(wanted: str) -> Device:
     """Return the device for ``auto`` (a GPU where there is one), ``cpu`` or ``gpu:N``.
@@ -35,6 +41,8 @@ def choose_device(wanted: str) -> Device:
     A GPU's memory is taken as it is needed, not all at once. Raises ResourceError for a GPU that is not there.
     """
     gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
     if wanted == "cpu" or (wanted == "auto" and not gpus):
         return Device("/CPU:0", psutil.virtual_memory().available)
     index = 0 if wanted == "auto" else int(wanted.removeprefix("gpu:"))
@@ -45,14 +53,16 @@ def choose_device(wanted: str) -> Device:
             got=f"{len(gpus)} of them",
             do="install nst-rs[gpu], or use compute.device=cpu",
         )
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
     return Device(f"/GPU:{index}", _gpu_free_bytes(index))
 
 
 def _gpu_free_bytes(index: int) -> int:
-    import pynvml  # of nst-rs[gpu]: absent on machines without a GPU
-
+    try:
+        import pynvml
+    except ImportError as error:
+        raise ResourceError(
+            f"compute.device gpu:{index}", expected="nvidia-ml-py to ask for its memory", do="install nst-rs[gpu]"
+        ) from error
     pynvml.nvmlInit()
     try:
         return int(pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(index)).free)
@@ -82,12 +92,12 @@ def _convolution_trial(dtype: str, device: Device) -> Callable[[], float]:
     def convolve(x: Any, kernel: Any) -> Any:
         return tf.reduce_sum(tf.cast(tf.nn.conv2d(x, kernel, 1, "SAME"), tf.float32))
 
-    with tf.device(device.name):
+    with device.scope():
         x, kernel = tf.ones((1, 96, 96, 128), dtype), tf.ones((3, 3, 128, 128), dtype)
 
     def trial() -> float:
         start = time.perf_counter()
-        with tf.device(device.name):
+        with device.scope():
             convolve(x, kernel).numpy()
         return time.perf_counter() - start
 

@@ -1,4 +1,5 @@
 import re
+import sys
 
 import pytest
 
@@ -41,9 +42,17 @@ def test_a_gpu_is_taken_where_there_is_one_and_its_memory_grows(
     assert two_gpus == {"first": True, "second": True}
 
 
-def test_the_cpu_can_be_asked_for_in_spite_of_a_gpu(two_gpus: dict[str, bool]) -> None:
+def test_the_cpu_can_be_asked_for_in_spite_of_a_gpu_whose_memory_is_then_left_alone(two_gpus: dict[str, bool]) -> None:
     assert choose_device("cpu").name == "/CPU:0"
-    assert not two_gpus
+    assert two_gpus == {"first": True, "second": True}
+
+
+def test_a_gpu_without_the_library_that_knows_its_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device.tf.config, "list_physical_devices", lambda _kind: ["first"])
+    monkeypatch.setattr(device.tf.config.experimental, "set_memory_growth", lambda _gpu, _grow: None)
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    with pytest.raises(ResourceError, match=r"compute.device gpu:0: expected nvidia-ml-py .* install nst-rs\[gpu\]"):
+        choose_device("auto")
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -20,6 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -91,32 +92,31 @@ def worth_another_try(_task: object, _run: object, state: State[Any]) -> bool:
     return not isinstance(error, NstError) or isinstance(error.__cause__, OSError)
 
 
-@task(
+# Nothing is cached or kept as a result: what a stage makes stays in the session, and the map is a file.
+stage = partial(
+    task,
     cache_policy=NO_CACHE,
     persist_result=False,
     retries=2,
     retry_delay_seconds=[5, 30],
     retry_condition_fn=worth_another_try,
 )
+
+
+@stage
 def compose(session: Session) -> None:
     """Read the scene and map it to RGB; a shared disk may need a second try."""
     session.compose()
 
 
-@task(cache_policy=NO_CACHE, persist_result=False, retries=1, retry_condition_fn=worth_another_try)
+@stage
 def stylize_level(session: Session, index: int, reporter: "LevelReporter") -> None:
     """Style one level, from its start: trying again gives the same picture."""
     reporter.start(index + 1)
     session.stylize(index)
 
 
-@task(
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    retries=2,
-    retry_delay_seconds=[5, 30],
-    retry_condition_fn=worth_another_try,
-)
+@stage
 def publish(session: Session) -> Result:
     """Write the map, its preview and its record."""
     return session.publish()

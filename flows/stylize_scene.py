@@ -37,7 +37,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
-from nst_rs.config import load_config, override
+from nst_rs.config import load_config, name_files, override
 from nst_rs.errors import NstError
 from nst_rs.pipeline import Job, Result, Session, prepare
 from nst_rs.progress import Progress, duration
@@ -68,10 +68,9 @@ def stylize_scene(
         config: A configuration (YAML) or an earlier run's record (JSON). What else is given here replaces its values.
         settings: "section.key" to value, for example {"schedule.levels": 4}.
     """
-    named = {"scene.paths": scene, "style.image": style, "output.path": output}
-    given = {**(settings or {}), **{key: value for key, value in named.items() if value}}
     try:
-        job = prepare(override(load_config(Path(config) if config else None), given))
+        base = override(load_config(Path(config) if config else None), settings or {})
+        job = prepare(name_files(base, scene or None, style or None, output or None))
     except NstError as error:
         return Failed(message=str(error), data=error)  # a user's mistake: its one line, without a traceback
     tiles = ", ".join(str(len(level.tiles)) for level in job.plan.levels)

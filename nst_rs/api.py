@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nst_rs.config import RunConfig, load_config, override
+from nst_rs.config import RunConfig, load_config, name_files, override
 
 if TYPE_CHECKING:
     from nst_rs.pipeline import Forecast, Result
@@ -68,8 +68,7 @@ def _configure(
     settings: Mapping[str, Any] | None,
 ) -> RunConfig:
     base = config if isinstance(config, RunConfig) else load_config(Path(config) if config else None)
-    named = {"scene.paths": _paths(scene), "style.image": style, **(settings or {})}
-    return override(base, named if output is None else {**named, "output.path": output})
+    return override(name_files(base, _paths(scene), style, output), settings or {})
 
 
 def _paths(scene: Paths) -> tuple[Path, ...]:

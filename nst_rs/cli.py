@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from nst_rs import api, console
-from nst_rs.config import RunConfig, load_config, override
+from nst_rs.config import load_config, name_files
 from nst_rs.errors import NstError
 
 app = typer.Typer(
@@ -45,7 +45,7 @@ def stylize(
 ) -> None:
     """Style a scene: one georeferenced map on exactly the scene's grid, with a preview and a record beside it."""
     with _errors_as_lines(verbose) as screen:
-        run = _configure(config, settings, {"scene.paths": scene, "style.image": style, "output.path": output})
+        run = name_files(load_config(config, settings or ()), scene or None, style, output)
         with _native_notes_hidden():
             from nst_rs import pipeline, record
 
@@ -68,7 +68,7 @@ def plan(
 ) -> None:
     """Say what `stylize` would run with the same arguments: levels, tiles, memory, operations, time. Writes nothing."""
     with _errors_as_lines(verbose):
-        run = _configure(config, settings, {"scene.paths": scene, "style.image": style, "output.path": output})
+        run = name_files(load_config(config, settings or ()), scene or None, style, output)
         with _native_notes_hidden():
             from nst_rs import pipeline
 
@@ -84,12 +84,6 @@ def inspect(
     """Show a scene's grid, bands, data type, nodata, valid share, and the composites it can make."""
     with _errors_as_lines(verbose=False):
         console.show_scene(Console(), api.inspect(scene, nodata=nodata))
-
-
-def _configure(config: Path | None, settings: list[str] | None, named: dict[str, object]) -> RunConfig:
-    """Return the file's configuration, changed by the settings, then by the arguments that were given."""
-    given = {key: value for key, value in named.items() if value}
-    return override(load_config(config, settings or ()), given)
 
 
 @contextmanager

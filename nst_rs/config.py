@@ -204,6 +204,12 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     return _parse(data)
 
 
+def name_files(config: RunConfig, scene: Iterable[Any] | None, style: Any, output: Any) -> RunConfig:
+    """Return `config` with its files named anew; what is None leaves the configuration's own."""
+    named = {"scene.paths": scene, "style.image": style, "output.path": output}
+    return override(config, {key: value for key, value in named.items() if value is not None})
+
+
 def with_absolute_paths(config: RunConfig) -> RunConfig:
     """Return `config` with its paths made absolute, so that it means the same from any folder."""
     style, output, weights = config.style.image, config.output.path, config.model.weights

@@ -13,7 +13,7 @@ from nst_rs.neural.kernel import Kernel
 from nst_rs.neural.vgg import Encoder, load_convolutions
 from nst_rs.objective import Objective
 from nst_rs.stylization import Canvas, scene_moments
-from nst_rs.tiling import Level, make_axis
+from nst_rs.tiling import make_level
 
 _TRIAL_SIDE = 256
 
@@ -39,8 +39,9 @@ def build_objective(config: RunConfig, kernel: Kernel, style: Pixels, tile: int)
 
 def style_grams(kernel: Kernel, style: Pixels, trunk: Trunk, tile: int) -> dict[str, Array]:
     """Return layer → the style's Gram matrix per position. It is cut and its borders are mirrored as a scene's are."""
-    rows, columns = (make_axis(size, tile, trunk) for size in style.shape[:2])
-    canvas = Canvas.around(Level(1, rows, columns), style, np.ones(style.shape[:2], np.float32))
+    height, width, _ = style.shape
+    level = make_level((height, width), 1, tile, trunk)
+    canvas = Canvas.around(level, style, np.ones(level.shape, np.float32))
     return scene_moments(kernel, canvas, canvas.image).grams
 
 

@@ -1,11 +1,11 @@
-"""What a plan will take: memory, operations, time. Arithmetic on the plan; the one measured number is handed in."""
+"""What a plan will take: memory and operations. Arithmetic on the plan; nothing is measured here."""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nst_rs.architecture import VGG16, Trunk
-from nst_rs.tiling import Axis, Level, Plan, make_axis
+from nst_rs.tiling import Level, Plan, make_level
 
 TILE_STEP = 64
 LARGEST_TILE = 1152
@@ -42,8 +42,8 @@ def memory(plan: Plan, style: tuple[int, int], content_layers: Iterable[str], va
     rows, columns = finest.canvas_shape
     features = sum(4 * VGG16[name].channels / VGG16[name].stride ** 2 for name in content_layers)
     canvases = rows * columns * _CANVAS_BYTES_PER_PIXEL + finest.computed_pixels * features
-    style_window = math.prod(axis.windows[0].size for axis in _axes(style, plan.tile, plan.trunk))
-    window = max(style_window, *(math.prod(level.window_shape) for level in plan.levels))
+    measured = [make_level(style, 1, plan.tile, plan.trunk), *plan.levels]
+    window = max(math.prod(level.window_shape) for level in measured)
     return Memory(canvases, window_bytes(window, plan.trunk, value_bytes))
 
 
@@ -57,20 +57,12 @@ def best_tile(shape: tuple[int, int], trunk: Trunk, value_bytes: int, budget: fl
 
     TILE_STEP where none fits: the caller compares the plan with what there is.
     """
-    fitting = {TILE_STEP: _axes(shape, TILE_STEP, trunk)}
-    for tile in range(TILE_STEP, LARGEST_TILE + 1, TILE_STEP):
-        axes = _axes(shape, tile, trunk)
-        if window_bytes(math.prod(axis.windows[0].size for axis in axes), trunk, value_bytes) <= budget:
-            fitting[tile] = axes
-    return min(fitting, key=lambda tile: (_computed(fitting[tile]), tile))
-
-
-def _axes(shape: tuple[int, int], tile: int, trunk: Trunk) -> list[Axis]:
-    return [make_axis(size, tile, trunk) for size in shape]
-
-
-def _computed(axes: list[Axis]) -> int:
-    return math.prod(len(axis.windows) * axis.windows[0].size for axis in axes)
+    fitting = {TILE_STEP: make_level(shape, 1, TILE_STEP, trunk)}
+    for tile in range(2 * TILE_STEP, LARGEST_TILE + 1, TILE_STEP):
+        level = make_level(shape, 1, tile, trunk)
+        if window_bytes(math.prod(level.window_shape), trunk, value_bytes) <= budget:
+            fitting[tile] = level
+    return min(fitting, key=lambda tile: (fitting[tile].computed_pixels, tile))
 
 
 def flops(level: Level, iterations: int, trunk: Trunk) -> float:

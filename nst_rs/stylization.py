@@ -7,6 +7,7 @@ shares add up exactly, so the picture does not depend on how it was cut.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -48,7 +49,7 @@ class Canvas:
         pad = [(axis.border, axis.canvas - axis.border - axis.scene) for axis in (level.rows, level.columns)]
         return cls(level, np.pad(image, [*pad, (0, 0)], mode="symmetric"), np.pad(weight, pad))
 
-    @property
+    @cached_property
     def tiles(self) -> list[Tile]:
         """The tiles that hold any valid pixel; the others have nothing to say."""
         return [tile for tile in self.level.tiles if self.weight[tile.core_slices].any()]

@@ -8,8 +8,10 @@ and is partitioned into cores. A tile's window is its core and a halo of all the
 windows of a level have one shape, shifted inwards where they would leave the canvas.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from nst_rs.architecture import Trunk
@@ -113,7 +115,7 @@ class Level:
         """(rows, columns) of the scene in the canvas."""
         return self.rows.scene_slice, self.columns.scene_slice
 
-    @property
+    @cached_property
     def tiles(self) -> tuple[Tile, ...]:
         """The tiles, row by row."""
         return tuple(self._tiles())
@@ -128,7 +130,7 @@ class Level:
     @property
     def computed_pixels(self) -> int:
         """Pixels of all windows: what one pass over the level computes."""
-        return len(self.tiles) * self.window_shape[0] * self.window_shape[1]
+        return len(self.rows.windows) * len(self.columns.windows) * math.prod(self.window_shape)
 
 
 @dataclass(frozen=True)
@@ -159,11 +161,14 @@ def make_plan(shape: tuple[int, int], *, levels: int, tile: int, trunk: Trunk) -
             got=f"{coarsest[1]} × {coarsest[0]} for a scene of {shape[1]} × {shape[0]}",
             do="use fewer levels",
         )
-    cut = []
-    for factor in (2**k for k in reversed(range(levels))):
-        rows, columns = (make_axis(-(-size // factor), tile, trunk) for size in shape)
-        cut.append(Level(factor, rows, columns))
-    return Plan(shape, tile, trunk, tuple(cut))
+    factors = [2**k for k in reversed(range(levels))]
+    return Plan(shape, tile, trunk, tuple(make_level(shape, factor, tile, trunk) for factor in factors))
+
+
+def make_level(shape: tuple[int, int], factor: int, tile: int, trunk: Trunk) -> Level:
+    """Cut a scene of `shape` (H, W), made smaller by `factor`, into tiles."""
+    rows, columns = (make_axis(-(-size // factor), tile, trunk) for size in shape)
+    return Level(factor, rows, columns)
 
 
 def make_axis(scene: int, tile: int, trunk: Trunk) -> Axis:

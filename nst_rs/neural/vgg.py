@@ -61,8 +61,7 @@ def load_convolutions(weights: str) -> list[Convolution]:
 
 
 def _keras_name(name: str) -> str:
-    block, index = name.removeprefix("conv").split("_")
-    return f"block{block}_conv{index}"
+    return name.replace("conv", "block").replace("_", "_conv")
 
 
 def check_sha256(path: Path) -> None:

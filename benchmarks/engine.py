@@ -13,7 +13,7 @@ from nst_rs.engine import build_kernel, build_objective, trunk_of
 from nst_rs.neural.device import Device
 from nst_rs.neural.vgg import Convolution, Encoder, load_convolutions
 from nst_rs.style import read_style
-from nst_rs.stylization import Canvas, content_targets, scene_gradient
+from nst_rs.stylization import Canvas, Problem
 from nst_rs.tiling import make_plan
 
 CPU = Device("/CPU:0", 8 * 10**9)
@@ -39,13 +39,14 @@ def step_against_matrix_product() -> dict[str, float]:
         kernel, flops = build_kernel(config, CPU), trunk_of(config).flops_per_pixel * SIDE**2
         window, weight = np.full((SIDE, SIDE, 3), 99, np.float32), np.ones((SIDE, SIDE), np.float32)
         objective = build_objective(config, kernel, read_style(STYLE, 256), SIDE)
-        moments, content = kernel.measure(window, weight), kernel.content(window)
-        pull = objective.pull(moments)
+        forward, content = kernel.forward(window, weight), kernel.content(window)
+        pull = objective.pull(forward.moments)
         product = 2 * 4096**3 / shortest(_matrix_product(precision))
-        measure = flops / shortest(lambda k=kernel, w=window, v=weight: k.measure(w, v))
-        step = shortest(lambda k=kernel, w=window, v=weight, c=content, p=pull: k.gradient(w, v, c, p))
-        found[f"{precision}: forward pass / matrix product"] = measure / product
-        found[f"{precision}: forward and backward pass / matrix product"] = 2 * flops / step / product
+        ahead = shortest(lambda k=kernel, w=window, v=weight: k.forward(w, v))
+        back = shortest(lambda k=kernel, f=forward, v=weight, c=content, p=pull: k.backward(f.activations, v, c, p))
+        found[f"{precision}: forward pass / matrix product"] = flops / ahead / product
+        found[f"{precision}: backward pass / matrix product"] = flops / back / product
+        found[f"{precision}: forward and backward pass / matrix product"] = 2 * flops / (ahead + back) / product
         found[f"{precision}: matrix product, GFLOP/s"] = product / 1e9
     return found
 
@@ -64,7 +65,7 @@ def gradient_against_tensorflow() -> dict[str, float]:
     convolutions = load_convolutions("packaged")[:11]
     encoder = Encoder(convolutions)
     kernels = {c.name: tf.constant(c.kernel) for c in convolutions}
-    ours = shortest(_differentiate(lambda x: encoder.features(x)["conv5_1"]))
+    ours = shortest(_carry_back(encoder))
     as_tensors = shortest(_differentiate(lambda x: _plain(convolutions, kernels, x)))
     in_graph = shortest(_differentiate(lambda x: _plain(convolutions, {c.name: c.kernel for c in convolutions}, x)))
     return {
@@ -80,6 +81,16 @@ def _plain(convolutions: list[Convolution], kernels: dict[str, Any], x: Any) -> 
             x, block = tf.nn.max_pool2d(x, 2, 2, "VALID"), c.block
         x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernels[c.name], 1, "SAME"), c.bias))
     return x
+
+
+def _carry_back(encoder: Encoder) -> Callable[[], Any]:
+    @tf.function
+    def carry_back(x: Any) -> Any:
+        features = encoder.features(x)
+        return encoder.carry_back(features, {"conv5_1": 2 * features["conv5_1"]})
+
+    picture = tf.random.uniform((1, SIDE, SIDE, 3)) * 255
+    return lambda: carry_back(picture).numpy()
 
 
 def _differentiate(forward: Callable[[Any], Any]) -> Callable[[], Any]:
@@ -107,8 +118,7 @@ def tiles_against_whole() -> dict[str, float]:
         (level,) = make_plan((SIDE, SIDE), levels=1, tile=tile, trunk=trunk_of(config)).levels
         canvas = Canvas.around(level, image, weight)
         picture = np.random.default_rng(1).uniform(0, 255, canvas.image.shape).astype(np.float32)
-        content = content_targets(kernel, canvas)
-        gradient, _ = scene_gradient(kernel, canvas, picture, content, objective)
+        gradient, _ = Problem(kernel, canvas, objective).gradient(picture)
         if whole is None:
             whole = gradient
             continue

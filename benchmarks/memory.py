@@ -9,11 +9,8 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from nst_rs import estimate
-from nst_rs.config import RunConfig
-from nst_rs.engine import trunk_of
-from nst_rs.style import read_style
-from nst_rs.tiling import make_plan
+from nst_rs.config import load_config, name_files
+from nst_rs.pipeline import prepare
 
 STYLE = Path(__file__).parents[1] / "sample_data" / "styles" / "harvest.jpg"
 RUNS = [(512, 512), (1024, 1024), (1536, 512)]
@@ -33,15 +30,14 @@ def against_estimate() -> dict[str, float]:
             peak = json.loads(output.with_suffix(".run.json").read_text())["peak_memory_bytes"]
             name = f"{side} pixels in tiles of {tile}"
             found[f"{name}: GB"] = peak / 1e9
-            found[f"{name}: measured / estimated"] = peak / _estimated(side, tile)
+            found[f"{name}: measured / estimated"] = peak / _estimated(scene, settings)
     return found
 
 
-def _estimated(side: int, tile: int) -> float:
-    config = RunConfig()
-    plan = make_plan((side, side), levels=config.schedule.levels, tile=tile, trunk=trunk_of(config))
-    style = read_style(STYLE, config.style.size).shape[:2]
-    return estimate.memory(plan, style, config.objective.content_layers, value_bytes=4).host
+def _estimated(scene: Path, settings: list[str]) -> float:
+    config = name_files(load_config(None, settings), [scene], STYLE, None)
+    job = prepare(config, to_write=False)
+    return job.memory.host + job.kept_bytes
 
 
 def _write_noise(path: Path, side: int) -> None:

@@ -132,7 +132,7 @@ class ScheduleSection(Section):
 
 
 class TilingSection(Section):
-    """How the scene is cut; the picture does not depend on it."""
+    """How the scene is cut; the objective and its gradient do not depend on it."""
 
     tile: Annotated[int, Field(ge=64)] | Literal["auto"] = "auto"
     """Core size in pixels; ``auto``: whichever computes the fewest pixels within the device's memory."""

@@ -52,6 +52,11 @@ def window_bytes(pixels: int, trunk: Trunk, value_bytes: int) -> float:
     return pixels * trunk.activation_bytes_per_pixel * _ACTIVATION_COPIES * value_bytes / 4
 
 
+def activation_bytes(level: Level, trunk: Trunk, value_bytes: int) -> float:
+    """Return the bytes that one window of `level` keeps from its forward pass to its backward pass."""
+    return math.prod(level.window_shape) * trunk.activation_bytes_per_pixel * value_bytes / 4
+
+
 def best_tile(shape: tuple[int, int], trunk: Trunk, value_bytes: int, budget: float) -> int:
     """Return the tile that computes the fewest pixels of a scene of `shape` with windows of at most `budget` bytes.
 
@@ -65,11 +70,11 @@ def best_tile(shape: tuple[int, int], trunk: Trunk, value_bytes: int, budget: fl
     return min(fitting, key=lambda tile: (fitting[tile].computed_pixels, tile))
 
 
-def flops(level: Level, iterations: int, trunk: Trunk) -> float:
-    """Return the convolutions' operations for a level: each iteration measures once and differentiates once.
+def flops(level: Level, iterations: int, trunk: Trunk, kept: int) -> float:
+    """Return the convolutions' operations for a level: each iteration goes forward and back once.
 
     A forward pass costs `trunk.flops_per_pixel`, a backward pass as much again; the content features cost one forward
-    pass at the start.
+    pass at the start. The `kept` windows' activations are kept between the passes; the others go forward twice.
     """
-    passes = 3 * iterations + 1
+    passes = 2 * iterations + 1 + iterations * (1 - kept / len(level.tiles))
     return passes * level.computed_pixels * trunk.flops_per_pixel

@@ -31,7 +31,7 @@ from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Objective
 from nst_rs.publish import Outputs, publish
 from nst_rs.pyramid import halve
-from nst_rs.stylization import Canvas, Descent, first_picture, next_picture, stylize_level
+from nst_rs.stylization import Canvas, Descent, Problem, first_picture, next_picture, stylize_level
 from nst_rs.tiling import Plan, make_plan
 
 log = logging.getLogger(__name__)
@@ -56,11 +56,25 @@ class Job:
 
     @property
     def memory(self) -> estimate.Memory:
-        """What the run will hold at its peak."""
+        """What the run will hold at its peak, but for the activations it keeps where there is room for them."""
         height, width, _ = self.inputs.style.shape
         return estimate.memory(
             self.plan, (height, width), self.config.objective.content_layers, _value_bytes(self.config)
         )
+
+    def kept_windows(self, index: int) -> int:
+        """How many windows of level `index` keep their activations: as many as half of the free memory has room for."""
+        memory, level = self.memory, self.plan.levels[index]
+        taken = memory.windows if self.device.is_gpu else memory.host
+        each = estimate.activation_bytes(level, self.plan.trunk, _value_bytes(self.config))
+        return max(0, min(len(level.tiles), int((self.device.free_bytes / 2 - taken) / each)))
+
+    @property
+    def kept_bytes(self) -> float:
+        """The most that kept activations take, beyond :attr:`memory`."""
+        sizes = [estimate.activation_bytes(x, self.plan.trunk, _value_bytes(self.config)) for x in self.plan.levels]
+        # One window's are in the estimate of the passes over a window.
+        return max(max(0, self.kept_windows(index) - 1) * size for index, size in enumerate(sizes))
 
 
 @dataclass(frozen=True)
@@ -119,7 +133,10 @@ def forecast(config: RunConfig) -> Forecast:
     """Return what a configuration would run; computes one small window to know this machine. Raises NstError."""
     job = prepare(config, to_write=False)
     iterations = config.schedule.level_iterations
-    flops = sum(estimate.flops(level, n, job.plan.trunk) for level, n in zip(job.plan.levels, iterations, strict=True))
+    flops = sum(
+        estimate.flops(level, iterations[index], job.plan.trunk, job.kept_windows(index))
+        for index, level in enumerate(job.plan.levels)
+    )
     return Forecast(job, flops, flops / measure_rate(job.config, job.device))
 
 
@@ -193,9 +210,10 @@ class Session:
         schedule, canvas = self.job.config.schedule, self._composed.canvases[index]
         kernel, objective = self._engine
         with self._timed(f"level {index + 1}"):
+            problem = Problem(kernel, canvas, objective, self.job.kept_windows(index))
             descent = Descent(schedule.level_iterations[index], schedule.step_size)
             self._pictures[index] = stylize_level(
-                kernel, canvas, self._start(index), objective, descent, lambda step: self._tracker.hear(index, step)
+                problem, self._start(index), descent, lambda step: self._tracker.hear(index, step)
             )
 
     def publish(self) -> Result:

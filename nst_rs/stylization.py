@@ -2,10 +2,10 @@
 
 One objective for the whole scene. Every iteration first measures all tiles and adds up their moments, then asks every
 tile for its share of the scene's gradient and adds up the shares, then takes one step with all pixels. Moments and
-shares add up exactly, so the picture does not depend on how it was cut.
+shares add up exactly, so the gradient does not depend on how the scene was cut.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -22,6 +22,15 @@ from nst_rs.tiling import Level, Tile
 Init = Literal["content", "noise"]
 
 
+@dataclass(frozen=True)
+class Forward:
+    """One window's forward pass."""
+
+    moments: Moments
+    activations: Any
+    """Of all layers, for the backward pass: the kernel's own."""
+
+
 class Kernel(Protocol):
     """What the loop needs of the network: see :class:`nst_rs.neural.kernel.Kernel`."""
 
@@ -29,9 +38,14 @@ class Kernel(Protocol):
         """Return the moments of one window."""
 
     def content(self, window: Pixels) -> Any:
-        """Return the content features of one window, to be handed back to :meth:`gradient`."""
+        """Return the content features of one window, to be handed back to :meth:`backward`."""
 
-    def gradient(self, window: Pixels, weight: Pixels, content: Any, pull: Pull) -> tuple[Pixels, Mapping[str, float]]:
+    def forward(self, window: Pixels, weight: Pixels) -> Forward:
+        """Return the moments of one window, and what its backward pass needs."""
+
+    def backward(
+        self, activations: Any, weight: Pixels, content: Any, pull: Pull
+    ) -> tuple[Pixels, Mapping[str, float]]:
         """Return the window's share of the gradient, and its 1/2 Σ (F − P)² by content layer."""
 
 
@@ -113,16 +127,13 @@ def _ignore(_tile: Tile) -> None:
     pass
 
 
-def stylize_level(
-    kernel: Kernel, canvas: Canvas, picture: Pixels, objective: Objective, descent: Descent, listener: Listener
-) -> Pixels:
+def stylize_level(problem: "Problem", picture: Pixels, descent: Descent, listener: Listener) -> Pixels:
     """Descend from `picture` (of the canvas's shape, RGB in [0, 255]); return where it ends, `picture` unchanged."""
     picture = picture.copy()
     adam = Adam.at_rest(picture.shape)
-    content = content_targets(kernel, canvas)
     for iteration in range(1, descent.iterations + 1):
-        beat = _Beat(iteration, descent.iterations, canvas, listener)
-        gradient, losses = scene_gradient(kernel, canvas, picture, content, objective, beat.after_window)
+        beat = _Beat(iteration, descent.iterations, problem.canvas, listener)
+        gradient, losses = problem.gradient(picture, beat.after_window)
         adam.step(picture, gradient, descent.step_size)
         beat.after_iteration(losses)
     return picture
@@ -153,46 +164,65 @@ class _Beat:
         return Step(self.iteration, self.iterations, self.tile, tiles, self.done, windows, losses)
 
 
-def content_targets(kernel: Kernel, canvas: Canvas) -> dict[int, Any]:
-    """Return tile index → the content features of the scene in that tile's window."""
-    return {tile.index: kernel.content(canvas.image[tile.window_slices]) for tile in canvas.tiles}
+@dataclass(frozen=True)
+class Problem:
+    """What is minimised at one level: the scene's objective over the pixels of its canvas."""
 
+    kernel: Kernel
+    canvas: Canvas
+    objective: Objective
+    kept: int = 0
+    """How many windows' activations are kept from the forward pass to the backward pass. The others are computed twice,
+    to the same numbers."""
 
-def scene_gradient(
-    kernel: Kernel,
-    canvas: Canvas,
-    picture: Pixels,
-    content: Mapping[int, Any],
-    objective: Objective,
-    after_window: Callable[[Tile], None] = _ignore,
-) -> tuple[Pixels, Losses]:
-    """Return the gradient of the whole scene's objective at `picture`, (H, W, 3), and the objective's terms.
+    @cached_property
+    def content(self) -> dict[int, Any]:
+        """Tile index → the content features of the scene in that tile's window."""
+        image = self.canvas.image
+        return {tile.index: self.kernel.content(image[tile.window_slices]) for tile in self.canvas.tiles}
 
-    Exact: the moments of the cores are the scene's, and every tile's share spans its whole window, so that added up
-    where windows overlap they are the gradient of the untiled scene. No halo beyond the features' own is needed.
-    """
-    moments = scene_moments(kernel, canvas, picture, after_window)
-    pull = objective.pull(moments)
-    gradient = np.zeros(picture.shape, picture.dtype)
-    half_squares = dict.fromkeys(objective.content_layers, 0.0)
-    for tile in canvas.tiles:
-        share, squares = kernel.gradient(
-            picture[tile.window_slices], canvas.tile_weight(tile), content[tile.index], pull
-        )
-        gradient[tile.window_slices] += share
-        half_squares = {name: value + squares[name] for name, value in half_squares.items()}
-        after_window(tile)
-    return gradient, objective.losses(moments, half_squares)
+    def gradient(self, picture: Pixels, after_window: Callable[[Tile], None] = _ignore) -> tuple[Pixels, Losses]:
+        """Return the gradient of the whole scene's objective at `picture`, (H, W, 3), and the objective's terms.
 
-
-def scene_moments(
-    kernel: Kernel, canvas: Canvas, picture: Pixels, after_window: Callable[[Tile], None] = _ignore
-) -> Moments:
-    """Return the moments of the whole picture: the sum over its tiles."""
-
-    def measured() -> Iterator[Moments]:
-        for tile in canvas.tiles:
-            yield kernel.measure(picture[tile.window_slices], canvas.tile_weight(tile))
+        Exact: the moments of the cores are the scene's, and every tile's share spans its whole window, so that added up
+        where windows overlap they are the gradient of the untiled scene. No halo beyond the features' own is needed.
+        """
+        moments, activations = self._forward(picture, after_window)
+        pull = self.objective.pull(moments)
+        gradient = np.zeros(picture.shape, picture.dtype)
+        half_squares = dict.fromkeys(self.objective.content_layers, 0.0)
+        for tile in self.canvas.tiles:
+            share, squares = self._backward_tile(picture, tile, activations.pop(tile.index, None), pull)
+            gradient[tile.window_slices] += share
+            half_squares = {name: value + squares[name] for name, value in half_squares.items()}
             after_window(tile)
+        return gradient, self.objective.losses(moments, half_squares)
 
-    return total(measured())
+    def _forward(self, picture: Pixels, after_window: Callable[[Tile], None]) -> tuple[Moments, dict[int, Any]]:
+        """Return the picture's moments, and tile index → activations of the windows that are kept."""
+        kept_tiles, measured_tiles = self.canvas.tiles[: self.kept], self.canvas.tiles[self.kept :]
+        activations, moments = {}, []
+        for tile in kept_tiles:
+            forward = self._forward_tile(picture, tile)
+            activations[tile.index] = forward.activations
+            moments.append(forward.moments)
+            after_window(tile)
+        for tile in measured_tiles:
+            moments.append(self.kernel.measure(picture[tile.window_slices], self.canvas.tile_weight(tile)))
+            after_window(tile)
+        return total(moments), activations
+
+    def _forward_tile(self, picture: Pixels, tile: Tile) -> Forward:
+        return self.kernel.forward(picture[tile.window_slices], self.canvas.tile_weight(tile))
+
+    def _backward_tile(
+        self, picture: Pixels, tile: Tile, activations: Any, pull: Pull
+    ) -> tuple[Pixels, Mapping[str, float]]:
+        if activations is None:
+            activations = self._forward_tile(picture, tile).activations
+        return self.kernel.backward(activations, self.canvas.tile_weight(tile), self.content[tile.index], pull)
+
+
+def scene_moments(kernel: Kernel, canvas: Canvas, picture: Pixels) -> Moments:
+    """Return the moments of the whole picture: the sum over its tiles."""
+    return total(kernel.measure(picture[tile.window_slices], canvas.tile_weight(tile)) for tile in canvas.tiles)

@@ -13,7 +13,7 @@ from nst_rs.neural.device import Device
 from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Losses, Objective
 from nst_rs.style import read_style
-from nst_rs.stylization import Canvas, content_targets, scene_gradient
+from nst_rs.stylization import Canvas, Problem
 from nst_rs.tiling import make_plan
 
 SAMPLES = Path(__file__).parents[1] / "sample_data"
@@ -46,11 +46,11 @@ def scene() -> tuple[Pixels, Pixels]:
     return image, weight
 
 
-def gradient(kernel: Kernel, objective: Objective, tile: int) -> tuple[Pixels, Losses, int]:
+def gradient(kernel: Kernel, objective: Objective, tile: int, kept: int = 0) -> tuple[Pixels, Losses, int]:
     (level,) = make_plan(SHAPE, levels=1, tile=tile, trunk=trunk_of(CONFIG)).levels
     canvas = Canvas.around(level, *scene())
     picture = np.random.default_rng(0).uniform(0, 255, canvas.image.shape).astype(np.float32)
-    found, losses = scene_gradient(kernel, canvas, picture, content_targets(kernel, canvas), objective)
+    found, losses = Problem(kernel, canvas, objective, kept).gradient(picture)
     return found, losses, len(canvas.tiles)
 
 
@@ -72,6 +72,15 @@ def test_the_tiled_gradient_is_the_untiled_one(
     assert np.linalg.norm(found - expected) <= 1e-5 * np.linalg.norm(expected)
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
     assert losses.total == pytest.approx(expected_losses.total, rel=1e-6)
+
+
+@pytest.mark.parametrize("kept", [1, 3, 6])
+def test_keeping_activations_changes_no_bit(kernel: Kernel, objective: Objective, kept: int) -> None:
+    expected, expected_losses, tiles = gradient(kernel, objective, 192)
+    found, losses, _ = gradient(kernel, objective, 192, kept)
+    assert tiles == 6
+    assert (found == expected).all()
+    assert losses == expected_losses
 
 
 def test_the_trunk_goes_as_deep_as_the_objectives_layers() -> None:

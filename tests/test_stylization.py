@@ -1,6 +1,7 @@
 """The loop, with pixels for features: fast, and exact to reason about. The real network's turn is in test_engine.py."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,17 @@ from hypothesis import strategies as st
 from nst_rs.architecture import Trunk
 from nst_rs.moments import Moments
 from nst_rs.objective import Objective, Pull
-from nst_rs.stylization import Canvas, Descent, Step, first_picture, next_picture, scene_moments, stylize_level
+from nst_rs.stylization import (
+    Canvas,
+    Descent,
+    Forward,
+    Problem,
+    Step,
+    first_picture,
+    next_picture,
+    scene_moments,
+    stylize_level,
+)
 from nst_rs.tiling import Level, make_plan
 
 TRUNK = Trunk.reaching(["conv3_1"])
@@ -32,7 +43,11 @@ class PixelKernel:
     def content(self, window: Array) -> Array:
         return window
 
-    def gradient(self, window: Array, weight: Array, content: Array, pull: Pull) -> tuple[Array, dict[str, float]]:
+    def forward(self, window: Array, weight: Array) -> Forward:
+        return Forward(self.measure(window, weight), {"pixels": window.copy()})
+
+    def backward(self, activations: Any, weight: Array, content: Array, pull: Pull) -> tuple[Array, dict[str, float]]:
+        window = activations["pixels"]
         difference = window - content
         weight = weight[..., np.newaxis]
         share = weight * (2 * window @ pull.style["conv1_1"] + pull.content["conv1_1"] * difference)
@@ -90,7 +105,7 @@ def test_the_scenes_moments_do_not_depend_on_the_tiles(side: int, tile: int) -> 
 @pytest.mark.parametrize("tile", [64, 100, 200])
 def test_the_result_does_not_depend_on_the_tiles(tile: int) -> None:
     results = [
-        stylize_level(PixelKernel(), canvas, canvas.image, OBJECTIVE, Descent(5, 4.0), ignore)
+        stylize_level(Problem(PixelKernel(), canvas, OBJECTIVE), canvas.image, Descent(5, 4.0), ignore)
         for canvas in (canvas_of((150, 210), 4096), canvas_of((150, 210), tile))
     ]
     # Adam divides by the gradient's size: float32 rounding of the shares comes back as a fraction of a step.
@@ -101,10 +116,8 @@ def test_going_downhill_lowers_the_loss_and_leaves_the_start_alone() -> None:
     canvas, losses = canvas_of((80, 80), 4096), []
     start = canvas.image.copy()
     stylize_level(
-        PixelKernel(),
-        canvas,
+        Problem(PixelKernel(), canvas, OBJECTIVE),
         start,
-        OBJECTIVE,
         Descent(20, 4.0),
         lambda s: losses.append(s.losses) if s.losses else None,
     )
@@ -123,13 +136,15 @@ def test_tiles_without_valid_pixels_are_not_computed() -> None:
 def test_values_under_nodata_change_nothing() -> None:
     canvas = canvas_of((120, 100), 64, nodata=True)
     other = replace(canvas, image=np.where(canvas.weight[..., np.newaxis] > 0, canvas.image, np.float32(7)))
-    results = [stylize_level(PixelKernel(), c, c.image, OBJECTIVE, Descent(3, 4.0), ignore) for c in (canvas, other)]
+    results = [
+        stylize_level(Problem(PixelKernel(), c, OBJECTIVE), c.image, Descent(3, 4.0), ignore) for c in (canvas, other)
+    ]
     assert (results[0][canvas.weight > 0] == results[1][canvas.weight > 0]).all()
 
 
 def test_a_listener_hears_every_window_and_the_losses_after_every_iteration() -> None:
     canvas, steps = canvas_of((150, 210), 100), []
-    stylize_level(PixelKernel(), canvas, canvas.image, OBJECTIVE, Descent(2, 4.0), steps.append)
+    stylize_level(Problem(PixelKernel(), canvas, OBJECTIVE), canvas.image, Descent(2, 4.0), steps.append)
     windows = 2 * len(canvas.tiles)
     assert [s.windows_done for s in steps] == [*range(1, windows + 1), windows] * 2
     assert [s.iteration for s in steps if s.losses] == [1, 2]

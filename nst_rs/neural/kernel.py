@@ -10,6 +10,7 @@ import tensorflow as tf
 from nst_rs.moments import Moments
 from nst_rs.neural.vgg import Encoder
 from nst_rs.objective import Pull
+from nst_rs.stylization import Forward
 
 Array = npt.NDArray[Any]
 Features = dict[str, Array]
@@ -32,31 +33,36 @@ class Kernel:
         self.accumulate = tf.float64 if encoder.dtype == tf.float64 else tf.float32
         self._measure = tf.function(self._trace_measure)
         self._content = tf.function(self._trace_content)
-        self._gradient = tf.function(self._trace_gradient)
+        self._forward = tf.function(self._trace_forward)
+        self._backward = tf.function(self._trace_backward)
 
     def measure(self, window: Array, weight: Array) -> Moments:
         """Return the window's moments at the style layers, and the counts at the content layers."""
         with tf.device(self.device):
-            counts, sums = self._measure(self._tensor(window), self._tensor(weight))
-        return Moments(
-            {name: float(count) for name, count in counts.items()},
-            {name: gram.numpy().astype(np.float64) for name, gram in sums.items()},
-        )
+            return _moments(*self._measure(self._tensor(window), self._tensor(weight)))
 
     def content(self, window: Array) -> Features:
         """Return content layer → features of the scene's window, (H / stride, W / stride, C)."""
         with tf.device(self.device):
             return {name: x.numpy() for name, x in self._content(self._tensor(window)).items()}
 
-    def gradient(self, window: Array, weight: Array, content: Features, pull: Pull) -> tuple[Array, dict[str, float]]:
+    def forward(self, window: Array, weight: Array) -> Forward:
+        """Return the window's moments, and its activations for :meth:`backward`."""
+        with tf.device(self.device):
+            activations, counts, sums = self._forward(self._tensor(window), self._tensor(weight))
+        return Forward(_moments(counts, sums), activations)
+
+    def backward(
+        self, activations: Any, weight: Array, content: Features, pull: Pull
+    ) -> tuple[Array, dict[str, float]]:
         """Return this window's share of the scene's gradient, and its content layers' 1/2 Σ weight · (F − P)².
 
         The share is (H, W, 3): what the window's weighted positions ask of all its pixels, halo included. The shares of
         all windows, added where they overlap, are the gradient of the whole scene's objective.
         """
         with tf.device(self.device):
-            share, half_squares = self._gradient(
-                self._tensor(window),
+            share, half_squares = self._backward(
+                activations,
                 self._tensor(weight),
                 {name: self._tensor(x) for name, x in content.items()},
                 {name: self._tensor(x) for name, x in pull.style.items()},
@@ -67,28 +73,30 @@ class Kernel:
     def _tensor(self, array: Array) -> Any:
         return tf.convert_to_tensor(array.astype(self.accumulate.as_numpy_dtype, copy=False))
 
-    def _features(self, window: Any) -> dict[str, Any]:
+    def _chosen(self, activations: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the objective's layers, (H / stride, W / stride, C) each."""
         wanted = {*self.style_layers, *self.content_layers}
-        found = self.encoder.features(window[tf.newaxis])
-        return {name: tf.cast(x[0], self.accumulate) for name, x in found.items() if name in wanted}
+        return {name: tf.cast(x[0], self.accumulate) for name, x in activations.items() if name in wanted}
 
     def _trace_measure(self, window: Any, weight: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        features = self._features(window)
+        return self._trace_forward(window, weight)[1:]
+
+    def _trace_content(self, window: Any) -> dict[str, Any]:
+        features = self._chosen(self.encoder.features(window[tf.newaxis]))
+        return {name: features[name] for name in self.content_layers}
+
+    def _trace_forward(self, window: Any, weight: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        activations = self.encoder.features(window[tf.newaxis])
+        features = self._chosen(activations)
         weights = position_weights(weight, features)
         counts = {name: tf.reduce_sum(weights[name]) for name in features}
         sums = {name: _gram(features[name], weights[name]) for name in self.style_layers}
-        return counts, sums
+        return activations, counts, sums
 
-    def _trace_content(self, window: Any) -> dict[str, Any]:
-        features = self._features(window)
-        return {name: features[name] for name in self.content_layers}
-
-    def _trace_gradient(
-        self, window: Any, weight: Any, content: Mapping[str, Any], style_pull: Mapping[str, Any], factors: Any
+    def _trace_backward(
+        self, activations: Any, weight: Any, content: Mapping[str, Any], style_pull: Mapping[str, Any], factors: Any
     ) -> tuple[Any, dict[str, Any]]:
-        with tf.GradientTape() as tape:
-            tape.watch(window)
-            features = self._features(window)
+        features = self._chosen(activations)
         weights = position_weights(weight, features)
         upstream = {name: tf.zeros_like(x) for name, x in features.items()}
         half_squares = {}
@@ -98,8 +106,15 @@ class Kernel:
             difference = features[name] - content[name]
             upstream[name] += factors[name] * weights[name] * difference
             half_squares[name] = tf.reduce_sum(weights[name] * difference**2) / 2
-        share = tape.gradient(list(features.values()), window, output_gradients=list(upstream.values()))
-        return share, half_squares
+        share = self.encoder.carry_back(activations, {name: x[tf.newaxis] for name, x in upstream.items()})
+        return tf.cast(share[0], self.accumulate), half_squares
+
+
+def _moments(counts: Mapping[str, Any], sums: Mapping[str, Any]) -> Moments:
+    return Moments(
+        {name: float(count) for name, count in counts.items()},
+        {name: gram.numpy().astype(np.float64) for name, gram in sums.items()},
+    )
 
 
 def position_weights(weight: Any, features: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ The only place that knows that these weights want BGR order with the ImageNet me
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -99,14 +99,15 @@ def _downloaded_model() -> Any:
 
 
 class Encoder:
-    """The features of pictures at chosen layers, after the ReLU."""
+    """The features of pictures at all layers, after the ReLU, and what a change of them asks of the picture."""
 
     def __init__(self, convolutions: Sequence[Convolution], dtype: str = "float32", pooling: Pooling = "max") -> None:
         """Hold the layers given, in the order given, computing in `dtype`."""
         self.dtype = tf.as_dtype(dtype)
         self.pooling = pooling
         self.convolutions = list(convolutions)
-        self._operations = [_layer_operation(c, self.dtype) for c in convolutions]
+        # Tensors, not arrays: a trace would hold its own copy of an array's 60 MB, and there is a trace a window shape.
+        self._parameters = {c.name: _Parameters.of(c, self.dtype) for c in convolutions}
 
     def features(self, pictures: Any) -> dict[str, Any]:
         """Return layer → features (N, H / stride, W / stride, C) in `dtype`.
@@ -114,37 +115,56 @@ class Encoder:
         `pictures` is (N, H, W, 3) RGB in [0, 255]. Beyond its borders the network sees zeros, as it did in training.
         """
         x = tf.cast(pictures[..., ::-1] - tf.constant(_BGR_MEANS, pictures.dtype), self.dtype)
-        found = {}
-        block = self.convolutions[0].block
-        for convolution, operation in zip(self.convolutions, self._operations, strict=True):
-            if convolution.block != block:
-                x, block = self._pool(x), convolution.block
-            x = found[convolution.name] = operation(x)
+        found: dict[str, Any] = {}
+        for convolution, before in self._with_layer_before():
+            if before is not None and before.block != convolution.block:
+                x = self._pool(x)
+            parameters = self._parameters[convolution.name]
+            x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, parameters.kernel, 1, "SAME"), parameters.bias))
+            found[convolution.name] = x
         return found
+
+    def carry_back(self, features: Mapping[str, Any], upstream: Mapping[str, Any]) -> Any:
+        """Return Σ_l (∂F^l/∂x)ᵀ upstream^l, (N, H, W, 3) in `dtype`: the gradient with respect to the pictures.
+
+        `features` is what :meth:`features` returned for them; `upstream` maps any of its layers to arrays of their
+        shape. The gradient of a 3×3 stride-1 "SAME" convolution to its input is the convolution with the mirrored,
+        transposed kernel. Asking for it in this form takes the fast forward path; benchmarks/engine.py has by how much.
+        """
+        flow = tf.zeros_like(features[self.convolutions[-1].name])
+        for convolution, before in reversed(self._with_layer_before()):
+            x = features[convolution.name]
+            if convolution.name in upstream:
+                flow += tf.cast(upstream[convolution.name], self.dtype)
+            flow = tf.raw_ops.ReluGrad(gradients=flow, features=x)
+            flow = tf.nn.conv2d(flow, self._parameters[convolution.name].mirrored, 1, "SAME")
+            if before is not None and before.block != convolution.block:
+                flow = self._pool_back(features[before.name], flow)
+        return flow[..., ::-1]
+
+    def _with_layer_before(self) -> list[tuple[Convolution, Convolution | None]]:
+        return list(zip(self.convolutions, [None, *self.convolutions], strict=False))
 
     def _pool(self, x: Any) -> Any:
         pool = tf.nn.max_pool2d if self.pooling == "max" else tf.nn.avg_pool2d
         return pool(x, 2, 2, "VALID")
 
+    def _pool_back(self, x: Any, flow: Any) -> Any:
+        window = {"ksize": [1, 2, 2, 1], "strides": [1, 2, 2, 1], "padding": "VALID"}
+        if self.pooling == "max":
+            return tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=self._pool(x), grad=flow, **window)
+        return tf.raw_ops.AvgPoolGrad(orig_input_shape=tf.shape(x), grad=flow, **window)
 
-def _layer_operation(convolution: Convolution, dtype: Any) -> Callable[[Any], Any]:
-    """Return features → ReLU(convolution(features)), whose gradient is itself a forward convolution.
 
-    The gradient of a 3×3 stride-1 "SAME" convolution to its input is the convolution with the mirrored, transposed
-    kernel. Asking for it in this form takes the fast forward path; benchmarks/engine.py measures by how much.
-    """
-    # Tensors, not arrays: a trace would hold its own copy of an array's 60 MB, and there is a trace a window shape.
-    kernel = tf.constant(convolution.kernel, dtype)
-    mirrored = tf.constant(convolution.kernel[::-1, ::-1].transpose(0, 1, 3, 2), dtype)
-    bias = tf.constant(convolution.bias, dtype)
+@dataclass(frozen=True)
+class _Parameters:
+    """A convolution's tensors."""
 
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def operation(x: Any) -> tuple[Any, Callable[[Any], Any]]:
-        y = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
+    kernel: Any  # (3, 3, in, out)
+    mirrored: Any  # (3, 3, out, in)
+    bias: Any  # (out,)
 
-        def gradient(upstream: Any) -> Any:
-            return tf.nn.conv2d(tf.raw_ops.ReluGrad(gradients=upstream, features=y), mirrored, 1, "SAME")
-
-        return y, gradient
-
-    return operation  # type: ignore[no-any-return]
+    @classmethod
+    def of(cls, convolution: Convolution, dtype: Any) -> "_Parameters":
+        mirrored = convolution.kernel[::-1, ::-1].transpose(0, 1, 3, 2)
+        return cls(*(tf.constant(part, dtype) for part in (convolution.kernel, mirrored, convolution.bias)))

@@ -1,6 +1,6 @@
 """The kernel's arithmetic against the paper's closed form, and TensorFlow's own derivative of the plain formula."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -28,9 +28,10 @@ def literal_objective(kernel: Kernel, style: Array, content_weight: float = 0.5)
 
 def whole_gradient(kernel: Kernel, x: Array, p: Array, objective: Objective) -> tuple[Array, float]:
     ones = np.ones(x.shape[:2], x.dtype)
-    moments = kernel.measure(x, ones)
-    gradient, half_squares = kernel.gradient(x, ones, kernel.content(p), objective.pull(moments))
-    return gradient, objective.losses(moments, half_squares).total
+    forward = kernel.forward(x, ones)
+    pull = objective.pull(forward.moments)
+    gradient, half_squares = kernel.backward(forward.activations, ones, kernel.content(p), pull)
+    return gradient, objective.losses(forward.moments, half_squares).total
 
 
 def paper_loss(kernel: Kernel, objective: Objective, x: Any, p: Array, a: Array) -> Any:
@@ -101,6 +102,21 @@ def test_the_gradient_is_the_papers_closed_form_carried_back(kernel: Kernel) -> 
     np.testing.assert_allclose(found, expected, atol=1e-10 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_what_is_carried_back_is_what_tensorflow_differentiates(
+    small_network: list[Convolution], pooling: Literal["max", "average"]
+) -> None:
+    encoder = Encoder(small_network, "float64", pooling)
+    x = tf.constant(picture(24, 16, 0)[np.newaxis])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        features = encoder.features(x)
+    rng = np.random.default_rng(1)
+    upstream = {name: tf.constant(rng.normal(size=features[name].shape)) for name in ("conv1_1", "conv2_1")}
+    expected = tape.gradient([features[name] for name in upstream], x, output_gradients=list(upstream.values()))
+    np.testing.assert_allclose(encoder.carry_back(features, upstream), expected, rtol=1e-9, atol=1e-12)
+
+
 def test_a_small_step_changes_the_loss_as_the_gradient_says(small_network: list[Convolution]) -> None:
     kernel = Kernel(Encoder(small_network, "float64"), ["conv1_2", "conv2_1"], ["conv2_2"], CPU)
     x, p, a, direction = (picture(16, 16, seed) for seed in range(4))
@@ -134,8 +150,9 @@ def test_a_position_weighs_as_much_as_its_cell_holds_valid_pixels(small_network:
 def test_a_window_without_weight_asks_for_nothing(small_network: list[Convolution]) -> None:
     kernel = Kernel(Encoder(small_network, "float64"), ["conv1_2", "conv2_1"], ["conv2_2"], CPU)
     x, p, a = (picture(16, 16, seed) for seed in range(3))
-    pull = literal_objective(kernel, a).pull(kernel.measure(x, np.ones((16, 16))))
-    share, half_squares = kernel.gradient(x, np.zeros((16, 16)), kernel.content(p), pull)
+    forward = kernel.forward(x, np.ones((16, 16)))
+    pull = literal_objective(kernel, a).pull(forward.moments)
+    share, half_squares = kernel.backward(forward.activations, np.zeros((16, 16)), kernel.content(p), pull)
     assert not share.any()
     assert half_squares == {"conv2_2": 0.0}
 

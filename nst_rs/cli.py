@@ -77,6 +77,26 @@ def plan(
 
 
 @app.command()
+def sweep(
+    configs: Annotated[list[Path], typer.Argument(help="Configurations (YAML), a run each.")],
+    output: Annotated[Path, typer.Option(help="The folder for the runs' maps and the comparison.")],
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SECTION.KEY=VALUE,VALUE,...", help="Run every combination of these values."),
+    ] = None,
+    settings: Assignments = None,
+    verbose: Verbose = False,
+) -> None:
+    """Run several configurations, skipping those done already, and compare them: contact sheet, curves, table."""
+    with _errors_as_lines(verbose) as screen:
+        with _native_notes_hidden():
+            from nst_rs import sweep as sweeps
+        chosen = sweeps.variants(configs, output, vary or (), settings or ())
+        comparison = sweeps.sweep(chosen, output, lambda variant: console.listener_of_run(screen, variant.name))
+        console.show_comparison(Console(), comparison)
+
+
+@app.command()
 def inspect(
     scene: Annotated[list[Path], typer.Argument(help="GeoTIFF tiles of one scene, or folders of them.")],
     nodata: Annotated[float | None, typer.Option(help="The stored value that means no data.")] = None,

@@ -15,6 +15,7 @@ from nst_rs.scene import SceneReport
 
 if TYPE_CHECKING:  # The pipeline brings TensorFlow, which inspecting a scene does without.
     from nst_rs.pipeline import Forecast, Result
+    from nst_rs.sweep import Comparison
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -45,6 +46,12 @@ class _PlainLines:
         if last or time.monotonic() >= self._next:
             self._console.print(str(state), highlight=False, soft_wrap=True)
             self._next = time.monotonic() + SECONDS_BETWEEN_LINES
+
+
+def listener_of_run(console: Console, name: str) -> progress.Listener:
+    """Say that a run begins, and return what prints a line of its progress now and then."""
+    console.print(name, highlight=False, markup=False, soft_wrap=True)
+    return _PlainLines(console).hear
 
 
 def show_scene(console: Console, report: SceneReport) -> None:
@@ -81,11 +88,31 @@ def show_forecast(console: Console, forecast: "Forecast") -> None:
         table.add_row(str(number), f"{width} × {height}", str(len(level.tiles)), f"{columns} × {rows}", str(iterations))
     console.print(table)
     memory = job.memory
-    parts = {"the program": memory.process, "the scene": memory.canvases, "a window": memory.windows}
+    parts = {
+        "the program": memory.process,
+        "the scene": memory.canvases,
+        "a window": memory.windows,
+        "activations kept for speed": job.kept_bytes,
+    }
     where = ", ".join(f"{size / 1e9:.1f} GB for {what}" for what, size in parts.items())
     console.print(f"device {job.device.name}, {job.config.compute.precision}", highlight=False)
-    console.print(f"memory about {memory.host / 1e9:.1f} GB ({where})", highlight=False, soft_wrap=True)
+    console.print(
+        f"memory about {(memory.host + job.kept_bytes) / 1e9:.1f} GB ({where})", highlight=False, soft_wrap=True
+    )
     console.print(f"{forecast.flops / 1e12:.1f} TFLOP, about {progress.duration(forecast.seconds)}", highlight=False)
+
+
+def show_comparison(console: Console, comparison: "Comparison") -> None:
+    """Print the table of a sweep, and where its files are."""
+    from nst_rs.comparison import rows  # it brings matplotlib, which nothing else needs
+
+    found = rows(comparison.runs)
+    table = Table(*found[0])
+    for row in found:
+        table.add_row(*row.values())
+    console.print(table)
+    for path in (comparison.sheet, comparison.losses, comparison.table):
+        console.print(str(path), highlight=False, soft_wrap=True, markup=False)
 
 
 def show_result(console: Console, result: "Result") -> None:

@@ -1,0 +1,118 @@
+"""Several configurations as one job: a grid over any keys, resumed where it stopped, compared at the end."""
+
+import itertools
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nst_rs import pipeline, progress, record
+from nst_rs.comparison import Run, write_comparison
+from nst_rs.config import RunConfig, load_config, override, with_absolute_paths
+from nst_rs.errors import ConfigError, OutputError
+from nst_rs.publish import Outputs
+
+log = logging.getLogger(__name__)
+
+_SETTLED = ("composite.bands", "tiling.tile", "compute.precision")
+"""What a run decides where its configuration leaves it open; its record then says what was decided."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One run of a sweep."""
+
+    name: str
+    config: RunConfig
+
+    @property
+    def run(self) -> Run:
+        """Where the run's files are, or will be."""
+        if self.config.output.path is None:
+            raise OutputError("output.path", expected="the map to write", got="none")
+        return Run(self.name, Outputs(self.config.output.path))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a sweep made."""
+
+    runs: tuple[Run, ...]
+    sheet: Path
+    losses: Path
+    table: Path
+
+
+def variants(files: Iterable[Path], folder: Path, vary: Sequence[str], assignments: Sequence[str]) -> list[Variant]:
+    """Return the runs: every configuration file with every combination of the values of `vary`.
+
+    `vary` holds ``section.key=value,value,...``, `assignments` ``section.key=value`` for all runs. A run is named after
+    its file and its values, and writes into `folder`. Raises ConfigError, also for two runs of one name.
+    """
+    found = []
+    for file in files:
+        for combination in itertools.product(*map(_choices, vary)):
+            config = load_config(file, [*assignments, *(f"{key}={value}" for key, value in combination)])
+            name = "_".join([file.stem, *(f"{key.split('.')[-1]}={_in_a_name(value)}" for key, value in combination)])
+            config = override(config, {"output.path": folder / f"{name}.tif"})
+            found.append(Variant(name, with_absolute_paths(config)))
+    names = [variant.name for variant in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError("sweep", expected="runs of different names", got=f"{name} twice")
+    return found
+
+
+def sweep(
+    chosen: Sequence[Variant], folder: Path, listen: Callable[[Variant], progress.Listener] = lambda _: progress.ignore
+) -> Comparison:
+    """Run what is not yet done, one after the other, then compare all in `folder`. Raises NstError.
+
+    All runs are checked before the first is computed. A run is done when its files are there, and its record tells of
+    this configuration and these inputs.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"output folder {folder}", expected="a folder to write to", got=str(error)) from error
+    waiting = [(variant, pipeline.prepare(variant.config)) for variant in chosen if not is_done(variant)]
+    log.info("%d of %d runs are done already", len(chosen) - len(waiting), len(chosen))
+    for variant, job in waiting:
+        pipeline.run(job, listen(variant))
+    runs = tuple(variant.run for variant in chosen)
+    return Comparison(runs, *write_comparison(runs, folder))
+
+
+def is_done(variant: Variant) -> bool:
+    """Whether `variant` has run: same configuration but for what a run decides itself, same inputs, all files there."""
+    run = variant.run
+    if not all(path.is_file() for path in run.outputs):
+        return False
+    wanted = variant.config.model_dump()
+    opened = {key: wanted[key.split(".")[0]][key.split(".")[1]] for key in _SETTLED}
+    undecided = {key: value for key, value in opened.items() if value in (None, "auto")}
+    if override(run.config, undecided) != variant.config:
+        return False
+    return all(_unchanged(entry) for entry in run.record["inputs"])
+
+
+def _unchanged(entry: dict[str, object]) -> bool:
+    path = Path(str(entry["path"]))
+    return path.is_file() and record.fingerprint(path)["sha256"] == entry["sha256"]
+
+
+def _choices(text: str) -> Iterator[tuple[str, str]]:
+    key, equals, values = text.partition("=")
+    # A comma inside brackets belongs to a value that is a list.
+    choices = [value.strip() for value in re.split(r",(?![^\[]*\])", values)]
+    if not equals or not all(choices):
+        raise ConfigError(
+            f"--vary {text}", expected="SECTION.KEY=VALUE,VALUE,...", do="write for example objective.alpha=0.1,0.2"
+        )
+    return ((key, value) for value in choices)
+
+
+def _in_a_name(value: str) -> str:
+    stem = Path(value).stem if "/" in value else value
+    return re.sub(r"[^\w.+-]+", "-", stem).strip("-")

@@ -90,10 +90,16 @@ def sweep(
     """Run several configurations, skipping those done already, and compare them: contact sheet, curves, table."""
     with _errors_as_lines(verbose) as screen:
         with _native_notes_hidden():
+            from nst_rs import pipeline
             from nst_rs import sweep as sweeps
-        chosen = sweeps.variants(configs, output, vary or (), settings or ())
-        comparison = sweeps.sweep(chosen, output, lambda variant: console.listener_of_run(screen, variant.name))
-        console.show_comparison(Console(), comparison)
+
+            chosen = sweeps.variants(configs, output, vary or (), settings or ())
+            jobs = sweeps.waiting(chosen, output)
+        for variant, job in jobs:
+            screen.print(variant.name, highlight=False, markup=False, soft_wrap=True)
+            with console.listening(screen) as listener:
+                pipeline.run(job, listener)
+        console.show_comparison(Console(), sweeps.compare(chosen, output))
 
 
 @app.command()

@@ -30,7 +30,7 @@ Term = Literal["content", "style"]
 _COLUMNS = 4
 _CELL_INCHES = 2.6
 _DOTS_PER_INCH = 110
-_LINES = ("-", "--", ":", "-.", (0, (1, 3)))
+_LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
 
 @dataclass(frozen=True)
@@ -109,11 +109,11 @@ def rows(runs: Sequence[Run]) -> list[dict[str, str]]:
             "alpha": f"{run.config.objective.alpha:g}",
             "beta": f"{run.config.objective.beta:g}",
             "epochs": str(run.epochs),
-            "content distance": f"{run.distance('content'):.4g}",
-            "change of content": content,
-            "style distance": f"{run.distance('style'):.4g}",
-            "change of style": style,
-            "total loss": f"{run.total:.4g}",
+            "content": f"{run.distance('content'):.4g}",
+            "content change": content,
+            "style": f"{run.distance('style'):.4g}",
+            "style change": style,
+            "total": f"{run.total:.4g}",
         }
         for run, (content, style) in zip(runs, changes, strict=True)
     ]
@@ -183,7 +183,8 @@ def _loss_curves(runs: Sequence[Run]) -> Figure:
     total.legend(fontsize=8)
     titles = ("total, α and β included", "content by layer, weighted", "style by layer, weighted")
     for axes, title in zip((total, content, style), titles, strict=True):
-        axes.set(title=title, xlabel="iteration", yscale="log")
+        axes.set(title=title, xlabel="steps taken")
+        axes.set_yscale("log", nonpositive="mask")
     return figure
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from nst_rs import progress
 from nst_rs.composite import available_composites
@@ -46,12 +46,6 @@ class _PlainLines:
         if last or time.monotonic() >= self._next:
             self._console.print(str(state), highlight=False, soft_wrap=True)
             self._next = time.monotonic() + SECONDS_BETWEEN_LINES
-
-
-def listener_of_run(console: Console, name: str) -> progress.Listener:
-    """Say that a run begins, and return what prints a line of its progress now and then."""
-    console.print(name, highlight=False, markup=False, soft_wrap=True)
-    return _PlainLines(console).hear
 
 
 def show_scene(console: Console, report: SceneReport) -> None:
@@ -107,7 +101,8 @@ def show_comparison(console: Console, comparison: "Comparison") -> None:
     from nst_rs.comparison import rows  # it brings matplotlib, which nothing else needs
 
     found = rows(comparison.runs)
-    table = Table(*found[0])
+    name, *others = found[0]
+    table = Table(Column(name, overflow="fold"), *(Column(other, justify="right") for other in others))
     for row in found:
         table.add_row(*row.values())
     console.print(table)

@@ -1,19 +1,16 @@
 """Several configurations as one job: a grid over any keys, resumed where it stopped, compared at the end."""
 
 import itertools
-import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nst_rs import pipeline, progress, record
+from nst_rs import pipeline, record
 from nst_rs.comparison import Run, write_comparison
 from nst_rs.config import RunConfig, load_config, override, with_absolute_paths
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.publish import Outputs
-
-log = logging.getLogger(__name__)
 
 _SETTLED = ("composite.bands", "tiling.tile", "compute.precision")
 """What a run decides where its configuration leaves it open; its record then says what was decided."""
@@ -64,28 +61,29 @@ def variants(files: Iterable[Path], folder: Path, vary: Sequence[str], assignmen
     return found
 
 
-def sweep(
-    chosen: Sequence[Variant], folder: Path, listen: Callable[[Variant], progress.Listener] = lambda _: progress.ignore
-) -> Comparison:
-    """Run what is not yet done, one after the other, then compare all in `folder`. Raises NstError.
+def waiting(chosen: Sequence[Variant], folder: Path) -> list[tuple[Variant, pipeline.Job]]:
+    """Return the runs that are not done, each checked and ready for :func:`nst_rs.pipeline.run`; make `folder`.
 
-    All runs are checked before the first is computed. A run is done when its files are there, and its record tells of
-    this configuration and these inputs.
+    All are checked before the first is computed. Raises NstError.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"output folder {folder}", expected="a folder to write to", got=str(error)) from error
-    waiting = [(variant, pipeline.prepare(variant.config)) for variant in chosen if not is_done(variant)]
-    log.info("%d of %d runs are done already", len(chosen) - len(waiting), len(chosen))
-    for variant, job in waiting:
-        pipeline.run(job, listen(variant))
+    return [(variant, pipeline.prepare(variant.config)) for variant in chosen if not is_done(variant)]
+
+
+def compare(chosen: Sequence[Variant], folder: Path) -> Comparison:
+    """Compare runs that are all done, in files in `folder`."""
     runs = tuple(variant.run for variant in chosen)
     return Comparison(runs, *write_comparison(runs, folder))
 
 
 def is_done(variant: Variant) -> bool:
-    """Whether `variant` has run: same configuration but for what a run decides itself, same inputs, all files there."""
+    """Whether `variant` has run: all files are there, for this configuration and for these inputs.
+
+    What the configuration leaves open may have been decided in any way.
+    """
     run = variant.run
     if not all(path.is_file() for path in run.outputs):
         return False

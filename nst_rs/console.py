@@ -102,7 +102,9 @@ def show_comparison(console: Console, comparison: "Comparison") -> None:
 
     found = rows(comparison.runs)
     name, *others = found[0]
-    table = Table(Column(name, overflow="fold"), *(Column(other, justify="right") for other in others))
+    losses = ("content", "style", "total")  # never shortened: their exponent is what matters
+    numbers = [Column(other, justify="right", min_width=9 if other in losses else None) for other in others]
+    table = Table(Column(name, overflow="fold"), *numbers, box=None, padding=(0, 1, 0, 0))
     for row in found:
         table.add_row(*row.values())
     console.print(table)

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from nst_rs import pipeline, record
 from nst_rs.comparison import Run, write_comparison
+from nst_rs.composite import resolve_bands
 from nst_rs.config import RunConfig, load_config, override, with_absolute_paths
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.publish import Outputs
-
-_SETTLED = ("composite.bands", "tiling.tile", "compute.precision")
-"""What a run decides where its configuration leaves it open; its record then says what was decided."""
+from nst_rs.scene import open_scene
 
 
 @dataclass(frozen=True)
@@ -87,12 +86,18 @@ def is_done(variant: Variant) -> bool:
     run = variant.run
     if not all(path.is_file() for path in run.outputs):
         return False
-    wanted = variant.config.model_dump()
-    opened = {key: wanted[key.split(".")[0]][key.split(".")[1]] for key in _SETTLED}
-    undecided = {key: value for key, value in opened.items() if value in (None, "auto")}
-    if override(run.config, undecided) != variant.config:
-        return False
-    return all(_unchanged(entry) for entry in run.record["inputs"])
+    return _settled_like(variant.config, run.config) == run.config and all(map(_unchanged, run.record["inputs"]))
+
+
+def _settled_like(config: RunConfig, made: RunConfig) -> RunConfig:
+    """Return `config` with what it leaves open decided as in `made`, and its bands by number."""
+    decided: dict[str, object] = {}
+    if config.tiling.tile == "auto":
+        decided["tiling.tile"] = made.tiling.tile
+    if config.compute.precision == "auto":
+        decided["compute.precision"] = made.compute.precision
+    scene = open_scene(config.scene.paths, config.scene.nodata)
+    return override(config, {**decided, "composite.bands": resolve_bands(scene, config.composite.bands)})
 
 
 def _unchanged(entry: dict[str, object]) -> bool:

@@ -63,6 +63,23 @@ def test_stylize_writes_the_map_and_tells_its_progress_in_plain_lines(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.png", "map.run.json", "map.tif"]
 
 
+def test_a_sweep_runs_what_is_not_done_and_prints_the_table(
+    olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config, folder = tmp_path / "small.yaml", tmp_path / "made"
+    config.write_text(f"scene: {{paths: [{olinda.with_name('olinda_centre.tif')}]}}\nstyle: {{image: {harvest}}}\n")
+    command = ["sweep", config, "--output", folder, "--vary", "objective.alpha=0.1,1", *assignments(quick)]
+    assert run(*command) == 0
+    first = capfd.readouterr()
+    assert first.err.count("iteration 2/2") == 2
+    assert run(*command) == 0
+    again = capfd.readouterr()
+    assert again.err == ""
+    assert again.out == first.out
+    assert "content" in again.out
+    assert str(folder / "sheet.png") in again.out
+
+
 def test_a_repeated_run_warns_when_its_inputs_have_changed(
     olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

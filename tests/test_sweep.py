@@ -10,7 +10,7 @@ from PIL import Image
 
 from nst_rs import pipeline
 from nst_rs.comparison import Run, rows
-from nst_rs.config import load_config
+from nst_rs.config import load_config, override
 from nst_rs.errors import ConfigError
 from nst_rs.sweep import Comparison, Variant, compare, is_done, variants, waiting
 
@@ -27,6 +27,8 @@ def base(tmp_path_factory: pytest.TempPathFactory, olinda: Path, harvest: Path, 
     }
     settings = {
         **quick,
+        "composite.bands": ["red", "green", "blue"],
+        "compute.precision": "auto",
         "objective.content_normalization": "sum",
         "objective.content_layers": {"conv2_1": 1.0},
         "objective.style_layers": {"conv1_1": 0.5, "conv2_1": 0.5},
@@ -152,11 +154,13 @@ def test_what_is_done_is_not_done_again(made: Comparison, chosen: list[Variant],
     assert [variant for variant, _ in waiting(chosen, folder)] == [missing]
 
 
-def test_another_setting_or_another_input_is_another_run(made: Comparison, chosen: list[Variant], base: Path) -> None:
+def test_another_setting_or_another_input_is_another_run(made: Comparison, chosen: list[Variant]) -> None:
     done = chosen[0]
     assert is_done(done)
-    changed = load_config(base, ["schedule.step_size=4", f"output.path={done.config.output.path}"])
-    assert not is_done(Variant(done.name, changed))
+    same = override(done.config, {"composite.bands": [1, 2, 3]})
+    assert is_done(Variant(done.name, same))
+    for key, value in {"schedule.step_size": 4, "composite.bands": [3, 2, 1], "tiling.tile": 64}.items():
+        assert not is_done(Variant(done.name, override(done.config, {key: value})))
 
 
 def test_a_sweep_checks_all_runs_before_the_first(base: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ Term = Literal["content", "style"]
 
 _COLUMNS = 4
 _CELL_INCHES = 2.6
-_DOTS_PER_INCH = 110
+_DOTS_PER_INCH = 90
 _LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
 
@@ -127,7 +127,9 @@ def _changes(before: Run, run: Run) -> tuple[str, str]:
 
 
 def _change(before: float, after: float) -> str:
-    return f"{after / before - 1:+.1%}" if before else ""
+    if not before:
+        return ""
+    return f"{after / before - 1:+.1%}" if after < 10 * before else f"× {after / before:.4g}"
 
 
 def _as_csv(table: Sequence[Mapping[str, str]]) -> str:

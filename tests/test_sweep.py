@@ -171,7 +171,7 @@ def test_a_sweep_checks_all_runs_before_the_first(base: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
-def test_the_sources_experiments_are_complete_configurations(path: Path) -> None:
+def test_the_experiments_are_complete_configurations(path: Path) -> None:
     config = load_config(path)
     assert config.objective.content_normalization == "sum"
     assert config.schedule.init == "noise"
@@ -180,5 +180,5 @@ def test_the_sources_experiments_are_complete_configurations(path: Path) -> None
 
 def test_the_sources_experiments_are_the_reports() -> None:
     reported = {(8e-6, 3e-5, 200), (1e-5, 2e-5, 100), (1e-6, 5e-5, 300), (1e-6, 5e-5, 1000), (1e-6, 5e-5, 2000)}
-    configs = [load_config(path) for path in EXPERIMENTS]
+    configs = [load_config(path) for path in EXPERIMENTS if path.stem.startswith("run")]
     assert {(c.objective.alpha, c.objective.beta, *c.schedule.level_iterations) for c in configs} == reported

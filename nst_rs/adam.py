@@ -1,6 +1,6 @@
 """Adam (Kingma & Ba, arXiv 1412.6980): elementwise, so a tile's step needs nothing of another tile."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,32 +15,41 @@ SECOND_DECAY = 0.99
 EPSILON = 1e-20
 
 
-@dataclass
-class Adam:
-    """The state of one picture's descent."""
+@dataclass(frozen=True)
+class Move:
+    """One step of every pixel."""
 
+    number: int
+    """Of the step, from 1: Adam's t."""
+    size: float
+    """Pixel values of 255 that a pixel moves at most, about: Adam's α."""
+    share: float = 1.0
+    """Of the moved pixels in the mean of iterates; what was in the mean keeps the rest."""
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """Pixels and what Adam remembers of them, any part of a picture: (H, W, 3) float32 each."""
+
+    pixels: Pixels  # RGB in [0, 255]
     first: Pixels
+    """Running mean of the gradient: the paper's m."""
     second: Pixels
-    steps: int = field(default=0)
+    """Running mean of its square: the paper's v."""
+    mean: Pixels | None = None
+    """Mean of the last iterates (Polyak & Juditsky, 1992), where one is wanted."""
 
-    @classmethod
-    def at_rest(cls, shape: tuple[int, ...]) -> "Adam":
-        """Return the state before the first step of a picture of `shape`."""
-        return cls(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
-
-    def step(self, pixels: Pixels, gradient: Pixels, step_size: float) -> None:
-        """Move `pixels` one step down, in place, and keep them in [0, 255].
+    def step(self, gradient: Pixels, move: Move) -> None:
+        """Move the pixels one step down, in place, and keep them in [0, 255].
 
         Works row by row, so that the temporaries stay in the cache. Clipping is a departure from the paper: a pixel
         outside the range could not be written to the map.
         """
-        self.steps += 1
-        first_scale = 1 - FIRST_DECAY**self.steps
-        second_scale = 1 - SECOND_DECAY**self.steps
-        for row in range(pixels.shape[0]):
-            slope = gradient[row]
-            first, second = self.first[row], self.second[row]
+        first_scale, second_scale = 1 - FIRST_DECAY**move.number, 1 - SECOND_DECAY**move.number
+        for pixels, first, second, slope in zip(self.pixels, self.first, self.second, gradient, strict=True):
             first += (1 - FIRST_DECAY) * (slope - first)
             second += (1 - SECOND_DECAY) * (slope * slope - second)
-            pixels[row] -= step_size * (first / first_scale) / (np.sqrt(second / second_scale) + EPSILON)
-            np.clip(pixels[row], 0.0, 255.0, out=pixels[row])
+            pixels -= move.size * (first / first_scale) / (np.sqrt(second / second_scale) + EPSILON)
+            np.clip(pixels, 0.0, 255.0, out=pixels)
+        if self.mean is not None:
+            self.mean[...] += move.share * (self.pixels - self.mean)

@@ -7,12 +7,13 @@ import numpy as np
 
 from nst_rs.architecture import Trunk
 from nst_rs.arrays import Array, Pixels
+from nst_rs.canvas import Canvas
 from nst_rs.config import RunConfig
 from nst_rs.neural.device import Device
 from nst_rs.neural.kernel import Kernel
 from nst_rs.neural.vgg import Encoder, load_convolutions
 from nst_rs.objective import Objective
-from nst_rs.stylization import Canvas, scene_moments
+from nst_rs.problem import scene_moments
 from nst_rs.tiling import make_level
 
 _TRIAL_SIDE = 256
@@ -56,7 +57,7 @@ def measure_rate(config: RunConfig, device: Device) -> float:
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        kernel.backward(kernel.forward(window, weight).activations, weight, content, pull)
+        kernel.backward(kernel.forward(window, weight, content).activations, weight, content, pull)
         seconds.append(time.perf_counter() - start)
     return 2 * _TRIAL_SIDE**2 * trunk_of(config).flops_per_pixel / min(seconds[1:])
 

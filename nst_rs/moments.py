@@ -1,7 +1,7 @@
-"""What a tile tells the scene about its style: counts and sums of feature products, which add up over tiles."""
+"""What a tile tells the scene of itself: counts, sums of feature products, distances. They add up over tiles."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nst_rs.arrays import Array
 
@@ -18,18 +18,33 @@ class Moments:
     """Layer → sum of the positions' weights (a position half nodata weighs one half)."""
     sums: Mapping[str, Array]
     """Layer → Σ weight · F Fᵀ, (C, C) float64."""
+    half_squares: Mapping[str, float] = field(default_factory=dict)
+    """Content layer → 1/2 Σ weight · (F − P)²; empty where there is no content to compare with."""
+    variation: float = 0.0
+    """Σ weight · squared steps to the next pixels, where the objective asks for it: see :mod:`nst_rs.variation`."""
 
     def __add__(self, other: "Moments") -> "Moments":
         """Add layer by layer."""
         return Moments(
             {name: self.counts[name] + other.counts[name] for name in self.counts},
             {name: self.sums[name] + other.sums[name] for name in self.sums},
+            {name: self.half_squares[name] + other.half_squares[name] for name in self.half_squares},
+            self.variation + other.variation,
         )
 
     @property
     def grams(self) -> dict[str, Array]:
         """Layer → Gram matrix per position, Ĝ = G / M, (C, C) float64; independent of the picture's size."""
         return {name: self.sums[name] / self.counts[name] for name in self.sums}
+
+    def expected(self, part: "Moments", part_before: "Moments") -> "Moments":
+        """Return what these, an earlier state of a scene, should have become, by how one of its tiles has changed.
+
+        Position by position every tile is taken to have changed as this one did: Ĝ + (ĝ_tile − ĝ_tile before).
+        """
+        now, before = part.grams, part_before.grams
+        sums = {name: gram + self.counts[name] * (now[name] - before[name]) for name, gram in self.sums.items()}
+        return Moments(self.counts, sums)
 
 
 def total(parts: Iterable[Moments]) -> Moments:

@@ -29,6 +29,8 @@ class Pull:
     """Layer → ∂(β L_style) / ∂(Σ F Fᵀ), (C, C) float64, symmetric."""
     content: Mapping[str, float]
     """Layer → factor of the tile's 1/2 Σ (F − P)²."""
+    variation: float = 0.0
+    """Factor of the tile's variation."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ class Losses:
     style: Mapping[str, float]
     """Layer → E_l, without β and w_l."""
     total: float
-    """α Σ c_l L_content(l) + β Σ w_l E_l."""
+    """α Σ c_l L_content(l) + β Σ w_l E_l + τ variation."""
+    variation: float = 0.0
+    """Mean squared step from a pixel to the next, in pixel values of 255 squared, without τ; 0 where τ is."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Objective:
     """``sum``: equation 1 to the letter. ``mean``: divided by N_l M_l, so that α holds for scenes of any size."""
     targets: Mapping[str, Array]
     """Layer → Â, the style's Gram matrix per position, (C, C) float64."""
+    variation: float = 0.0
+    """τ, the weight of the total variation."""
 
     def content_factors(self, counts: Mapping[str, float]) -> dict[str, float]:
         """Layer → what 1/2 Σ (F − P)² over the whole scene is multiplied by to be L_content(l)."""
@@ -75,20 +81,27 @@ class Objective:
         }
         factors = self.content_factors(moments.counts)
         content = {name: self.alpha * weight * factors[name] for name, weight in self.content_layers.items()}
-        return Pull(style, content)
+        return Pull(style, content, self.variation / _values(moments))
 
-    def losses(self, moments: Moments, half_squares: Mapping[str, float]) -> Losses:
-        """Return the terms, from the scene's moments and its content layers' 1/2 Σ (F − P)²."""
+    def losses(self, moments: Moments) -> Losses:
+        """Return the terms, from the scene's moments."""
         style = {
             name: float(np.sum((gram - self.targets[name]) ** 2)) / (4 * gram.shape[0] ** 2)
             for name, gram in zip(self.style_layers, self._grams(moments), strict=True)
         }
         factors = self.content_factors(moments.counts)
-        content = {name: half_squares[name] * factors[name] for name in self.content_layers}
+        content = {name: moments.half_squares[name] * factors[name] for name in self.content_layers}
         total = self.alpha * sum(self.content_layers[name] * value for name, value in content.items())
         total += self.beta * sum(self.style_layers[name] * value for name, value in style.items())
-        return Losses(content, style, total)
+        variation = moments.variation / _values(moments)
+        return Losses(content, style, total + self.variation * variation, variation)
 
     def _grams(self, moments: Moments) -> list[Array]:
         grams = moments.grams
         return [grams[name] for name in self.style_layers]
+
+
+def _values(moments: Moments) -> float:
+    """Return the weight of the scene's pixels, times three channels."""
+    name, count = next(iter(moments.counts.items()))
+    return 3 * count * VGG16[name].stride ** 2

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from nst_rs.descent import Step
 from nst_rs.objective import Losses
-from nst_rs.stylization import Step
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The objective against the paper's formulas, written out here once more in the plainest NumPy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,8 +22,9 @@ def features(seed: int) -> Features:
     return {name: rng.normal(size=(VGG16[name].channels, POSITIONS[name])) for name in LAYERS}
 
 
-def moments(f: Features) -> Moments:
-    return Moments({n: float(x.shape[1]) for n, x in f.items()}, {n: x @ x.T for n, x in f.items()})
+def moments(f: Features, p: Features | None = None) -> Moments:
+    counts, sums = {n: float(x.shape[1]) for n, x in f.items()}, {n: x @ x.T for n, x in f.items()}
+    return Moments(counts, sums, {} if p is None else half_squares(f, p))
 
 
 def objective(style: Features, normalization: Normalization, alpha: float = 0.3, beta: float = 0.7) -> Objective:
@@ -41,7 +44,7 @@ def half_squares(f: Features, p: Features) -> dict[str, float]:
 
 def test_losses_are_the_papers_to_the_letter() -> None:
     f, p, a = features(0), features(1), features(2)
-    losses = objective(a, "sum").losses(moments(f), half_squares(f, p))
+    losses = objective(a, "sum").losses(moments(f, p))
     style = {name: paper_style_loss(f[name], a[name]) for name in LAYERS}
     assert losses.style == pytest.approx(style, rel=1e-12)
     assert losses.content == pytest.approx(half_squares(f, p), rel=1e-12)
@@ -63,17 +66,17 @@ def test_the_pull_gives_the_papers_closed_form_gradient(name: str) -> None:
 @given(st.integers(2, 5))
 def test_a_scene_repeated_has_the_same_mean_losses(times: int) -> None:
     f, p, a = features(0), features(1), features(2)
-    once = objective(a, "mean").losses(moments(f), half_squares(f, p))
+    once = objective(a, "mean").losses(moments(f, p))
     larger = [{n: np.tile(x, times) for n, x in part.items()} for part in (f, p)]
-    repeated = objective(a, "mean").losses(moments(larger[0]), half_squares(*larger))
+    repeated = objective(a, "mean").losses(moments(*larger))
     assert repeated.total == pytest.approx(once.total, rel=1e-10)
 
 
 def test_a_scene_repeated_has_a_larger_sum_of_content() -> None:
     f, p, a = features(0), features(1), features(2)
     larger = [{n: np.tile(x, 3) for n, x in part.items()} for part in (f, p)]
-    once = objective(a, "sum").losses(moments(f), half_squares(f, p))
-    repeated = objective(a, "sum").losses(moments(larger[0]), half_squares(*larger))
+    once = objective(a, "sum").losses(moments(f, p))
+    repeated = objective(a, "sum").losses(moments(*larger))
     assert repeated.content["conv2_1"] == pytest.approx(3 * once.content["conv2_1"])
     assert repeated.style["conv1_1"] == pytest.approx(once.style["conv1_1"])
 
@@ -81,3 +84,14 @@ def test_a_scene_repeated_has_a_larger_sum_of_content() -> None:
 def test_the_style_itself_pulls_nowhere() -> None:
     a = features(2)
     assert all((pull == 0).all() for pull in objective(a, "mean").pull(moments(a)).style.values())
+
+
+def test_the_variation_is_a_mean_over_pixels_and_channels() -> None:
+    f, p, a = features(0), features(1), features(2)
+    plain = objective(a, "mean")
+    priced = replace(plain, variation=0.5)
+    found = replace(moments(f, p), variation=600.0)
+    # conv1_1 has a position a pixel: 48 pixels of three channels.
+    assert priced.losses(found).variation == pytest.approx(600 / 48 / 3)
+    assert priced.losses(found).total == pytest.approx(plain.losses(found).total + 0.5 * 600 / 48 / 3)
+    assert priced.pull(found).variation == pytest.approx(0.5 / 48 / 3)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from nst_rs.moments import Moments
 from nst_rs.neural.vgg import Encoder
 from nst_rs.objective import Pull
-from nst_rs.stylization import Forward
+from nst_rs.problem import Forward
 
 Array = npt.NDArray[Any]
 Features = dict[str, Array]
@@ -36,84 +36,95 @@ class Kernel:
         self._forward = tf.function(self._trace_forward)
         self._backward = tf.function(self._trace_backward)
 
-    def measure(self, window: Array, weight: Array) -> Moments:
-        """Return the window's moments at the style layers, and the counts at the content layers."""
+    def measure(self, window: Array, weight: Array, content: Features | None = None) -> Moments:
+        """Return the window's moments at the style layers, its counts at all, and its distances to `content`."""
         with tf.device(self.device):
-            return _moments(*self._measure(self._tensor(window), self._tensor(weight)))
+            return _moments(*self._measure(self._tensor(window), self._tensor(weight), self._tensors(content or {})))
 
     def content(self, window: Array) -> Features:
-        """Return content layer → features of the scene's window, (H / stride, W / stride, C)."""
+        """Return content layer → features of the scene's window, (H / stride, W / stride, C).
+
+        In the encoder's own type; bfloat16, which NumPy has not, as the same bits in uint16.
+        """
         with tf.device(self.device):
             return {name: x.numpy() for name, x in self._content(self._tensor(window)).items()}
 
-    def forward(self, window: Array, weight: Array) -> Forward:
-        """Return the window's moments, and its activations for :meth:`backward`."""
+    def forward(self, window: Array, weight: Array, content: Features) -> Forward:
+        """Return the window's moments, as :meth:`measure` does, and its activations for :meth:`backward`."""
         with tf.device(self.device):
-            activations, counts, sums = self._forward(self._tensor(window), self._tensor(weight))
-        return Forward(_moments(counts, sums), activations)
+            tensors = self._tensor(window), self._tensor(weight), self._tensors(content)
+            activations, *parts = self._forward(*tensors)
+        return Forward(_moments(*parts), activations)
 
-    def backward(
-        self, activations: Any, weight: Array, content: Features, pull: Pull
-    ) -> tuple[Array, dict[str, float]]:
-        """Return this window's share of the scene's gradient, and its content layers' 1/2 Σ weight · (F − P)².
+    def backward(self, activations: Any, weight: Array, content: Features, pull: Pull) -> Array:
+        """Return this window's share of the scene's gradient.
 
         The share is (H, W, 3): what the window's weighted positions ask of all its pixels, halo included. The shares of
         all windows, added where they overlap, are the gradient of the whole scene's objective.
         """
         with tf.device(self.device):
-            share, half_squares = self._backward(
+            share = self._backward(
                 activations,
                 self._tensor(weight),
-                {name: self._tensor(x) for name, x in content.items()},
+                self._tensors(content),
                 {name: self._tensor(x) for name, x in pull.style.items()},
                 {name: self._tensor(np.asarray(x)) for name, x in pull.content.items()},
             )
-        return share.numpy(), {name: float(x) for name, x in half_squares.items()}
+        found: Array = share.numpy()
+        return found
 
     def _tensor(self, array: Array) -> Any:
         return tf.convert_to_tensor(array.astype(self.accumulate.as_numpy_dtype, copy=False))
+
+    def _tensors(self, content: Features) -> dict[str, Any]:
+        return {name: tf.convert_to_tensor(x) for name, x in content.items()}
+
+    def _unpacked(self, content: Any) -> Any:
+        """Undo what :meth:`content` does for NumPy."""
+        return tf.cast(tf.bitcast(content, tf.bfloat16) if content.dtype == tf.uint16 else content, self.accumulate)
 
     def _chosen(self, activations: Mapping[str, Any]) -> dict[str, Any]:
         """Return the objective's layers, (H / stride, W / stride, C) each."""
         wanted = {*self.style_layers, *self.content_layers}
         return {name: tf.cast(x[0], self.accumulate) for name, x in activations.items() if name in wanted}
 
-    def _trace_measure(self, window: Any, weight: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        return self._trace_forward(window, weight)[1:]
+    def _trace_measure(self, window: Any, weight: Any, content: Mapping[str, Any]) -> Any:
+        return self._trace_forward(window, weight, content)[1:]
 
     def _trace_content(self, window: Any) -> dict[str, Any]:
-        features = self._chosen(self.encoder.features(window[tf.newaxis]))
-        return {name: features[name] for name in self.content_layers}
+        features = self.encoder.features(window[tf.newaxis])
+        chosen = {name: features[name][0] for name in self.content_layers}
+        return {name: tf.bitcast(x, tf.uint16) if x.dtype == tf.bfloat16 else x for name, x in chosen.items()}
 
-    def _trace_forward(self, window: Any, weight: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    def _trace_forward(self, window: Any, weight: Any, content: Mapping[str, Any]) -> tuple[Any, ...]:
         activations = self.encoder.features(window[tf.newaxis])
         features = self._chosen(activations)
         weights = position_weights(weight, features)
         counts = {name: tf.reduce_sum(weights[name]) for name in features}
         sums = {name: _gram(features[name], weights[name]) for name in self.style_layers}
-        return activations, counts, sums
+        squares = {name: (features[name] - self._unpacked(x)) ** 2 for name, x in content.items()}
+        half_squares = {name: tf.reduce_sum(weights[name] * x) / 2 for name, x in squares.items()}
+        return activations, counts, sums, half_squares
 
     def _trace_backward(
         self, activations: Any, weight: Any, content: Mapping[str, Any], style_pull: Mapping[str, Any], factors: Any
-    ) -> tuple[Any, dict[str, Any]]:
+    ) -> Any:
         features = self._chosen(activations)
         weights = position_weights(weight, features)
         upstream = {name: tf.zeros_like(x) for name, x in features.items()}
-        half_squares = {}
         for name in self.style_layers:
             upstream[name] += weights[name] * _times(features[name], 2 * style_pull[name])
         for name in self.content_layers:
-            difference = features[name] - content[name]
-            upstream[name] += factors[name] * weights[name] * difference
-            half_squares[name] = tf.reduce_sum(weights[name] * difference**2) / 2
+            upstream[name] += factors[name] * weights[name] * (features[name] - self._unpacked(content[name]))
         share = self.encoder.carry_back(activations, {name: x[tf.newaxis] for name, x in upstream.items()})
-        return tf.cast(share[0], self.accumulate), half_squares
+        return tf.cast(share[0], self.accumulate)
 
 
-def _moments(counts: Mapping[str, Any], sums: Mapping[str, Any]) -> Moments:
+def _moments(counts: Mapping[str, Any], sums: Mapping[str, Any], half_squares: Mapping[str, Any]) -> Moments:
     return Moments(
         {name: float(count) for name, count in counts.items()},
         {name: gram.numpy().astype(np.float64) for name, gram in sums.items()},
+        {name: float(x) for name, x in half_squares.items()},
     )
 
 

@@ -28,10 +28,10 @@ def literal_objective(kernel: Kernel, style: Array, content_weight: float = 0.5)
 
 def whole_gradient(kernel: Kernel, x: Array, p: Array, objective: Objective) -> tuple[Array, float]:
     ones = np.ones(x.shape[:2], x.dtype)
-    forward = kernel.forward(x, ones)
-    pull = objective.pull(forward.moments)
-    gradient, half_squares = kernel.backward(forward.activations, ones, kernel.content(p), pull)
-    return gradient, objective.losses(forward.moments, half_squares).total
+    content = kernel.content(p)
+    forward = kernel.forward(x, ones, content)
+    gradient = kernel.backward(forward.activations, ones, content, objective.pull(forward.moments))
+    return gradient, objective.losses(forward.moments).total
 
 
 def paper_loss(kernel: Kernel, objective: Objective, x: Any, p: Array, a: Array) -> Any:
@@ -150,11 +150,11 @@ def test_a_position_weighs_as_much_as_its_cell_holds_valid_pixels(small_network:
 def test_a_window_without_weight_asks_for_nothing(small_network: list[Convolution]) -> None:
     kernel = Kernel(Encoder(small_network, "float64"), ["conv1_2", "conv2_1"], ["conv2_2"], CPU)
     x, p, a = (picture(16, 16, seed) for seed in range(3))
-    forward = kernel.forward(x, np.ones((16, 16)))
+    content = kernel.content(p)
+    forward = kernel.forward(x, np.ones((16, 16)), content)
     pull = literal_objective(kernel, a).pull(forward.moments)
-    share, half_squares = kernel.backward(forward.activations, np.zeros((16, 16)), kernel.content(p), pull)
-    assert not share.any()
-    assert half_squares == {"conv2_2": 0.0}
+    assert not kernel.backward(forward.activations, np.zeros((16, 16)), content, pull).any()
+    assert kernel.measure(x, np.zeros((16, 16)), content).half_squares == {"conv2_2": 0.0}
 
 
 def test_bfloat16_gives_the_gradient_of_float32_to_its_few_digits(vgg16: list[Convolution]) -> None:
@@ -169,3 +169,12 @@ def test_bfloat16_gives_the_gradient_of_float32_to_its_few_digits(vgg16: list[Co
     # bfloat16 keeps 8 bits, 0.4 %; nine layers forward and back add up to some multiple of it.
     assert rough_loss == pytest.approx(exact_loss, rel=0.03)
     assert np.linalg.norm(rough - exact) / np.linalg.norm(exact) < 0.1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_picture_is_at_no_distance_from_its_own_content(small_network: list[Convolution], dtype: str) -> None:
+    kernel = Kernel(Encoder(small_network, dtype), ["conv1_2"], ["conv2_2"], CPU)
+    x, ones = picture(16, 16, 0, "float32"), np.ones((16, 16), np.float32)
+    content = kernel.content(x)
+    assert content["conv2_2"].itemsize == (4 if dtype == "float32" else 2)
+    assert kernel.measure(x, ones, content).half_squares == {"conv2_2": 0.0}

@@ -1,0 +1,243 @@
+"""One round over all tiles of a level: from one picture to the next, by one step of every pixel or by several.
+
+A round reads the state `now` and writes the state `after`, which are different arrays: killed in its middle, it can be
+begun again. The kinds of round differ in how the scene's moments are had while its tiles are computed one by one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from nst_rs.adam import Iterate, Move
+from nst_rs.arrays import Pixels
+from nst_rs.moments import Moments, total
+from nst_rs.objective import Losses
+from nst_rs.problem import Forward, Problem
+from nst_rs.recollection import Recollection
+from nst_rs.storage import PixelArray
+from nst_rs.tiling import Tile
+
+AfterWindow = Callable[[Tile], None]
+
+_ROWS = 512  # stepped at a time, on the grid of the arrays' chunks
+
+
+@dataclass(frozen=True)
+class State:
+    """A level's descent between two rounds: arrays (H, W, 3) float32 of the canvas's shape, and the tiles' moments."""
+
+    picture: PixelArray  # RGB in [0, 255]
+    first: PixelArray
+    second: PixelArray
+    mean: PixelArray | None
+    """As in :class:`nst_rs.adam.Iterate`, all four."""
+    moments: Recollection | None
+    """Of every tile in the round before, where the rounds ask for them."""
+
+    def part(self, slices: tuple[slice, ...]) -> Iterate:
+        """Return a copy of a part."""
+        pixels, first, second, *mean = (np.array(array[slices]) for array in self._arrays)
+        return Iterate(pixels, first, second, *mean)
+
+    def put(self, slices: tuple[slice, ...], part: Iterate) -> None:
+        """Put a part back."""
+        for array, values in zip(self._arrays, (part.pixels, part.first, part.second, part.mean), strict=False):
+            array[slices] = values
+
+    @property
+    def _arrays(self) -> list[PixelArray]:
+        return [array for array in (self.picture, self.first, self.second, self.mean) if array is not None]
+
+
+class Round(Protocol):
+    """One kind of round."""
+
+    @property
+    def problem(self) -> Problem:
+        """What is minimised."""
+
+    def windows(self, first: bool) -> int:
+        """Return how many windows a round computes; `first`: a level's first one."""
+
+    def __call__(self, now: State, after: State, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
+        """Go from `now` to `after` by `moves` of every pixel; return the losses of `now`."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Measures all tiles, then asks every tile for its share of the gradient at the scene's moments. One move."""
+
+    problem: Problem
+    kept: int = 0
+    """How many windows' activations are kept from the forward pass to the backward pass. The others are computed twice,
+    to the same numbers."""
+
+    def windows(self, first: bool) -> int:  # noqa: ARG002
+        """Two a tile: forward, and back."""
+        return 2 * len(self.problem.canvas.tiles)
+
+    def __call__(self, now: State, after: State, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
+        """Go from `now` to `after`; return the losses of `now`."""
+        (move,) = moves
+        problem = self.problem
+        moments, kept = self._forward(now, after_window)
+        pull = problem.objective.pull(moments)
+        stepping = _Stepping(problem, now, after, move)
+        for tile in problem.canvas.tiles:
+            view = problem.view(tile, now.picture[tile.window_slices])
+            forward = kept.pop(tile.index, None) or problem.forward(view)
+            stepping.add(tile, problem.share(view, forward.activations, pull))
+            after_window(tile)
+        stepping.finish()
+        return problem.objective.losses(moments)
+
+    def _forward(self, now: State, after_window: AfterWindow) -> tuple[Moments, dict[int, Forward]]:
+        """Return the picture's moments, and tile index → the forward pass of the windows that are kept."""
+        kept, moments = {}, []
+        for number, tile in enumerate(self.problem.canvas.tiles):
+            view = self.problem.view(tile, now.picture[tile.window_slices])
+            if number < self.kept:
+                kept[tile.index] = self.problem.forward(view)
+                moments.append(kept[tile.index].moments)
+            else:
+                moments.append(self.problem.measure(view))
+            after_window(tile)
+        return total(moments), kept
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Goes forward and back in one tile after the other, at the moments that the scene should have by now. One move.
+
+    Position by position the scene is taken to have changed since the last round as the tile has. Nothing is computed
+    twice and nothing is kept. A level's first round measures all tiles before.
+    """
+
+    problem: Problem
+
+    def windows(self, first: bool) -> int:
+        """One a tile; at first, one more."""
+        return (1 + first) * len(self.problem.canvas.tiles)
+
+    def __call__(self, now: State, after: State, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
+        """Go from `now` to `after`; return the losses of `now`."""
+        (move,) = moves
+        problem, prediction = self.problem, _Prediction.of(self.problem, now, after, moves, after_window)
+        stepping = _Stepping(problem, now, after, move)
+        for tile in problem.canvas.tiles:
+            view = problem.view(tile, now.picture[tile.window_slices])
+            forward = problem.forward(view)
+            prediction.learn(tile, forward.moments)
+            pull = problem.objective.pull(prediction.expected(tile, forward.moments))
+            stepping.add(tile, problem.share(view, forward.activations, pull))
+            after_window(tile)
+        stepping.finish()
+        return prediction.losses
+
+
+@dataclass(frozen=True)
+class Local:
+    """Takes several moves in one tile, at predicted moments, before it turns to the next. The tiles meet once a round.
+
+    Divides what is read, written and waited for by the number of moves, for seams that show: the halo goes stale.
+    """
+
+    problem: Problem
+
+    def windows(self, first: bool) -> int:
+        """One a tile; at first, one more."""
+        return (1 + first) * len(self.problem.canvas.tiles)
+
+    def __call__(self, now: State, after: State, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
+        """Go from `now` to `after`; return the losses of `now`."""
+        problem, prediction = self.problem, _Prediction.of(self.problem, now, after, moves, after_window)
+        computed = {tile.index for tile in problem.canvas.tiles}
+        for tile in problem.canvas.level.tiles:
+            part = now.part(tile.window_slices)
+            if tile.index in computed:
+                self._descend(tile, part, moves, prediction)
+                after_window(tile)
+            core = (values if values is None else values[tile.core_in_window] for values in vars(part).values())
+            after.put(tile.core_slices, Iterate(*core))
+        return prediction.losses
+
+    def _descend(self, tile: Tile, part: Iterate, moves: Sequence[Move], prediction: "_Prediction") -> None:
+        view = self.problem.view(tile, part.pixels)  # sees every move: the array is the same
+        for index, move in enumerate(moves):
+            forward = self.problem.forward(view)
+            if index == 0:
+                prediction.learn(tile, forward.moments)
+            pull = self.problem.objective.pull(prediction.expected(tile, forward.moments))
+            part.step(self.problem.nearby_gradient(view, forward.activations, pull), move)
+
+
+@dataclass(frozen=True)
+class _Prediction:
+    """What a round knows of the scene: all tiles' moments a round ago, and those of the tiles that it has met."""
+
+    problem: Problem
+    scene_before: Moments
+    before: Recollection
+    after: Recollection
+    found: list[Moments] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls, problem: Problem, now: State, after: State, moves: Sequence[Move], after_window: AfterWindow
+    ) -> "_Prediction":
+        if now.moments is None or after.moments is None:
+            raise ValueError("a predicted round needs the tiles' moments of the round before")
+        if moves[0].number == 1:
+            for tile in problem.canvas.tiles:
+                now.moments.put(tile, problem.measure(problem.view(tile, now.picture[tile.window_slices])))
+                after_window(tile)
+        scene = total(now.moments.get(tile) for tile in problem.canvas.tiles)
+        return cls(problem, scene, now.moments, after.moments)
+
+    def learn(self, tile: Tile, moments: Moments) -> None:
+        """Keep what a tile's core holds at the round's start."""
+        self.after.put(tile, moments)
+        self.found.append(moments)
+
+    def expected(self, tile: Tile, moments: Moments) -> Moments:
+        """Return what the scene's moments should be, where the tile's have become `moments`."""
+        return self.scene_before.expected(moments, self.before.get(tile))
+
+    @property
+    def losses(self) -> Losses:
+        """The losses at the round's start, once all tiles are known."""
+        return self.problem.objective.losses(total(self.found))
+
+
+class _Stepping:
+    """Adds up the tiles' shares of the gradient, and steps every row as soon as no later tile reaches it."""
+
+    def __init__(self, problem: Problem, now: State, after: State, move: Move) -> None:
+        level = problem.canvas.level
+        self._rows, columns = level.canvas_shape
+        self._sum: Pixels = np.zeros((level.window_shape[0], columns, 3), np.float32)
+        self._top = 0
+        self._now, self._after, self._move = now, after, move
+
+    def add(self, tile: Tile, share: Pixels) -> None:
+        """Add a tile's share; tiles come row by row."""
+        rows, columns = tile.window
+        self._step_to(rows.start)
+        self._sum[rows.start - self._top : rows.stop - self._top, columns.slice] += share
+
+    def finish(self) -> None:
+        """Step the rows that are left."""
+        self._step_to(self._rows)
+
+    def _step_to(self, row: int) -> None:
+        while self._top < row:
+            stop = min(row, self._top + len(self._sum), (self._top // _ROWS + 1) * _ROWS)
+            rows, count = (slice(self._top, stop), slice(None)), stop - self._top
+            part = self._now.part(rows)
+            part.step(self._sum[:count], self._move)
+            self._after.put(rows, part)
+            self._sum[:-count] = self._sum[count:]
+            self._sum[-count:] = 0
+            self._top = stop

@@ -1,0 +1,90 @@
+"""A stand-in for the network with pixels for features: fast, and exact to reason about."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nst_rs.architecture import Trunk
+from nst_rs.canvas import Canvas
+from nst_rs.moments import Moments
+from nst_rs.objective import Objective, Pull
+from nst_rs.problem import Features, Forward, Problem
+from nst_rs.recollection import Recollection
+from nst_rs.rounds import State
+from nst_rs.storage import MemoryStorage, Storage
+from nst_rs.tiling import Level, make_plan
+
+TRUNK = Trunk.reaching(["conv3_1"])
+CHANNELS = 64
+Array = np.ndarray
+
+
+def _widened(gram: Array) -> Array:
+    """Return a 3 × 3 matrix as one of conv1_1's 64 channels, of which the pixels are the first three."""
+    return np.pad(gram, (0, CHANNELS - 3))
+
+
+_TARGET = _widened(np.diag([9e3, 4e3, 1e3]))
+OBJECTIVE = Objective(1e-3, 1.0, {"conv1_1": 1.0}, {"conv1_1": 1.0}, "mean", {"conv1_1": _TARGET})
+
+
+@dataclass
+class PixelKernel:
+    """Takes the pixels themselves for the features of the one layer there is."""
+
+    measured: int = 0
+    gone_forward: int = 0
+
+    def measure(self, window: Array, weight: Array, content: Features | None = None) -> Moments:
+        self.measured += 1
+        return self._moments(window, weight, content)
+
+    def content(self, window: Array) -> Features:
+        return {"conv1_1": window.copy()}
+
+    def forward(self, window: Array, weight: Array, content: Features) -> Forward:
+        self.gone_forward += 1
+        return Forward(self._moments(window, weight, content), window.copy())
+
+    def backward(self, activations: Any, weight: Array, content: Features, pull: Pull) -> Array:
+        difference = activations - content["conv1_1"]
+        asked = 2 * activations @ pull.style["conv1_1"][:3, :3] + pull.content["conv1_1"] * difference
+        share: Array = (weight[..., np.newaxis] * asked).astype(np.float32)
+        return share
+
+    def _moments(self, window: Array, weight: Array, content: Features | None) -> Moments:
+        flat = window.reshape(-1, 3).astype(np.float64)
+        sums = {"conv1_1": _widened((flat * weight.reshape(-1, 1)).T @ flat)}
+        half_squares = {}
+        if content is not None:
+            squares = weight[..., np.newaxis] * (window - content["conv1_1"]) ** 2
+            half_squares = {"conv1_1": float(squares.sum() / 2)}
+        return Moments({"conv1_1": float(weight.sum())}, sums, half_squares)
+
+
+def level_of(shape: tuple[int, int], tile: int) -> Level:
+    return make_plan(shape, levels=1, tile=tile, trunk=TRUNK).levels[0]
+
+
+def canvas_of(shape: tuple[int, int], tile: int, seed: int = 0, nodata: bool = False) -> Canvas:
+    rng = np.random.default_rng(seed)
+    weight = np.ones(shape, np.float32)
+    if nodata:
+        weight[: shape[0] // 2] = 0
+    return Canvas.around(level_of(shape, tile), rng.uniform(0, 255, (*shape, 3)).astype(np.float32), weight)
+
+
+def problem_of(canvas: Canvas, objective: Objective = OBJECTIVE, kernel: PixelKernel | None = None) -> Problem:
+    return Problem.of(kernel or PixelKernel(), canvas, objective, MemoryStorage())
+
+
+def state_of(canvas: Canvas, storage: Storage | None = None, name: str = "state") -> State:
+    """A level's state at its start, at the scene itself."""
+    storage = storage or MemoryStorage()
+    shape = canvas.image.shape
+    picture, first, second = (storage.create(f"{name}_{part}", shape, np.float32) for part in "pfs")
+    picture[:] = canvas.image[:]
+    layers = (("conv1_1",), ("conv1_1",))
+    moments = Recollection.of(len(canvas.level.tiles), layers, f"{name}_moments", storage)
+    return State(picture, first, second, None, moments)

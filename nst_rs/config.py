@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from nst_rs.architecture import VGG16
@@ -146,6 +156,9 @@ class ComputeSection(Section):
     device: str = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of weights and activations; ``auto`` measures which is faster. Gram matrices, losses, pixels are float32."""
+    memory: ByteSize | Literal["auto"] = "auto"
+    """Bytes the run may take, or ``4GB`` and the like; ``auto``: half of what is free. A scene that does not fit is
+    kept on disk, beside the map."""
 
     @field_validator("device")
     @classmethod
@@ -153,6 +166,17 @@ class ComputeSection(Section):
         if not re.fullmatch(r"auto|cpu|gpu:\d+", value):
             raise ValueError("auto, cpu or gpu:N")
         return value
+
+    @field_validator("memory", mode="wrap")
+    @classmethod
+    def _an_amount(cls, value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            found = parse(value)
+        except ValidationError as error:
+            raise ValueError("auto, or bytes such as 4GB or 512MB") from error
+        if found != "auto" and found <= 0:
+            raise ValueError("auto, or more than 0 bytes")
+        return found
 
 
 class OutputSection(Section):

@@ -84,7 +84,7 @@ def show_forecast(console: Console, forecast: "Forecast") -> None:
     memory = job.memory
     parts = {
         "the program": memory.process,
-        "the scene": memory.canvases,
+        "the scene": memory.scene,
         "a window": memory.windows,
         "activations kept for speed": job.kept_bytes,
     }
@@ -93,6 +93,8 @@ def show_forecast(console: Console, forecast: "Forecast") -> None:
     console.print(
         f"memory about {(memory.host + job.kept_bytes) / 1e9:.1f} GB ({where})", highlight=False, soft_wrap=True
     )
+    if memory.on_disk:
+        console.print(f"disk about {memory.canvases / 1e9:.1f} GB beside the map while it is made", highlight=False)
     console.print(f"{forecast.flops / 1e12:.1f} TFLOP, about {progress.duration(forecast.seconds)}", highlight=False)
 
 

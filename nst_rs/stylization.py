@@ -16,7 +16,8 @@ from nst_rs.adam import Adam
 from nst_rs.arrays import Pixels
 from nst_rs.moments import Moments, total
 from nst_rs.objective import Losses, Objective, Pull
-from nst_rs.pyramid import enlarge
+from nst_rs.pyramid import enlarged_rows, mirror
+from nst_rs.storage import Inset, MemoryStorage, PixelArray, Storage, bands
 from nst_rs.tiling import Level, Tile
 
 Init = Literal["content", "noise"]
@@ -54,14 +55,32 @@ class Canvas:
     """One level of the scene with its border: what the tiles' windows are cut from."""
 
     level: Level
-    image: Pixels  # (H, W, 3) RGB in [0, 255]
-    weight: Pixels  # (H, W) in [0, 1]: the valid share of each pixel, 0 in the border
+    image: PixelArray  # (H, W, 3) float32 RGB in [0, 255]
+    weight: PixelArray  # (H, W) float32 in [0, 1]: the valid share of each pixel, 0 in the border
+
+    @classmethod
+    def empty(cls, level: Level, storage: Storage) -> "Canvas":
+        """Return a level's canvas in `storage`, yet without a scene."""
+        image = storage.create(f"image-{level.factor}", (*level.canvas_shape, 3), np.float32)
+        return cls(level, image, storage.create(f"weight-{level.factor}", level.canvas_shape, np.float32))
 
     @classmethod
     def around(cls, level: Level, image: Pixels, weight: Pixels) -> "Canvas":
-        """Surround a level's scene, (h, w, 3), by its mirrored border, which weighs nothing."""
-        pad = [(axis.border, axis.canvas - axis.border - axis.scene) for axis in (level.rows, level.columns)]
-        return cls(level, np.pad(image, [*pad, (0, 0)], mode="symmetric"), np.pad(weight, pad))
+        """Surround a level's scene, (h, w, 3), by its mirrored border, which weighs nothing. In memory."""
+        canvas = cls.empty(level, MemoryStorage())
+        canvas.scene_image[:, :], canvas.scene_weight[:, :] = image, weight
+        mirror(canvas.image, level)
+        return canvas
+
+    @property
+    def scene_image(self) -> PixelArray:
+        """The scene without the border, (h, w, 3)."""
+        return Inset(self.image, self.level.scene_slices)
+
+    @property
+    def scene_weight(self) -> PixelArray:
+        """Its weights, (h, w)."""
+        return Inset(self.weight, self.level.scene_slices)
 
     @cached_property
     def tiles(self) -> list[Tile]:
@@ -104,23 +123,35 @@ class Step:
 Listener = Callable[[Step], None]
 
 
-def first_picture(canvas: Canvas, init: Init, seed: int) -> Pixels:
-    """Return the picture the coarsest level starts from: the scene itself, or uniform noise over [0, 255]."""
-    if init == "content":
-        return canvas.image.copy()
-    noise = np.random.default_rng(seed).random(canvas.image.shape, np.float32)
-    return noise * np.float32(255)
+def first_picture(canvas: Canvas, init: Init, seed: int, storage: Storage) -> PixelArray:
+    """Make, in `storage`, the picture the coarsest level starts from: the scene, or uniform noise over [0, 255]."""
+    picture = _new_picture(canvas.level, storage)
+    generator = np.random.default_rng(seed)
+    for rows in bands(picture.shape[0]):
+        if init == "content":
+            picture[rows] = canvas.image[rows]
+        else:
+            shape = (rows.stop - rows.start, *picture.shape[1:])
+            picture[rows] = generator.random(shape, np.float32) * np.float32(255)
+    return picture
 
 
-def next_picture(picture: Pixels, coarse: Level, fine: Level) -> Pixels:
-    """Enlarge a level's picture, border included, to the next finer level's canvas."""
-    twice = enlarge(picture)
-    rows, columns = (
-        np.arange(axis.canvas) + 2 * below.border - axis.border
+def next_picture(picture: PixelArray, coarse: Level, fine: Level, storage: Storage) -> PixelArray:
+    """Enlarge a level's picture, border included, to the next finer level's canvas, in `storage`."""
+    enlarged = _new_picture(fine, storage)
+    # The coarse canvas's border covers twice its pixels here; only its far end can fall short of this canvas.
+    places, columns = (
+        np.minimum(np.arange(axis.canvas) + 2 * below.border - axis.border, 2 * below.canvas - 1)
         for axis, below in ((fine.rows, coarse.rows), (fine.columns, coarse.columns))
     )
-    # The coarse canvas's border covers twice its pixels here; only its far end can fall short of this canvas.
-    return twice[np.minimum(rows, len(twice) - 1)][:, np.minimum(columns, twice.shape[1] - 1)]
+    for rows in bands(fine.rows.canvas):
+        first, last = int(places[rows][0]), int(places[rows][-1])
+        enlarged[rows] = enlarged_rows(picture, first, last + 1)[places[rows] - first][:, columns]
+    return enlarged
+
+
+def _new_picture(level: Level, storage: Storage) -> PixelArray:
+    return storage.create(f"picture-{level.factor}", (*level.canvas_shape, 3), np.float32)
 
 
 def _ignore(_tile: Tile) -> None:
@@ -223,6 +254,6 @@ class Problem:
         return self.kernel.backward(activations, self.canvas.tile_weight(tile), self.content[tile.index], pull)
 
 
-def scene_moments(kernel: Kernel, canvas: Canvas, picture: Pixels) -> Moments:
+def scene_moments(kernel: Kernel, canvas: Canvas, picture: PixelArray) -> Moments:
     """Return the moments of the whole picture: the sum over its tiles."""
     return total(kernel.measure(picture[tile.window_slices], canvas.tile_weight(tile)) for tile in canvas.tiles)

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from nst_rs.config import load_config
 from nst_rs.errors import ConfigError, NstError, ResourceError
 from nst_rs.pipeline import Result, prepare, run
 from nst_rs.progress import Progress
+from nst_rs.storage import DiskStorage
 
 Settings = dict[str, Any]
 
@@ -133,6 +135,48 @@ def test_the_map_does_not_depend_on_the_tile(
     # Rounding to whole values: a difference in the last float32 digit can turn x.5 over.
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.001
+
+
+@pytest.mark.parametrize("init", ["content", "noise"])
+def test_the_map_is_the_same_byte_for_byte_from_memory_and_from_disk(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, init: str
+) -> None:
+    created: list[str] = []
+    create = DiskStorage.create
+    monkeypatch.setattr(
+        DiskStorage, "create", lambda self, name, *rest: (created.append(name), create(self, name, *rest))[1]
+    )
+    settings = {**quick, "schedule.init": init, "tiling.tile": 64}
+    made = {}
+    for memory in ("2GB", "1MB"):
+        folder = tmp_path / memory
+        folder.mkdir()
+        result = nst_rs.stylize(scene, harvest, folder / "map.tif", settings={**settings, "compute.memory": memory})
+        assert {path.name for path in folder.iterdir()} == {"map.tif", "map.png", "map.run.json"}
+        made[memory] = result.output.read_bytes(), result.preview.read_bytes(), result.losses, len(created)
+    assert made["2GB"][:3] == made["1MB"][:3]
+    assert made["2GB"][3] == 0
+    assert {"image-1", "weight-2", "picture-1"} <= set(created)
+
+
+def test_more_memory_means_larger_tiles_and_more_kept_activations(scene: Path, harvest: Path) -> None:
+    files = [f"scene.paths=[{scene}]", f"style.image={harvest}", "compute.precision=float32", "compute.device=cpu"]
+    small, large = (
+        prepare(load_config(None, [*files, f"compute.memory={memory}"]), to_write=False) for memory in ("50MB", "16GB")
+    )
+    assert small.plan.tile < large.plan.tile
+    assert small.kept_windows(2) == 0 < large.kept_windows(2)
+
+
+def test_too_little_disk_is_refused_before_anything_is_written(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = SimpleNamespace(free=3_000_000)
+    monkeypatch.setattr("nst_rs.pipeline.shutil.disk_usage", lambda _folder: free)
+    complaint = rf"disk of {tmp_path} for this map: expected about .* GB free, got 0\.0 GB; free some space"
+    with pytest.raises(ResourceError, match=complaint):
+        nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=quick)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_listener_hears_the_run_to_its_end(scene: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:

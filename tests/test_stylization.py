@@ -1,6 +1,7 @@
 """The loop, with pixels for features: fast, and exact to reason about. The real network's turn is in test_engine.py."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 from nst_rs.architecture import Trunk
 from nst_rs.moments import Moments
 from nst_rs.objective import Objective, Pull
+from nst_rs.pyramid import enlarge
+from nst_rs.storage import DiskStorage, MemoryStorage
 from nst_rs.stylization import (
     Canvas,
     Descent,
     Forward,
+    Init,
     Problem,
     Step,
     first_picture,
@@ -153,7 +157,7 @@ def test_a_listener_hears_every_window_and_the_losses_after_every_iteration() ->
 
 def test_noise_is_seeded_and_fills_the_range() -> None:
     canvas = canvas_of((100, 100), 4096)
-    a, b, other = (first_picture(canvas, "noise", seed) for seed in (3, 3, 4))
+    a, b, other = (first_picture(canvas, "noise", seed, MemoryStorage()) for seed in (3, 3, 4))
     assert (a == b).all()
     assert not (a == other).all()
     assert 0 <= a.min() < 1
@@ -162,7 +166,7 @@ def test_noise_is_seeded_and_fills_the_range() -> None:
 
 def test_starting_from_the_content_is_starting_from_the_scene() -> None:
     canvas = canvas_of((100, 100), 4096)
-    start = first_picture(canvas, "content", 0)
+    start = first_picture(canvas, "content", 0, MemoryStorage())
     assert (start == canvas.image).all()
     assert start is not canvas.image
 
@@ -173,8 +177,50 @@ def test_a_finer_level_starts_where_the_coarser_one_ended(shape: tuple[int, int]
     # A picture that says where each of its pixels lies on the full scene: cubic enlargement keeps straight lines.
     places = np.stack(np.meshgrid(*(np.arange(n) for n in coarse.canvas_shape), indexing="ij"), axis=-1)
     x = (places - coarse.rows.border + 0.5) * 2 / 4 + 64
-    enlarged = next_picture(np.concatenate([x, x[..., :1]], axis=-1).astype(np.float32), coarse, fine)
+    picture = np.concatenate([x, x[..., :1]], axis=-1).astype(np.float32)
+    enlarged = next_picture(picture, coarse, fine, MemoryStorage())
     assert enlarged.shape == (*fine.canvas_shape, 3)
     rows, columns = np.meshgrid(*(np.arange(n) for n in fine.shape), indexing="ij")
     expected = np.stack([rows, columns], axis=-1) / 4 + 0.5 / 4 + 64
     np.testing.assert_allclose(enlarged[fine.scene_slices][..., :2], expected, atol=1e-3)
+
+
+@given(st.tuples(st.integers(16, 90), st.integers(16, 90)), st.integers(1, 60))
+@settings(deadline=None, max_examples=40)
+def test_the_border_is_the_mirrored_scene_also_where_the_scene_is_narrower(shape: tuple[int, int], seed: int) -> None:
+    level, image = level_of(shape, 512), np.random.default_rng(seed).uniform(0, 255, (*shape, 3)).astype(np.float32)
+    pad = [(axis.border, axis.canvas - axis.border - axis.scene) for axis in (level.rows, level.columns)]
+    canvas = Canvas.around(level, image, np.ones(shape, np.float32))
+    assert (canvas.image == np.pad(image, [*pad, (0, 0)], mode="symmetric")).all()
+    assert (canvas.weight == np.pad(np.ones(shape), pad)).all()
+
+
+@pytest.mark.parametrize("shape", [(1050, 30), (1051, 37)])
+@pytest.mark.parametrize("init", ["content", "noise"])
+def test_pictures_are_the_same_on_disk_and_as_a_whole(tmp_path: Path, shape: tuple[int, int], init: Init) -> None:
+    coarse, fine = make_plan(shape, levels=2, tile=512, trunk=TRUNK).levels
+    image = np.random.default_rng(0).uniform(0, 255, (*coarse.shape, 3)).astype(np.float32)
+    canvas = Canvas.around(coarse, image, np.ones(coarse.shape, np.float32))
+    start, disk = (first_picture(canvas, init, 5, s) for s in (MemoryStorage(), DiskStorage(tmp_path)))
+    noise = np.random.default_rng(5).random(canvas.image.shape, np.float32) * np.float32(255)
+    assert (start == (canvas.image if init == "content" else noise)).all()
+    assert (start == disk[:, :]).all()
+    twice = enlarge(start)
+    rows, columns = (
+        np.minimum(np.arange(size) + 32, end - 1) for size, end in zip(fine.canvas_shape, twice.shape, strict=False)
+    )
+    for picture in (
+        next_picture(start, coarse, fine, MemoryStorage()),
+        next_picture(disk, coarse, fine, DiskStorage(tmp_path)),
+    ):
+        assert (picture[:, :] == twice[rows][:, columns]).all()
+
+
+def test_windows_of_a_canvas_on_disk_are_those_of_one_in_memory(tmp_path: Path) -> None:
+    canvas = canvas_of((300, 200), 128, nodata=True)
+    disk = Canvas.empty(canvas.level, DiskStorage(tmp_path))
+    disk.image[:, :], disk.weight[:, :] = canvas.image, canvas.weight
+    assert disk.tiles == canvas.tiles
+    for tile in canvas.tiles:
+        assert (disk.tile_weight(tile) == canvas.tile_weight(tile)).all()
+        assert (disk.image[tile.window_slices] == canvas.image[tile.window_slices]).all()

@@ -1,0 +1,199 @@
+"""Where arrays of the scene's size lie, in memory or on disk, and how they are passed over: by bands of rows.
+
+All that is as large as the scene is read and written in windows through :class:`PixelArray`, so that nothing needs to
+know where it lies, and no more than a few bands of rows are held besides.
+"""
+
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.storage import LocalStore
+
+from nst_rs.errors import OutputError
+
+BAND_ROWS = 512
+"""Rows of a band: the side of a stored chunk and of a GeoTIFF's block."""
+
+Window = slice | tuple[slice, ...]
+"""Rows, or (rows, columns), or (rows, columns, channels); in steps of one."""
+
+
+class PixelArray(Protocol):
+    """What is read and written in windows: a NumPy array, or one on disk."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W), or (H, W, channels)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of a pixel."""
+
+    def __getitem__(self, window: Window, /) -> npt.NDArray[Any]:
+        """Return the pixels of a window."""
+
+    def __setitem__(self, window: Window, values: Any, /) -> None:
+        """Write the pixels of a window."""
+
+
+class Storage(Protocol):
+    """Makes arrays and keeps them by name."""
+
+    def create(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> PixelArray:
+        """Return a new array of zeros. It replaces an earlier one of this name."""
+
+    def open(self, name: str) -> PixelArray:
+        """Return the array of that name; raises KeyError when there is none."""
+
+    def delete(self, name: str) -> None:
+        """Forget the array of that name, where there is one."""
+
+
+class MemoryStorage:
+    """Arrays in memory.
+
+    >>> storage = MemoryStorage()
+    >>> storage.create("weight", (2, 3), np.float32)[0:1, 1:3] = 1
+    >>> storage.open("weight")
+    array([[0., 1., 1.],
+           [0., 0., 0.]], dtype=float32)
+    """
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, npt.NDArray[Any]] = {}
+
+    def create(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> PixelArray:
+        """See :class:`Storage`."""
+        self._arrays[name] = np.zeros(shape, dtype)
+        return self._arrays[name]
+
+    def open(self, name: str) -> PixelArray:
+        """See :class:`Storage`."""
+        return self._arrays[name]
+
+    def delete(self, name: str) -> None:
+        """See :class:`Storage`."""
+        self._arrays.pop(name, None)
+
+
+class DiskStorage:
+    """Arrays on disk: in `folder`, one uncompressed Zarr array a name, in chunks of BAND_ROWS × BAND_ROWS pixels.
+
+    A chunk is never half written. OutputError says so when the folder cannot take or give the pixels.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def create(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> PixelArray:
+        """See :class:`Storage`."""
+        self.delete(name)
+        sides = tuple(min(BAND_ROWS, size) for size in shape[:2])
+        try:
+            array = zarr.create_array(
+                LocalStore(self._folder),
+                name=name,
+                shape=shape,
+                dtype=np.dtype(dtype),
+                chunks=(*sides, *shape[2:]),
+                compressors=None,
+                filters=None,
+                fill_value=0,
+                config={"write_empty_chunks": True},  # else -0.0 would come back as 0.0
+            )
+        except OSError as error:
+            raise _unusable(self._folder, error) from error
+        return _DiskArray(array, self._folder)
+
+    def open(self, name: str) -> PixelArray:
+        """See :class:`Storage`."""
+        try:
+            return _DiskArray(zarr.open_array(LocalStore(self._folder), path=name, mode="r+"), self._folder)
+        except FileNotFoundError as error:
+            raise KeyError(name) from error
+
+    def delete(self, name: str) -> None:
+        """See :class:`Storage`."""
+        shutil.rmtree(self._folder / name, ignore_errors=True)
+
+
+class _DiskArray:
+    """A Zarr array whose failures are told in this program's words."""
+
+    def __init__(self, array: zarr.Array[Any], folder: Path) -> None:
+        self._array = array
+        self._folder = folder
+        self.shape: tuple[int, ...] = array.shape
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+
+    def __getitem__(self, window: Window, /) -> npt.NDArray[Any]:
+        try:
+            return np.asarray(self._array[window])
+        except OSError as error:
+            raise _unusable(self._folder, error) from error
+
+    def __setitem__(self, window: Window, values: Any, /) -> None:
+        try:
+            self._array[window] = values
+        except OSError as error:
+            raise _unusable(self._folder, error) from error
+
+
+class Inset:
+    """A part of an array as an array of its own, whose rows and columns count from 0.
+
+    >>> inset = Inset(np.arange(12).reshape(3, 4), (slice(1, 3), slice(1, 4)))
+    >>> inset.shape, inset[0:1, 1:3]
+    ((2, 3), array([[6, 7]]))
+    """
+
+    def __init__(self, array: PixelArray, place: tuple[slice, slice]) -> None:
+        """Show `array` at `place`, (rows, columns)."""
+        self._array = array
+        self._place = place
+        self.shape: tuple[int, ...] = (*(part.stop - part.start for part in place), *array.shape[2:])
+        self.dtype = array.dtype
+
+    def __getitem__(self, window: Window, /) -> npt.NDArray[Any]:
+        return self._array[self._moved(window)]
+
+    def __setitem__(self, window: Window, values: Any, /) -> None:
+        self._array[self._moved(window)] = values
+
+    def _moved(self, window: Window) -> Window:
+        rows, columns, *channels = (window, slice(None)) if isinstance(window, slice) else window
+        moved = []
+        for part, place in zip((rows, columns), self._place, strict=True):
+            start, stop, _ = part.indices(place.stop - place.start)
+            moved.append(slice(place.start + start, place.start + stop))
+        return (*moved, *channels)
+
+
+def bands(height: int, rows: int = BAND_ROWS) -> Iterator[slice]:
+    """Return the rows of an array of `height` rows, `rows` at a time, from the top.
+
+    >>> list(bands(5, rows=2))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    return (slice(start, min(start + rows, height)) for start in range(0, height, rows))
+
+
+def stored_bytes(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
+    """Return the bytes that an array takes on disk: whole chunks."""
+    sides = [-(-size // side) * side for size in shape[:2] for side in [min(BAND_ROWS, size)]]
+    return math.prod([*sides, *shape[2:]]) * np.dtype(dtype).itemsize
+
+
+def _unusable(folder: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"workspace {folder}",
+        expected="room and leave to write",
+        got=str(error),
+        do="free some space, or raise compute.memory to keep the pixels in memory",
+    )

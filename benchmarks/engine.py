@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from nst_rs.stylization import Canvas, Problem
 
 from nst_rs.config import RunConfig
 from nst_rs.engine import build_kernel, build_objective, trunk_of
 from nst_rs.neural.device import Device
 from nst_rs.neural.vgg import Convolution, Encoder, load_convolutions
 from nst_rs.style import read_style
-from nst_rs.stylization import Canvas, Problem
 from nst_rs.tiling import make_plan
 
 CPU = Device("/CPU:0", 8 * 10**9)

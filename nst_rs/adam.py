@@ -39,6 +39,11 @@ class Iterate:
     mean: Pixels | None = None
     """Mean of the last iterates (Polyak & Juditsky, 1992), where one is wanted."""
 
+    def inside(self, slices: tuple[slice, slice]) -> "Iterate":
+        """Return a part of it, as views."""
+        mean = None if self.mean is None else self.mean[slices]
+        return Iterate(self.pixels[slices], self.first[slices], self.second[slices], mean)
+
     def step(self, gradient: Pixels, move: Move) -> None:
         """Move the pixels one step down, in place, and keep them in [0, 255].
 
@@ -46,7 +51,8 @@ class Iterate:
         outside the range could not be written to the map.
         """
         first_scale, second_scale = 1 - FIRST_DECAY**move.number, 1 - SECOND_DECAY**move.number
-        for pixels, first, second, slope in zip(self.pixels, self.first, self.second, gradient, strict=True):
+        for row, slope in enumerate(gradient):
+            pixels, first, second = self.pixels[row], self.first[row], self.second[row]
             first += (1 - FIRST_DECAY) * (slope - first)
             second += (1 - SECOND_DECAY) * (slope * slope - second)
             pixels -= move.size * (first / first_scale) / (np.sqrt(second / second_scale) + EPSILON)

@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 
 from nst_rs.arrays import Pixels
-from nst_rs.pyramid import enlarge
+from nst_rs.pyramid import enlarged_rows, mirror
+from nst_rs.storage import Inset, MemoryStorage, PixelArray, Storage, bands
 from nst_rs.tiling import Level, Tile
 
 Init = Literal["content", "noise"]
@@ -18,14 +19,32 @@ class Canvas:
     """One level of the scene with its border: what the tiles' windows are cut from."""
 
     level: Level
-    image: Pixels  # (H, W, 3) RGB in [0, 255]
-    weight: Pixels  # (H, W) in [0, 1]: the valid share of each pixel, 0 in the border
+    image: PixelArray  # (H, W, 3) float32 RGB in [0, 255]
+    weight: PixelArray  # (H, W) float32 in [0, 1]: the valid share of each pixel, 0 in the border
+
+    @classmethod
+    def empty(cls, level: Level, storage: Storage) -> "Canvas":
+        """Return a level's canvas in `storage`, yet without a scene."""
+        image = storage.create(f"image-{level.factor}", (*level.canvas_shape, 3), np.float32)
+        return cls(level, image, storage.create(f"weight-{level.factor}", level.canvas_shape, np.float32))
 
     @classmethod
     def around(cls, level: Level, image: Pixels, weight: Pixels) -> "Canvas":
-        """Surround a level's scene, (h, w, 3), by its mirrored border, which weighs nothing."""
-        pad = [(axis.border, axis.canvas - axis.border - axis.scene) for axis in (level.rows, level.columns)]
-        return cls(level, np.pad(image, [*pad, (0, 0)], mode="symmetric"), np.pad(weight, pad))
+        """Surround a level's scene, (h, w, 3), by its mirrored border, which weighs nothing. In memory."""
+        canvas = cls.empty(level, MemoryStorage())
+        canvas.scene_image[:, :], canvas.scene_weight[:, :] = image, weight
+        mirror(canvas.image, level)
+        return canvas
+
+    @property
+    def scene_image(self) -> PixelArray:
+        """The scene without the border, (h, w, 3)."""
+        return Inset(self.image, self.level.scene_slices)
+
+    @property
+    def scene_weight(self) -> PixelArray:
+        """Its weights, (h, w)."""
+        return Inset(self.weight, self.level.scene_slices)
 
     @cached_property
     def tiles(self) -> list[Tile]:
@@ -39,20 +58,25 @@ class Canvas:
         return weight
 
 
-def first_picture(canvas: Canvas, init: Init, seed: int) -> Pixels:
-    """Return the picture the coarsest level starts from: the scene itself, or uniform noise over [0, 255]."""
-    if init == "content":
-        return canvas.image.copy()
-    noise = np.random.default_rng(seed).random(canvas.image.shape, np.float32)
-    return noise * np.float32(255)
+def first_picture(canvas: Canvas, init: Init, seed: int, picture: PixelArray) -> None:
+    """Write the picture that the coarsest level starts from: the scene itself, or uniform noise over [0, 255]."""
+    generator = np.random.default_rng(seed)
+    for rows in bands(picture.shape[0]):
+        if init == "content":
+            picture[rows] = canvas.image[rows]
+        else:
+            shape = (rows.stop - rows.start, *picture.shape[1:])
+            picture[rows] = generator.random(shape, np.float32) * np.float32(255)
 
 
-def next_picture(picture: Pixels, coarse: Level, fine: Level) -> Pixels:
-    """Enlarge a level's picture, border included, to the next finer level's canvas."""
-    twice = enlarge(picture)
-    rows, columns = (
-        np.arange(axis.canvas) + 2 * below.border - axis.border
-        for axis, below in ((fine.rows, coarse.rows), (fine.columns, coarse.columns))
-    )
+def next_picture(coarse: tuple[PixelArray, Level], fine: tuple[PixelArray, Level]) -> None:
+    """Enlarge a level's picture, border included, into the next finer level's, of its canvas's shape."""
+    (picture, below), (enlarged, above) = coarse, fine
     # The coarse canvas's border covers twice its pixels here; only its far end can fall short of this canvas.
-    return twice[np.minimum(rows, len(twice) - 1)][:, np.minimum(columns, twice.shape[1] - 1)]
+    places, columns = (
+        np.minimum(np.arange(axis.canvas) + 2 * under.border - axis.border, 2 * under.canvas - 1)
+        for axis, under in ((above.rows, below.rows), (above.columns, below.columns))
+    )
+    for rows in bands(above.rows.canvas):
+        first, last = int(places[rows][0]), int(places[rows][-1])
+        enlarged[rows] = enlarged_rows(picture, first, last + 1)[places[rows] - first][:, columns]

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,9 +22,9 @@ from PIL import Image
 from nst_rs.arrays import Rgb
 from nst_rs.composite import compose, resolve_bands
 from nst_rs.config import RunConfig
-from nst_rs.mosaic import to_bytes
-from nst_rs.publish import Outputs
+from nst_rs.publish import Outputs, preview
 from nst_rs.scene import open_scene
+from nst_rs.storage import DiskStorage
 
 Term = Literal["content", "style"]
 
@@ -60,7 +61,7 @@ class Run:
     def label(self) -> str:
         """The run in two lines: its name, and what the runs of one experiment usually differ in."""
         objective = self.config.objective
-        return f"{self.name}\nα {objective.alpha:g}, β {objective.beta:g}, {self.epochs} epochs"
+        return f"{self.name}\nα {_joined(objective.alpha)}, β {objective.beta:g}, {self.epochs} epochs"
 
     @property
     def total(self) -> float:
@@ -94,7 +95,7 @@ class Run:
 def write_comparison(runs: Sequence[Run], folder: Path) -> tuple[Path, Path, Path]:
     """Write ``sheet.png``, ``losses.png`` and ``table.csv`` of `runs` into `folder`; return their paths."""
     sheet, losses, table = (folder / name for name in ("sheet.png", "losses.png", "table.csv"))
-    _write(sheet, lambda path: _contact_sheet(runs).savefig(path, format="png", dpi=_DOTS_PER_INCH))
+    _write(sheet, lambda path: _contact_sheet(runs, folder).savefig(path, format="png", dpi=_DOTS_PER_INCH))
     _write(losses, lambda path: _loss_curves(runs).savefig(path, format="png", dpi=_DOTS_PER_INCH))
     _write(table, lambda path: path.write_text(_as_csv(rows(runs)), encoding="utf-8"))
     return sheet, losses, table
@@ -106,7 +107,7 @@ def rows(runs: Sequence[Run]) -> list[dict[str, str]]:
     return [
         {
             "run": run.name,
-            "alpha": f"{run.config.objective.alpha:g}",
+            "alpha": _joined(run.config.objective.alpha),
             "beta": f"{run.config.objective.beta:g}",
             "epochs": str(run.epochs),
             "content": f"{run.distance('content'):.4g}",
@@ -117,6 +118,10 @@ def rows(runs: Sequence[Run]) -> list[dict[str, str]]:
         }
         for run, (content, style) in zip(runs, changes, strict=True)
     ]
+
+
+def _joined(alpha: float | tuple[float, ...]) -> str:
+    return ", ".join(f"{each:g}" for each in (alpha if isinstance(alpha, tuple) else (alpha,)))
 
 
 def _changes(before: Run, run: Run) -> tuple[str, str]:
@@ -140,9 +145,9 @@ def _as_csv(table: Sequence[Mapping[str, str]]) -> str:
     return text.getvalue()
 
 
-def _contact_sheet(runs: Sequence[Run]) -> Figure:
+def _contact_sheet(runs: Sequence[Run], folder: Path) -> Figure:
     """Draw every scene composite and style that the runs used, and what every run made."""
-    pictures = [*_sources(runs), *((run.label, _read(run.outputs.preview)) for run in runs)]
+    pictures = [*_sources(runs, folder), *((run.label, _read(run.outputs.preview)) for run in runs)]
     height = math.ceil(len(pictures) / _COLUMNS)
     figure = Figure(figsize=(_COLUMNS * _CELL_INCHES, height * _CELL_INCHES * 1.2), layout="constrained")
     for axes, (label, picture) in zip(figure.subplots(height, _COLUMNS, squeeze=False).flat, pictures, strict=False):
@@ -153,18 +158,24 @@ def _contact_sheet(runs: Sequence[Run]) -> Figure:
     return figure
 
 
-def _sources(runs: Sequence[Run]) -> list[tuple[str, Rgb]]:
+def _sources(runs: Sequence[Run], folder: Path) -> list[tuple[str, Rgb]]:
     """Return the scenes' composites and the styles that the runs used, each once."""
     scenes = {run.config.model_dump_json(include={"scene", "composite"}): run.config for run in runs}
     styles = dict.fromkeys(run.config.style.image for run in runs if run.config.style.image is not None)
-    contents = [("content", _composite(config)) for config in scenes.values()]
+    contents = [("content", _composite(config, folder)) for config in scenes.values()]
     return [*contents, *((f"style: {path.stem}", _read(path)) for path in styles)]
 
 
-def _composite(config: RunConfig) -> Rgb:
+def _composite(config: RunConfig, folder: Path) -> Rgb:
+    """Return the composite as small as a preview; `folder` holds it whole for the time it takes."""
     scene = open_scene(config.scene.paths, config.scene.nodata)
-    composite = compose(scene, resolve_bands(scene, config.composite.bands), config.composite.percentiles)
-    return to_bytes(composite.image, composite.valid)
+    bands = resolve_bands(scene, config.composite.bands)
+    with tempfile.TemporaryDirectory(prefix=".scene.", dir=folder) as temporary:
+        storage = DiskStorage(Path(temporary))
+        image = storage.create("image", (*scene.grid.shape, 3), np.float32)
+        weight = storage.create("weight", scene.grid.shape, np.float32)
+        compose(scene, bands, config.composite.percentiles, image, weight)
+        return np.asarray(preview(image, weight).convert("RGB"))
 
 
 def _read(path: Path) -> Rgb:

@@ -1,14 +1,17 @@
 """Bands to RGB: which bands, one stretch for the whole scene, and what stands where there is no data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from rasterio.fill import fillnodata
 
 from nst_rs.arrays import Mask, Pixels
 from nst_rs.errors import ConfigError, SceneError
+from nst_rs.percentiles import Counter
 from nst_rs.scene import Scene
+from nst_rs.storage import BAND_ROWS, PixelArray, bands
 
 COMPOSITES = {
     "true_color": ("red", "green", "blue"),
@@ -25,6 +28,12 @@ _LARGEST_VALUE = 1e30
 _FILL_DISTANCE = 128
 """Pixels over which the picture is continued into nodata: beyond what any feature of a valid pixel sees."""
 
+_FILL_MARGIN = _FILL_DISTANCE + 1
+"""Rows above and below that can change what a pixel is filled with: GDAL looks from one row below the pixel's."""
+
+_FRACTIONS = 2**20
+"""Parts of a pixel value in which the mean is summed: a sum of whole numbers is the same in any order."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -36,13 +45,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Composite:
-    """A scene as RGB."""
+    """How a scene became RGB."""
 
-    image: Pixels  # (H, W, 3) RGB in [0, 255]; continued smoothly where there is no data
-    valid: Mask  # (H, W)
     bands: tuple[int, int, int]
     """1-based, for red, green and blue."""
     limits: tuple[Limits, Limits, Limits]
+    valid_share: float
+    """Of the grid's pixels, those that hold data in all three bands."""
 
 
 def resolve_bands(scene: Scene, wanted: Sequence[int | str] | None) -> tuple[int, int, int]:
@@ -66,26 +75,52 @@ def available_composites(scene: Scene) -> dict[str, tuple[str, str, str]]:
     return {name: bands for name, bands in COMPOSITES.items() if set(bands) <= names}
 
 
-def compose(scene: Scene, bands: tuple[int, int, int], percentiles: tuple[float, float]) -> Composite:
-    """Read the scene and map `bands` to RGB with one stretch per band, computed over all its valid pixels.
+def compose(
+    scene: Scene,
+    chosen: tuple[int, int, int],
+    percentiles: tuple[float, float],
+    image: PixelArray,
+    weight: PixelArray,
+) -> Composite:
+    """Read the scene once and map the `chosen` bands to RGB with one stretch per band, computed over all valid pixels.
 
-    Raises SceneError when there is no valid pixel.
+    Writes `image`, (H, W, 3) float32 RGB in [0, 255], continued smoothly where there is no data, and `weight`, (H, W)
+    float32, 1 where there is data and 0 elsewhere. Raises SceneError when there is no valid pixel.
     """
-    values = np.empty((3, *scene.grid.shape), np.float32)
-    valid = np.empty(scene.grid.shape, np.bool_)
-    for window in scene.blocks():
-        rows = slice(window.row_off, window.row_off + window.height)
-        values[:, rows], valid[rows] = scene.read(bands, window)
-    if not valid.any():
+    counters = _read(scene, chosen, image, weight)
+    valid = counters[0].total
+    if not valid:
         raise SceneError(
             f"scene {scene.tiles[0].path}",
             expected="some valid pixels in every chosen band",
-            got=f"none in bands {', '.join(map(str, bands))}",
+            got=f"none in bands {', '.join(map(str, chosen))}",
             do="check scene.nodata and composite.bands with nst-rs inspect",
         )
-    limits = tuple(_limits(band[valid], percentiles) for band in values)
-    planes = [_continue_into_nodata(_stretch(band, limit), valid) for band, limit in zip(values, limits, strict=True)]
-    return Composite(np.stack(planes, axis=-1), valid, bands, (limits[0], limits[1], limits[2]))
+    red, green, blue = (
+        _limits(*counter.percentiles(percentiles, partial(_valid_values, image, weight, channel)))
+        for channel, counter in enumerate(counters)
+    )
+    limits = (red, green, blue)
+    sums = _stretch_all(image, weight, limits)
+    if valid < scene.grid.height * scene.grid.width:
+        _continue_into_nodata(image, weight, [np.float32(total / valid / _FRACTIONS) for total in sums])
+    return Composite(chosen, limits, valid / (scene.grid.height * scene.grid.width))
+
+
+def _read(scene: Scene, chosen: Sequence[int], image: PixelArray, weight: PixelArray) -> list[Counter]:
+    """Write the stored values, which float32 holds exactly, and the weights; return each band's counts."""
+    counters = [Counter(scene.dtype) for _ in chosen]
+    for window in scene.blocks():
+        rows = slice(window.row_off, window.row_off + window.height)
+        values, valid = scene.read(chosen, window)
+        image[rows], weight[rows] = np.moveaxis(values, 0, -1), valid
+        for counter, band in zip(counters, values, strict=True):
+            counter.add(band[valid])
+    return counters
+
+
+def _valid_values(image: PixelArray, weight: PixelArray, channel: int) -> Iterator[Pixels]:
+    return (image[rows][..., channel][weight[rows] > 0] for rows in bands(weight.shape[0]))
 
 
 def _resolve_band(scene: Scene, band: int | str) -> int:
@@ -98,8 +133,7 @@ def _resolve_band(scene: Scene, band: int | str) -> int:
     raise ConfigError("composite.bands", expected=f"bands of {known}", got=repr(band))
 
 
-def _limits(values: Pixels, percentiles: tuple[float, float]) -> Limits:
-    low, high = (float(value) for value in np.percentile(values, percentiles))
+def _limits(low: float, high: float) -> Limits:
     if max(abs(low), abs(high)) > _LARGEST_VALUE:
         raise SceneError(
             "scene",
@@ -110,16 +144,44 @@ def _limits(values: Pixels, percentiles: tuple[float, float]) -> Limits:
     return Limits(low, high if high > low else low + max(1.0, abs(low)))
 
 
+def _stretch_all(image: PixelArray, weight: PixelArray, limits: Sequence[Limits]) -> list[int]:
+    """Stretch `image` where it lies; return each band's sum over the valid pixels, in _FRACTIONS."""
+    sums = [0] * len(limits)
+    for rows in bands(weight.shape[0]):
+        pixels, valid = image[rows], weight[rows] > 0
+        for channel, limit in enumerate(limits):
+            stretched = _stretch(pixels[..., channel], limit)
+            sums[channel] += int(np.rint(stretched[valid] * np.float64(_FRACTIONS)).astype(np.int64).sum())
+            pixels[..., channel] = stretched
+        image[rows] = pixels
+    return sums
+
+
 def _stretch(band: Pixels, limits: Limits) -> Pixels:
     scaled = (band - np.float32(limits.low)) * np.float32(255 / (limits.high - limits.low))
     stretched: Pixels = np.clip(scaled, 0.0, 255.0)
     return stretched
 
 
-def _continue_into_nodata(band: Pixels, valid: Mask) -> Pixels:
-    """Continue the valid pixels into nodata, so that no feature of a valid pixel sees an edge that is not there."""
-    if valid.all():
-        return band
-    band = np.where(valid, band, np.float32(band[valid].mean()))
-    filled: Pixels = fillnodata(band, mask=valid, max_search_distance=_FILL_DISTANCE)
+def _continue_into_nodata(
+    image: PixelArray, weight: PixelArray, means: Sequence[np.float32], band_rows: int = BAND_ROWS
+) -> None:
+    """Continue the valid pixels into nodata, so that no feature of a valid pixel sees an edge that is not there.
+
+    By bands of rows, each with the rows around it that reach into it: valid pixels are read and never changed, so that
+    what was filled before makes no difference. Where nothing valid is near, the mean stands.
+    """
+    height = weight.shape[0]
+    for rows in bands(height, band_rows):
+        if weight[rows].all():
+            continue
+        seen = slice(max(0, rows.start - _FILL_MARGIN), min(height, rows.stop + _FILL_MARGIN))
+        inside = slice(rows.start - seen.start, rows.stop - seen.start)
+        pixels, valid = image[seen], weight[seen] > 0
+        filled = [_fill(pixels[..., c], valid, mean)[inside] for c, mean in enumerate(means)]
+        image[rows] = np.stack(filled, axis=-1)
+
+
+def _fill(band: Pixels, valid: Mask, mean: np.float32) -> Pixels:
+    filled: Pixels = fillnodata(np.where(valid, band, mean), mask=valid, max_search_distance=_FILL_DISTANCE)
     return filled

@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from nst_rs.architecture import VGG16
@@ -81,8 +91,11 @@ class ModelSection(Section):
 class ObjectiveSection(Section):
     """What is minimised: nst_rs/objective.py has the formulas."""
 
-    alpha: Weight = 0.2
+    alpha: Weight | tuple[Weight, ...] = 0.2
+    """One number, or one a level from coarse to fine."""
     beta: Weight = 1.0
+    variation: Weight = 0.0
+    """Of the total variation: the mean squared step from a pixel to the next, in pixel values of 255 squared."""
     content_normalization: Literal["mean", "sum"] = "mean"
     """``sum`` is the paper's formula; ``mean`` divides by positions and channels, so that α holds at any size."""
     content_layers: LayerWeights = CONTENT_LAYERS
@@ -111,7 +124,13 @@ class ScheduleSection(Section):
     iterations: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] | None = None
     """Steps at every level, or one number a level from coarse to fine; none: 30 at the finest, 60, then 100."""
     step_size: float = Field(5.0, gt=0, le=255)
-    """Adam's step in pixel values of 255."""
+    """Adam's first step at each level, in pixel values of 255."""
+    last_step: float = Field(1.0, gt=0, le=1)
+    """The last step of a level as a share of the first; between them steps shorten evenly."""
+    tolerance: float = Field(0.0, ge=0, lt=1)
+    """A level ends early when its loss falls by less than this share an iteration, over ten of them."""
+    averaged: float = Field(0.0, ge=0, le=1)
+    """The share of a level's last iterations whose mean picture is the level's result; 0: the last one is."""
     init: Literal["content", "noise"] = "content"
     seed: int = Field(0, ge=0)
 
@@ -136,8 +155,18 @@ class TilingSection(Section):
 
     tile: Annotated[int, Field(ge=64)] | Literal["auto"] = "auto"
     """Core size in pixels; ``auto``: whichever computes the fewest pixels within the device's memory."""
-    statistics: Literal["exact"] = "exact"
-    """How the scene's Gram matrices are had: ``exact`` measures all tiles in every iteration."""
+    statistics: Literal["auto", "exact", "predicted"] = "auto"
+    """How the scene's Gram matrices are had: ``exact`` measures all tiles in every iteration before any is changed;
+    ``predicted`` goes forward and back in one tile after the other, at the moments the scene should have by then.
+    ``auto`` is exact where all tiles' activations fit in memory, so that it costs no more, and predicted elsewhere."""
+    steps_per_round: int = Field(1, ge=1, le=100)
+    """Steps that a tile takes at predicted moments before the tiles meet again: less to read and write, more seams."""
+
+    @model_validator(mode="after")
+    def _exact_meets_every_step(self) -> Self:
+        if self.statistics == "exact" and self.steps_per_round > 1:
+            raise ValueError("steps_per_round: 1 with exact statistics; more need statistics: predicted")
+        return self
 
 
 class ComputeSection(Section):
@@ -146,6 +175,9 @@ class ComputeSection(Section):
     device: str = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of weights and activations; ``auto`` measures which is faster. Gram matrices, losses, pixels are float32."""
+    memory: ByteSize | Literal["auto"] = "auto"
+    """Bytes the run may take, or ``4GB`` and the like; ``auto``: half of what is free. A scene that does not fit is
+    kept on disk, beside the map."""
 
     @field_validator("device")
     @classmethod
@@ -153,6 +185,17 @@ class ComputeSection(Section):
         if not re.fullmatch(r"auto|cpu|gpu:\d+", value):
             raise ValueError("auto, cpu or gpu:N")
         return value
+
+    @field_validator("memory", mode="wrap")
+    @classmethod
+    def _an_amount(cls, value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            found = parse(value)
+        except ValidationError as error:
+            raise ValueError("auto, or bytes such as 4GB or 512MB") from error
+        if found != "auto" and found <= 0:
+            raise ValueError("auto, or more than 0 bytes")
+        return found
 
 
 class OutputSection(Section):
@@ -174,6 +217,21 @@ class RunConfig(Section):
     tiling: TilingSection = TilingSection()
     compute: ComputeSection = ComputeSection()
     output: OutputSection = OutputSection()
+
+    @model_validator(mode="after")
+    def _an_alpha_a_level(self) -> Self:
+        alpha = self.objective.alpha
+        if isinstance(alpha, tuple) and len(alpha) != self.schedule.levels:
+            raise ValueError(
+                f"objective.alpha: one number, or one for each of {self.schedule.levels} levels, not {len(alpha)}"
+            )
+        return self
+
+    @property
+    def level_alphas(self) -> tuple[float, ...]:
+        """α at every level, from coarse to fine."""
+        alpha = self.objective.alpha
+        return alpha if isinstance(alpha, tuple) else (alpha,) * self.schedule.levels
 
 
 def load_config(path: Path | None, assignments: Iterable[str] = ()) -> RunConfig:
@@ -222,6 +280,16 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
             "model.weights": weights if weights in NAMED_WEIGHTS else os.path.abspath(weights),
         },
     )
+
+
+def decided_as(config: RunConfig, made: RunConfig) -> RunConfig:
+    """Return `config` with what it leaves to the machine (``auto``) decided as in `made`."""
+    choices = {
+        "tiling.tile": (config.tiling.tile, made.tiling.tile),
+        "tiling.statistics": (config.tiling.statistics, made.tiling.statistics),
+        "compute.precision": (config.compute.precision, made.compute.precision),
+    }
+    return override(config, {key: decided for key, (wanted, decided) in choices.items() if wanted == "auto"})
 
 
 def _parse(data: Mapping[str, Any]) -> RunConfig:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from nst_rs.adam import Move
 from nst_rs.objective import Losses
-from nst_rs.rounds import Round, State
+from nst_rs.rounds import Round
+from nst_rs.state import State
 from nst_rs.tiling import Tile
 
 PATIENCE = 10
@@ -52,9 +53,12 @@ class Descent:
 class Step:
     """What a listener hears after every window, and once more with the losses after every round."""
 
+    before: int
+    """Iterations that were done when the round began."""
     iteration: int
-    """From 1: the last one of the round."""
+    """The last one of the round, from 1."""
     iterations: int
+    """Of the level."""
     tile: int
     """Index of the tile whose window was computed last."""
     tiles: int
@@ -89,7 +93,7 @@ def descend(kind: Round, start: Point, descent: Descent, listener: Listener, kee
     point = start
     while point.done < descent.iterations and not descent.has_flattened([x.total for x in point.history]):
         moves = descent.moves_after(point.done)
-        beat = _Beat(kind, moves[-1].number, descent.iterations, point.done == 0, listener)
+        beat = _Beat(kind, point.done, moves[-1].number, descent.iterations, listener)
         losses = kind(point.now, point.spare, moves, beat.after_window)
         point = Point(point.spare, point.now, moves[-1].number, (*point.history, losses))
         keep(point)
@@ -102,9 +106,9 @@ class _Beat:
     """Counts one round's windows for the listener."""
 
     kind: Round
+    before: int
     iteration: int
     iterations: int
-    first: bool
     listener: Listener
     done: int = 0
     tile: int = 0
@@ -119,5 +123,5 @@ class _Beat:
 
     def _step(self, losses: Losses | None) -> Step:
         tiles = len(self.kind.problem.canvas.level.tiles)
-        windows = self.kind.windows(self.first)
-        return Step(self.iteration, self.iterations, self.tile, tiles, self.done, windows, losses)
+        windows = self.kind.windows(first=self.before == 0)
+        return Step(self.before, self.iteration, self.iterations, self.tile, tiles, self.done, windows, losses)

@@ -65,10 +65,11 @@ def measure_rate(config: RunConfig, device: Device) -> float:
 def _objective(config: RunConfig, targets: Mapping[str, Array]) -> Objective:
     section = config.objective
     return Objective(
-        section.alpha,
+        config.level_alphas[-1],
         section.beta,
         section.content_layers,
         section.style_layers,
         section.content_normalization,
         targets,
+        section.variation,
     )

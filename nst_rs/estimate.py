@@ -4,7 +4,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
+from nst_rs import storage
 from nst_rs.architecture import VGG16, Trunk
+from nst_rs.storage import BAND_ROWS
 from nst_rs.tiling import Level, Plan, make_level
 
 TILE_STEP = 64
@@ -13,8 +17,12 @@ LARGEST_TILE = 1152
 
 # Copies of all activations that the gradient's pass holds at its peak: measured, see benchmarks/memory.py.
 _ACTIVATION_COPIES = 2.0
-# Bytes per pixel of the finest level held by the loop: composite, pyramid, canvas, picture, Adam's state, gradient.
-_CANVAS_BYTES_PER_PIXEL = 160.0
+# Bytes per pixel of a level's canvas: the scene's colours and weights, and the picture.
+_CANVAS_BYTES_PER_PIXEL = 12.0 + 4.0 + 12.0
+# Bytes per pixel of the finest level held by the loop: Adam's state, gradient, copies.
+_LOOP_BYTES_PER_PIXEL = 72.0
+# Bytes per pixel of a band of rows, while it is filled: see benchmarks/memory.py.
+_BAND_BYTES_PER_PIXEL = 60.0
 # TensorFlow, GDAL and the weights, before the first pixel.
 _PROCESS_BYTES = 0.9e9
 
@@ -24,27 +32,47 @@ class Memory:
     """Peak bytes, on the host and on the device; on a CPU the two are one memory."""
 
     canvases: float
+    """Of the levels' canvases and what the loop adds to them, wherever they are kept."""
     windows: float
+    bands: float
+    """Of the rows of the scene that are worked on at a time."""
+    on_disk: bool
+    """Whether the canvases are kept on disk, because they would not fit the budget."""
     process: float = _PROCESS_BYTES
+
+    @property
+    def scene(self) -> float:
+        """Bytes of memory for the scene itself."""
+        return self.bands if self.on_disk else self.bands + self.canvases
 
     @property
     def host(self) -> float:
         """Bytes where the scene is held, when the windows are computed there too."""
-        return self.canvases + self.windows + self.process
+        return self.scene + self.windows + self.process
 
 
-def memory(plan: Plan, style: tuple[int, int], content_layers: Iterable[str], value_bytes: int) -> Memory:
+def memory(
+    plan: Plan, style: tuple[int, int], content_layers: Iterable[str], value_bytes: int, budget: float
+) -> Memory:
     """Estimate the peak of a plan with a style of shape `style` (H, W).
 
-    `value_bytes` is 4 for float32 activations, 2 for bfloat16.
+    `value_bytes` is 4 for float32 activations, 2 for bfloat16; canvases of more than `budget` bytes are kept on disk.
     """
     finest = plan.levels[-1]
     rows, columns = finest.canvas_shape
     features = sum(4 * VGG16[name].channels / VGG16[name].stride ** 2 for name in content_layers)
-    canvases = rows * columns * _CANVAS_BYTES_PER_PIXEL + finest.computed_pixels * features
+    canvases = sum(math.prod(level.canvas_shape) for level in plan.levels) * _CANVAS_BYTES_PER_PIXEL
+    canvases += rows * columns * _LOOP_BYTES_PER_PIXEL + finest.computed_pixels * features
     measured = [make_level(style, 1, plan.tile, plan.trunk), *plan.levels]
     window = max(math.prod(level.window_shape) for level in measured)
-    return Memory(canvases, window_bytes(window, plan.trunk, value_bytes))
+    bands = min(rows, BAND_ROWS) * columns * _BAND_BYTES_PER_PIXEL
+    return Memory(canvases, window_bytes(window, plan.trunk, value_bytes), bands, canvases > budget)
+
+
+def stored_bytes(plan: Plan) -> int:
+    """Return the bytes that the canvases and pictures of all levels take on disk."""
+    pictures = sum(2 * storage.stored_bytes((*level.canvas_shape, 3), np.float32) for level in plan.levels)
+    return pictures + sum(storage.stored_bytes(level.canvas_shape, np.float32) for level in plan.levels)
 
 
 def window_bytes(pixels: int, trunk: Trunk, value_bytes: int) -> float:

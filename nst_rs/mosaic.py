@@ -7,13 +7,15 @@ import numpy.typing as npt
 import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.io import MemoryFile
+from rasterio.windows import Window
 
 from nst_rs.arrays import Mask, Rgb
 from nst_rs.errors import OutputError
-from nst_rs.scene import Grid, crs_name
+from nst_rs.scene import GDAL_CACHE_BYTES, Grid, crs_name
+from nst_rs.storage import BAND_ROWS, PixelArray, bands
 
-BLOCK = 512
-"""Pixels along a side of a GeoTIFF's blocks."""
+BLOCK = BAND_ROWS
+"""Pixels along a side of a GeoTIFF's blocks: a band of rows is written as whole blocks."""
 
 
 def to_bytes(picture: npt.NDArray[np.float32], valid: Mask) -> Rgb:
@@ -38,8 +40,11 @@ def check_crs(grid: Grid) -> None:
         )
 
 
-def write_geotiff(path: Path, rgb: Rgb, valid: Mask, grid: Grid) -> None:
-    """Write a tiled RGB GeoTIFF with an internal mask on exactly `grid`. `rgb` is (H, W, 3), `valid` (H, W)."""
+def write_geotiff(path: Path, picture: PixelArray, weight: PixelArray, grid: Grid) -> None:
+    """Write a tiled RGB GeoTIFF with an internal mask on exactly `grid`, by bands of rows.
+
+    `picture` is (H, W, 3) in [0, 255]; where `weight`, (H, W), is 0 there is no data.
+    """
     profile = {
         "driver": "GTiff",
         "dtype": "uint8",
@@ -55,7 +60,11 @@ def write_geotiff(path: Path, rgb: Rgb, valid: Mask, grid: Grid) -> None:
         "compress": "deflate",
         "bigtiff": "if_safer",
     }
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile) as target:
+    options = {"GDAL_TIFF_INTERNAL_MASK": True, "GDAL_CACHEMAX": GDAL_CACHE_BYTES}
+    with rasterio.Env(**options), rasterio.open(path, "w", **profile) as target:
         target.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-        target.write(np.moveaxis(rgb, -1, 0))
-        target.write_mask(valid)
+        for rows in bands(grid.height):
+            window = Window(0, rows.start, grid.width, rows.stop - rows.start)
+            valid = weight[rows] > 0
+            target.write(np.moveaxis(to_bytes(picture[rows], valid), -1, 0), window=window)
+            target.write_mask(valid, window=window)

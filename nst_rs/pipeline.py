@@ -7,32 +7,38 @@ import json
 import logging
 import math
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import psutil
 
 from nst_rs import estimate, progress, record
-from nst_rs.arrays import Pixels
+from nst_rs.canvas import Canvas, first_picture, next_picture
+from nst_rs.checkpoint import Checkpoint, Keeper
 from nst_rs.composite import Composite, compose
 from nst_rs.config import RunConfig, override, with_absolute_paths
+from nst_rs.descent import Descent, Point, descend
 from nst_rs.engine import build_kernel, build_objective, measure_rate, trunk_of
 from nst_rs.errors import OutputError, ResourceError
 from nst_rs.inputs import Inputs, open_inputs
-from nst_rs.mosaic import to_bytes
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Objective
-from nst_rs.publish import Outputs, publish
-from nst_rs.pyramid import halve
-from nst_rs.stylization import Canvas, Descent, Problem, first_picture, next_picture, stylize_level
+from nst_rs.problem import Problem
+from nst_rs.publish import Outputs, disk_bytes, publish
+from nst_rs.pyramid import halve_into, mirror
+from nst_rs.rounds import Exact, Local, Predicted, Round
+from nst_rs.state import Form
+from nst_rs.storage import Inset, PixelArray, Storage
 from nst_rs.tiling import Plan, make_plan
+from nst_rs.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +52,8 @@ class Job:
     inputs: Inputs
     plan: Plan
     device: Device
+    budget: float
+    """Bytes of the host's memory that the run may take."""
 
     @property
     def outputs(self) -> Outputs:
@@ -59,15 +67,32 @@ class Job:
         """What the run will hold at its peak, but for the activations it keeps where there is room for them."""
         height, width, _ = self.inputs.style.shape
         return estimate.memory(
-            self.plan, (height, width), self.config.objective.content_layers, _value_bytes(self.config)
+            self.plan, (height, width), self.config.objective.content_layers, _value_bytes(self.config), self.budget
+        )
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where what does not fit in memory is kept; raises OutputError when the job was prepared without an output."""
+        return Workspace(self.outputs.tif)
+
+    def descent(self, index: int) -> Descent:
+        """How level `index` goes downhill."""
+        schedule = self.config.schedule
+        return Descent(
+            schedule.level_iterations[index],
+            schedule.step_size,
+            schedule.last_step,
+            self.config.tiling.steps_per_round,
+            schedule.averaged,
+            schedule.tolerance,
         )
 
     def kept_windows(self, index: int) -> int:
-        """How many windows of level `index` keep their activations: as many as half of the free memory has room for."""
+        """How many windows of level `index` keep their activations: as many as the budget has room for."""
         memory, level = self.memory, self.plan.levels[index]
         taken = memory.windows if self.device.is_gpu else memory.host
         each = estimate.activation_bytes(level, self.plan.trunk, _value_bytes(self.config))
-        return max(0, min(len(level.tiles), int((self.device.free_bytes / 2 - taken) / each)))
+        return max(0, min(len(level.tiles), int((_window_budget(self.device, self.budget) - taken) / each)))
 
     @property
     def kept_bytes(self) -> float:
@@ -123,9 +148,14 @@ def prepare(config: RunConfig, to_write: bool = True) -> Job:
     precision = choose_precision(config.compute.precision, device)
     settled = {"composite.bands": inputs.bands, "compute.precision": precision}
     config = override(with_absolute_paths(config), settled)
-    plan = _plan(config, inputs.scene.grid.shape, device)
-    job = Job(override(config, {"tiling.tile": plan.tile}), inputs, plan, device)
+    budget = _budget(config, device)
+    plan = _plan(config, inputs.scene.grid.shape, _window_budget(device, budget))
+    job = Job(override(config, {"tiling.tile": plan.tile}), inputs, plan, device, budget)
+    if config.tiling.statistics == "auto":
+        job = replace(job, config=override(job.config, {"tiling.statistics": _statistics(job)}))
     _check_memory(job)
+    if to_write:
+        _check_disk(job)
     return job
 
 
@@ -149,23 +179,43 @@ def run(job: Job, listener: progress.Listener = progress.ignore) -> Result:
     return session.publish()
 
 
-def compose_canvases(job: Job) -> Composed:
-    """Read the scene, map it to RGB, and scale it to every level."""
+def compose_canvases(job: Job, storage: Storage) -> Composed:
+    """Read the scene, map it to RGB on the finest level's canvas, and halve it to the others'; all in `storage`."""
     inputs = job.inputs
-    composite = compose(inputs.scene, inputs.bands, job.config.composite.percentiles)
-    scaled = [(composite.image, composite.valid.astype(np.float32))]
-    for _ in job.plan.levels[1:]:
-        scaled.append(halve(*scaled[-1]))
-    pairs = zip(job.plan.levels, reversed(scaled), strict=True)
-    canvases = tuple(Canvas.around(level, *picture) for level, picture in pairs)
-    return Composed(composite, canvases, tuple(record.fingerprints(inputs.files)))
+    canvases = [Canvas.empty(level, storage) for level in job.plan.levels]
+    finest = canvases[-1]
+    percentiles = job.config.composite.percentiles
+    composite = compose(inputs.scene, inputs.bands, percentiles, finest.scene_image, finest.scene_weight)
+    for fine, coarse in pairwise(reversed(canvases)):
+        halve_into(fine.scene_image, fine.scene_weight, coarse.scene_image, coarse.scene_weight)
+    for canvas in canvases:
+        mirror(canvas.image, canvas.level)
+    return Composed(composite, tuple(canvases), tuple(record.fingerprints(inputs.files)))
 
 
-def _plan(config: RunConfig, shape: tuple[int, int], device: Device) -> Plan:
+def _budget(config: RunConfig, device: Device) -> float:
+    """Return the bytes of the host's memory that the run may take."""
+    if config.compute.memory != "auto":
+        return config.compute.memory
+    return (psutil.virtual_memory().available if device.is_gpu else device.free_bytes) / 2
+
+
+def _window_budget(device: Device, budget: float) -> float:
+    """Return the bytes that windows may take where they are computed."""
+    return device.free_bytes / 2 if device.is_gpu else budget
+
+
+def _plan(config: RunConfig, shape: tuple[int, int], window_budget: float) -> Plan:
     trunk, tile = trunk_of(config), config.tiling.tile
     if tile == "auto":
-        tile = estimate.best_tile(shape, trunk, _value_bytes(config), device.free_bytes / 2)
+        tile = estimate.best_tile(shape, trunk, _value_bytes(config), window_budget)
     return make_plan(shape, levels=config.schedule.levels, tile=tile, trunk=trunk)
+
+
+def _statistics(job: Job) -> Literal["exact", "predicted"]:
+    """Return what ``auto`` stands for: exact statistics where they cost no more than predicted ones."""
+    all_kept = all(job.kept_windows(index) == len(level.tiles) for index, level in enumerate(job.plan.levels))
+    return "exact" if all_kept and job.config.tiling.steps_per_round == 1 else "predicted"
 
 
 def _value_bytes(config: RunConfig) -> int:
@@ -176,7 +226,7 @@ def _check_memory(job: Job) -> None:
     need = job.memory
     if job.device.is_gpu:
         _check_room(job.device.name, need.windows, job.device.free_bytes)
-        _check_room("the host", need.canvases + need.process, psutil.virtual_memory().available)
+        _check_room("the host", need.scene + need.process, psutil.virtual_memory().available)
     else:
         _check_room("the host", need.host, job.device.free_bytes)
 
@@ -187,7 +237,23 @@ def _check_room(place: str, needed: float, free: float) -> None:
             f"memory of {place} for this plan",
             expected=f"about {needed / 1e9:.1f} GB free",
             got=f"{free / 1e9:.1f} GB",
-            do="use a smaller tiling.tile, or style a smaller scene",
+            do="use a smaller tiling.tile, or a smaller compute.memory, to keep more on disk",
+        )
+
+
+def _check_disk(job: Job) -> None:
+    """Refuse to start what could not be written in the end."""
+    folder = job.outputs.tif.parent
+    needed = disk_bytes(job.inputs.scene.grid)
+    if job.memory.on_disk:
+        needed += estimate.stored_bytes(job.plan)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise ResourceError(
+            f"disk of {folder} for this map",
+            expected=f"about {needed / 1e9:.1f} GB free",
+            got=f"{free / 1e9:.1f} GB",
+            do="free some space, or write to another disk",
         )
 
 
@@ -199,7 +265,7 @@ class Session:
         self.job = job
         self._listener = listener
         self._seconds: dict[str, float] = {}
-        self._pictures: dict[int, Pixels] = {}
+        self._pictures: dict[int, PixelArray] = {}
 
     def compose(self) -> Composed:
         """Read the scene, map it to RGB, and scale it to every level, once."""
@@ -207,41 +273,104 @@ class Session:
 
     def stylize(self, index: int) -> None:
         """Style level `index`, from 0, the coarsest; needs the level before."""
-        schedule, canvas = self.job.config.schedule, self._composed.canvases[index]
-        kernel, objective = self._engine
+        checkpoint = self._checkpoint
+        if checkpoint is not None and index < checkpoint.level:
+            self._tracker.restore(index, checkpoint.histories[index])
+            return
         with self._timed(f"level {index + 1}"):
-            problem = Problem(kernel, canvas, objective, self.job.kept_windows(index))
-            descent = Descent(schedule.level_iterations[index], schedule.step_size)
-            self._pictures[index] = stylize_level(
-                problem, self._start(index), descent, lambda step: self._tracker.hear(index, step)
+            form, point = self._forms[index], self._start(index)
+            self._tracker.restore(index, point.history)
+            kind = self._round(index)
+            end = descend(
+                kind,
+                point,
+                self.job.descent(index),
+                lambda step: self._tracker.hear(index, step),
+                lambda reached: self._keeper.keep(form, reached.now, self._checkpoint_at(index, reached)),
             )
+        self._pictures[index] = end.result
+        if index > 0:
+            self._pictures.pop(index - 1, None)
+            self._keeper.forget(self._forms[index - 1])
 
     def publish(self) -> Result:
         """Write the map, its preview and its record; needs the finest level."""
-        job, composite, outputs = self.job, self._composed.composite, self.job.outputs
+        job, canvas, outputs = self.job, self._composed.canvases[-1], self.job.outputs
         started = time.perf_counter()
-        finest = self._pictures[len(job.plan.levels) - 1][job.plan.levels[-1].scene_slices]
+        finest = Inset(self._pictures[len(job.plan.levels) - 1], canvas.level.scene_slices)
 
         def finished_record() -> dict[str, Any]:
             self._seconds["publish"] = round(time.perf_counter() - started, 3)
             return self._record()
 
-        rgb = to_bytes(finest, composite.valid)
-        publish(outputs, rgb, composite.valid, job.inputs.scene.grid, finished_record)
+        publish(outputs, finest, canvas.scene_weight, job.inputs.scene.grid, finished_record)
+        job.workspace.remove()
         losses = tuple(losses.total for level in self._tracker.history for losses in level)
         preview, made, tif = (Path(os.path.abspath(path)) for path in outputs)
         return Result(tif, preview, made, losses, dict(self._seconds))
 
-    def _start(self, index: int) -> Pixels:
+    def _start(self, index: int) -> Point:
+        """Return where a level begins, or where a killed run's has come to."""
+        if self._checkpoint is not None and index == self._checkpoint.level:
+            return self._keeper.resume(self._forms[index], self._checkpoint)
         schedule, canvases = self.job.config.schedule, self._composed.canvases
+        point = self._keeper.start(self._forms[index])
         if index == 0:
-            return first_picture(canvases[0], schedule.init, schedule.seed)
-        return next_picture(self._pictures[index - 1], canvases[index - 1].level, canvases[index].level)
+            first_picture(canvases[0], schedule.init, schedule.seed, point.now.picture)
+        else:
+            below = self._pictures[index - 1], canvases[index - 1].level
+            next_picture(below, (point.now.picture, canvases[index].level))
+        return point
+
+    def _round(self, index: int) -> Round:
+        """Return how a level's rounds are done."""
+        kernel, objective = self._engine
+        objective = replace(objective, alpha=self.job.config.level_alphas[index])
+        problem = Problem.of(kernel, self._composed.canvases[index], objective, self._keeper.storage)
+        tiling = self.job.config.tiling
+        if tiling.statistics == "exact":
+            return Exact(problem, self.job.kept_windows(index))
+        return Predicted(problem) if tiling.steps_per_round == 1 else Local(problem)
+
+    def _checkpoint_at(self, index: int, point: Point) -> Checkpoint:
+        histories = [*self._tracker.history[:index], point.history]
+        return Checkpoint(self._identity, index, point.done, histories)
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a run to go on where another was killed."""
+        config = json.loads(self.job.config.model_dump_json(exclude={"compute": {"memory"}}))
+        inputs = [entry["sha256"] for entry in self._composed.fingerprints]
+        return {"configuration": config, "inputs": inputs, "versions": record.versions()}
+
+    @cached_property
+    def _checkpoint(self) -> Checkpoint | None:
+        """Where an earlier run of the same was killed."""
+        found = Checkpoint.read(self.job.workspace)
+        if found is None or found.run != self._identity:
+            return None
+        log.warning("going on where an earlier run stopped: level %d, iteration %d", found.level + 1, found.done)
+        return found
+
+    @cached_property
+    def _keeper(self) -> Keeper:
+        self.job.workspace.create()
+        return Keeper(self.job.workspace, in_memory=not self.job.memory.on_disk)
+
+    @cached_property
+    def _forms(self) -> list[Form]:
+        """Level → which arrays its states have."""
+        objective, schedule = self.job.config.objective, self.job.config.schedule
+        layers = None
+        if self.job.config.tiling.statistics == "predicted":
+            counted = tuple(dict.fromkeys([*objective.style_layers, *objective.content_layers]))
+            layers = counted, tuple(objective.style_layers)
+        return [Form(level, schedule.averaged > 0, layers) for level in self.job.plan.levels]
 
     @cached_property
     def _composed(self) -> Composed:
         with self._timed("compose"):
-            return compose_canvases(self.job)
+            return compose_canvases(self.job, self._keeper.storage)
 
     @cached_property
     def _engine(self) -> tuple[Kernel, Objective]:
@@ -262,6 +391,7 @@ class Session:
 
     def _record(self) -> dict[str, Any]:
         job, scene, composite = self.job, self.job.inputs.scene, self._composed.composite
+        steps = job.config.tiling.steps_per_round
         return {
             "record": 1,
             "configuration": json.loads(job.config.model_dump_json()),
@@ -272,12 +402,14 @@ class Session:
                 "crs": scene.grid.crs.to_wkt(),
                 "transform": list(scene.grid.transform)[:6],
                 "shape": list(scene.grid.shape),
-                "valid_share": float(composite.valid.mean()),
+                "valid_share": composite.valid_share,
                 "limits": [[limits.low, limits.high] for limits in composite.limits],
             },
             "levels": [
-                record.level_record(level, history)
-                for level, history in zip(job.plan.levels, self._tracker.history, strict=True)
+                record.level_record(level, min(planned, len(history) * steps), history)
+                for level, planned, history in zip(
+                    job.plan.levels, job.config.schedule.level_iterations, self._tracker.history, strict=True
+                )
             ],
             "seconds": self._seconds,
             "peak_memory_bytes": record.peak_memory_bytes(),

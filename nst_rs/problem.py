@@ -120,7 +120,7 @@ class Problem:
         return replace(moments, variation=variation(view.window, view.weight))
 
 
-def scene_moments(kernel: Kernel, canvas: Canvas, picture: Pixels) -> Moments:
+def scene_moments(kernel: Kernel, canvas: Canvas, picture: PixelArray) -> Moments:
     """Return the moments of the whole picture, its style's only: the sum over its tiles."""
     return total(kernel.measure(picture[tile.window_slices], canvas.tile_weight(tile)) for tile in canvas.tiles)
 

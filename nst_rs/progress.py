@@ -69,22 +69,25 @@ class Tracker:
     """Level → pixels to compute in one iteration times iterations."""
     listener: Listener
     history: list[list[Losses]] = field(default_factory=list)
-    _started: float = field(default_factory=time.perf_counter)
+    _begun: tuple[float, float] | None = None
+    """When the first window was done, and the fraction then: a run may go on from anywhere."""
+
+    def restore(self, level: int, losses: Sequence[Losses]) -> None:
+        """Take `losses` for all that has been heard of `level` (from 0) and of those beyond."""
+        del self.history[level:]
+        self.history.append(list(losses))
 
     def hear(self, level: int, step: Step) -> None:
-        """Tell the listener of a step of `level` (from 0)."""
-        del self.history[level + 1 :]
-        while len(self.history) <= level:
-            self.history.append([])
+        """Tell the listener of a step of `level`; :meth:`restore` comes first."""
         losses = self.history[level]
-        del losses[step.iteration - 1 :]
         if step.losses is not None:
             losses.append(step.losses)
-        inside = (step.iteration - 1 + step.windows_done / step.windows) / step.iterations
+        inside = (step.before + (step.iteration - step.before) * step.windows_done / step.windows) / step.iterations
         fraction = (sum(self.work[:level]) + self.work[level] * inside) / sum(self.work)
-        elapsed = time.perf_counter() - self._started
+        now = time.perf_counter()
+        begun, first = self._begun = self._begun or (now, fraction)
         # The first iterations build the network's graph and say nothing of those to come.
-        settled = level > 0 or step.iteration > _ITERATIONS_BEFORE_AN_ESTIMATE
-        left = elapsed * (1 - fraction) / fraction if settled else None
+        settled = fraction > first and (level > 0 or step.iteration > _ITERATIONS_BEFORE_AN_ESTIMATE)
+        left = (now - begun) * (1 - fraction) / (fraction - first) if settled else None
         loss = losses[-1].total if losses else None
         self.listener(Progress(level + 1, len(self.work), step, loss, fraction, left))

@@ -15,10 +15,10 @@ from rasterio._err import CPLE_BaseError  # rasterio has no public name for it
 from rio_cogeo.cogeo import cog_translate, cog_validate
 from rio_cogeo.profiles import cog_profiles
 
-from nst_rs.arrays import Mask, Rgb
 from nst_rs.errors import OutputError
-from nst_rs.mosaic import BLOCK, write_geotiff
-from nst_rs.scene import Grid
+from nst_rs.mosaic import BLOCK, to_bytes, write_geotiff
+from nst_rs.scene import GDAL_CACHE_BYTES, Grid
+from nst_rs.storage import BAND_ROWS, PixelArray, bands
 
 PREVIEW_SIDE = 1024
 
@@ -67,18 +67,24 @@ def check_output(outputs: Outputs, inputs: list[Path], scene_folders: Sequence[P
             raise OutputError(f"output {path}", expected="a new file", got="an input of this run")
 
 
-def publish(outputs: Outputs, rgb: Rgb, valid: Mask, grid: Grid, make_record: Callable[[], Mapping[str, Any]]) -> None:
+def publish(
+    outputs: Outputs,
+    picture: PixelArray,
+    weight: PixelArray,
+    grid: Grid,
+    make_record: Callable[[], Mapping[str, Any]],
+) -> None:
     """Write the map, its preview and its record under temporary names, then move them into place, the map last.
 
-    `rgb` is (H, W, 3), `valid` (H, W), on `grid`. `make_record` is called once the map is written.
-    Raises OutputError when the folder cannot take the files.
+    `picture` is (H, W, 3) in [0, 255] on `grid`; where `weight`, (H, W), is 0 there is no data. `make_record` is called
+    once the map is written. Raises OutputError when the folder cannot take the files.
     """
     folder = outputs.tif.parent
     try:
         with tempfile.TemporaryDirectory(prefix=f".{outputs.tif.name}.", dir=folder) as temporary:
             made = Outputs(Path(temporary) / outputs.tif.name)
-            _write_cog(made.tif, rgb, valid, grid)
-            _write_preview(made.preview, rgb, valid)
+            _write_cog(made.tif, picture, weight, grid)
+            preview(picture, weight).save(made.preview)
             made.record.write_text(json.dumps(make_record(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
             for source, target in zip(made, outputs, strict=True):
                 os.replace(source, target)
@@ -86,28 +92,48 @@ def publish(outputs: Outputs, rgb: Rgb, valid: Mask, grid: Grid, make_record: Ca
         raise OutputError(f"output {outputs.tif}", expected="room and leave to write", got=str(error)) from error
 
 
-def _write_cog(path: Path, rgb: Rgb, valid: Mask, grid: Grid) -> None:
+def disk_bytes(grid: Grid) -> int:
+    """Return the most that :func:`publish` takes of the disk: the plain map, a temporary copy, and the map."""
+    height, width = (-(-size // BLOCK) * BLOCK for size in grid.shape)
+    plain = height * width * 4  # three bytes of colour and one of mask, as if nothing could be compressed
+    return plain + 2 * plain * 4 // 3  # the others with their overviews
+
+
+def preview(picture: PixelArray, weight: PixelArray) -> Image.Image:
+    """Return `picture`, as :func:`publish` has it, at most PREVIEW_SIDE pixels wide and high, as RGBA; by bands."""
+    height, width, _ = picture.shape
+    scale = max(1.0, max(height, width) / PREVIEW_SIDE)
+    size = max(1, round(width / scale)), max(1, round(height / scale))
+    shown = Image.new("RGBA", size)
+    for rows in bands(size[1], max(1, int(BAND_ROWS / scale))):
+        top, bottom = (edge * height / size[1] for edge in (rows.start, rows.stop))
+        first = math.floor(top)
+        source = slice(first, math.ceil(bottom))
+        valid = weight[source] > 0
+        alpha = valid.astype(np.uint8)[..., np.newaxis] * np.uint8(255)
+        band = Image.fromarray(np.concatenate([to_bytes(picture[source], valid), alpha], axis=-1))
+        box = (0, top - first, width, bottom - first)
+        shown.paste(band.resize((size[0], rows.stop - rows.start), Image.Resampling.BOX, box), (0, rows.start))
+    return shown
+
+
+def _write_cog(path: Path, picture: PixelArray, weight: PixelArray, grid: Grid) -> None:
     plain = path.with_suffix(".plain")
-    write_geotiff(plain, rgb, valid, grid)
+    write_geotiff(plain, picture, weight, grid)
     cog_translate(
         plain,
         path,
-        dict(cog_profiles["deflate"]),
+        # IF_SAFER: with its overviews a map may pass the 4 GB of a classic TIFF where GDAL did not expect it.
+        {**cog_profiles["deflate"], "bigtiff": "IF_SAFER"},
         add_mask=True,
         # By itself rio-cogeo halves until the shorter side fits a block; a strip would be left without overviews.
-        overview_level=max(0, math.ceil(math.log2(max(valid.shape) / BLOCK))),
+        overview_level=max(0, math.ceil(math.log2(max(grid.shape) / BLOCK))),
         overview_resampling="average",
-        config={"GDAL_TIFF_INTERNAL_MASK": True},
+        in_memory=False,
+        config={"GDAL_TIFF_INTERNAL_MASK": True, "GDAL_CACHEMAX": GDAL_CACHE_BYTES},
         quiet=True,
     )
     plain.unlink()
     is_cog, errors, flaws = cog_validate(path, strict=True, quiet=True)
     if not is_cog:
         raise OutputError(f"output {path.name}", expected="a valid cloud-optimised GeoTIFF", got=f"{errors + flaws}")
-
-
-def _write_preview(path: Path, rgb: Rgb, valid: Mask) -> None:
-    alpha = valid.astype(np.uint8)[..., np.newaxis] * np.uint8(255)
-    image = Image.fromarray(np.concatenate([rgb, alpha], axis=-1))
-    image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX)
-    image.save(path)

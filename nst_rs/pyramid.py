@@ -1,9 +1,23 @@
-"""Halving and doubling of pictures between levels."""
+"""Halving and doubling of pictures between levels, and mirroring at their borders, by bands of rows."""
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from nst_rs.arrays import Pixels
+from nst_rs.storage import PixelArray, bands
+from nst_rs.tiling import Axis, Level
+
+_CUBIC_REACH = 3
+"""Rows on either side, at least, that cubic interpolation takes into account."""
+
+
+def halve_into(image: PixelArray, weight: PixelArray, half_image: PixelArray, half_weight: PixelArray) -> None:
+    """Write what :func:`halve` makes of `image` and `weight` into `half_image` and `half_weight`."""
+    for rows in bands(half_weight.shape[0]):
+        # An odd last row is the last band's, so that a band is halved as the whole is.
+        source = slice(2 * rows.start, min(2 * rows.stop, weight.shape[0]))
+        half_image[rows], half_weight[rows] = halve(image[source], weight[source])
 
 
 def halve(image: Pixels, weight: Pixels) -> tuple[Pixels, Pixels]:
@@ -35,3 +49,37 @@ def enlarge(picture: Pixels) -> Pixels:
     ]
     doubled: Pixels = np.clip(np.stack(planes, axis=-1), 0.0, 255.0)
     return doubled
+
+
+def enlarged_rows(picture: PixelArray, start: int, stop: int) -> Pixels:
+    """Return the rows [start, stop) of the doubled `picture`, the same as :func:`enlarge` makes them."""
+    first = max(0, start // 2 - _CUBIC_REACH)
+    last = min(picture.shape[0], -(-stop // 2) + _CUBIC_REACH)
+    return enlarge(picture[first:last])[start - 2 * first : stop - 2 * first]
+
+
+def mirror(array: PixelArray, level: Level) -> None:
+    """Mirror what lies in the scene's place of a canvas of `level` into the border around it, (H, W) or (H, W, C).
+
+    Mirrored again where the scene is narrower than its border: NumPy's pad mode ``symmetric``.
+    """
+    for side in _border(level.columns):
+        source = _mirrored(side, level.columns)
+        for rows in bands(array.shape[0]):
+            found = array[rows, source.min() : source.max() + 1]
+            array[rows, side] = found[:, source - source.min()]
+    for side in _border(level.rows):
+        source = _mirrored(side, level.rows)
+        array[side] = array[source.min() : source.max() + 1][source - source.min()]
+
+
+def _border(axis: Axis) -> tuple[slice, slice]:
+    return slice(0, axis.scene_slice.start), slice(axis.scene_slice.stop, axis.canvas)
+
+
+def _mirrored(side: slice, axis: Axis) -> npt.NDArray[np.int_]:
+    """Return the pixels of the scene, as indices into the canvas, that are mirrored to `side` of its border."""
+    places = np.arange(side.start, side.stop) - axis.border
+    once = places % (2 * axis.scene)
+    found: npt.NDArray[np.int_] = axis.border + np.minimum(once, 2 * axis.scene - 1 - once)
+    return found

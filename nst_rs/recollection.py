@@ -1,13 +1,12 @@
 """Every tile's moments of an earlier round, wherever there is room for them."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from nst_rs.architecture import VGG16
 from nst_rs.moments import Moments
-from nst_rs.storage import PixelArray, Storage
+from nst_rs.storage import PixelArray
 from nst_rs.tiling import Tile
 
 _COLUMNS = 512
@@ -21,26 +20,23 @@ class Recollection:
     """Layers with counts."""
     summed: tuple[str, ...]
     """Layers with sums."""
-    rows: int
-    """Of the array, that one tile takes."""
     array: PixelArray
-    """(tiles × rows, 512) float32: a tile's counts, then its sums, one layer's after the other."""
+    """(tiles × rows a tile, 512) float32: a tile's counts, then its sums, one layer's after the other."""
 
-    @classmethod
-    def of(cls, tiles: int, layers: tuple[Iterable[str], Iterable[str]], name: str, storage: Storage) -> "Recollection":
-        """Return an empty one for `tiles` tiles, as `name` in `storage`; `layers`: those counted, those summed."""
-        counted, summed = (tuple(names) for names in layers)
-        rows = -(-(len(counted) + sum(VGG16[layer].channels ** 2 for layer in summed)) // _COLUMNS)
-        return cls(counted, summed, rows, storage.create(name, (tiles * rows, _COLUMNS), np.float32))
+    @staticmethod
+    def shape(tiles: int, counted: tuple[str, ...], summed: tuple[str, ...]) -> tuple[int, int]:
+        """Return the shape of the array for `tiles` tiles."""
+        return tiles * _rows(counted, summed), _COLUMNS
 
     def put(self, tile: Tile, moments: Moments) -> None:
         """Keep a tile's moments."""
         counts = np.array([moments.counts[name] for name in self.counted])
         values = np.concatenate([counts, *(moments.sums[name].ravel() for name in self.summed)])
-        self.array[self._place(tile)] = np.resize(values.astype(np.float32), (self.rows, _COLUMNS))
+        rows, columns = self._place(tile)
+        self.array[rows, columns] = np.resize(values.astype(np.float32), (rows.stop - rows.start, _COLUMNS))
 
     def get(self, tile: Tile) -> Moments:
-        """Return a tile's moments."""
+        """Return a tile's moments, without their distances to the content."""
         values = self.array[self._place(tile)].ravel()
         counts = dict(zip(self.counted, map(float, values), strict=False))
         sums, start = {}, len(counts)
@@ -51,4 +47,10 @@ class Recollection:
         return Moments(counts, sums)
 
     def _place(self, tile: Tile) -> tuple[slice, slice]:
-        return slice(tile.index * self.rows, (tile.index + 1) * self.rows), slice(0, _COLUMNS)
+        rows = _rows(self.counted, self.summed)
+        return slice(tile.index * rows, (tile.index + 1) * rows), slice(0, _COLUMNS)
+
+
+def _rows(counted: tuple[str, ...], summed: tuple[str, ...]) -> int:
+    """Return the rows that one tile takes."""
+    return -(-(len(counted) + sum(VGG16[layer].channels ** 2 for layer in summed)) // _COLUMNS)

@@ -37,14 +37,14 @@ def fingerprints(paths: Iterable[Path]) -> list[dict[str, Any]]:
     return [fingerprint(path) for path in paths]
 
 
-def level_record(level: Level, history: Sequence[Losses]) -> dict[str, Any]:
-    """Return a level's geometry, and its losses: one number an iteration for the total and for every layer's term."""
+def level_record(level: Level, iterations: int, history: Sequence[Losses]) -> dict[str, Any]:
+    """Return a level's geometry, and its losses: one number a round for the total and for every layer's term."""
     return {
         "factor": level.factor,
         "shape": list(level.shape),
         "tiles": len(level.tiles),
         "window": list(level.window_shape),
-        "iterations": len(history),
+        "iterations": iterations,
         "losses": {
             "total": [losses.total for losses in history],
             "content": _by_layer([losses.content for losses in history]),

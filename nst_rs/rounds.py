@@ -16,39 +16,12 @@ from nst_rs.moments import Moments, total
 from nst_rs.objective import Losses
 from nst_rs.problem import Forward, Problem
 from nst_rs.recollection import Recollection
-from nst_rs.storage import PixelArray
+from nst_rs.state import State
 from nst_rs.tiling import Tile
 
 AfterWindow = Callable[[Tile], None]
 
 _ROWS = 512  # stepped at a time, on the grid of the arrays' chunks
-
-
-@dataclass(frozen=True)
-class State:
-    """A level's descent between two rounds: arrays (H, W, 3) float32 of the canvas's shape, and the tiles' moments."""
-
-    picture: PixelArray  # RGB in [0, 255]
-    first: PixelArray
-    second: PixelArray
-    mean: PixelArray | None
-    """As in :class:`nst_rs.adam.Iterate`, all four."""
-    moments: Recollection | None
-    """Of every tile in the round before, where the rounds ask for them."""
-
-    def part(self, slices: tuple[slice, ...]) -> Iterate:
-        """Return a copy of a part."""
-        pixels, first, second, *mean = (np.array(array[slices]) for array in self._arrays)
-        return Iterate(pixels, first, second, *mean)
-
-    def put(self, slices: tuple[slice, ...], part: Iterate) -> None:
-        """Put a part back."""
-        for array, values in zip(self._arrays, (part.pixels, part.first, part.second, part.mean), strict=False):
-            array[slices] = values
-
-    @property
-    def _arrays(self) -> list[PixelArray]:
-        return [array for array in (self.picture, self.first, self.second, self.mean) if array is not None]
 
 
 class Round(Protocol):
@@ -159,8 +132,7 @@ class Local:
             if tile.index in computed:
                 self._descend(tile, part, moves, prediction)
                 after_window(tile)
-            core = (values if values is None else values[tile.core_in_window] for values in vars(part).values())
-            after.put(tile.core_slices, Iterate(*core))
+            after.put(tile.core_slices, part.inside(tile.core_in_window))
         return prediction.losses
 
     def _descend(self, tile: Tile, part: Iterate, moves: Sequence[Move], prediction: "_Prediction") -> None:

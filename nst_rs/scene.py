@@ -18,12 +18,15 @@ from rasterio.windows import Window
 
 from nst_rs.arrays import Mask
 from nst_rs.errors import SceneError
+from nst_rs.storage import BAND_ROWS, bands
 
 log = logging.getLogger(__name__)
 
 SUFFIXES = frozenset({".tif", ".tiff", ".jp2", ".vrt", ".img"})
 """File names that are looked for in a folder."""
 DTYPES = ("uint8", "uint16", "int16", "float32")
+GDAL_CACHE_BYTES = 256 * 2**20
+"""For decoded blocks, in place of GDAL's own twentieth of all memory: a band of rows of a wide scene."""
 _ALIGNMENT_TOLERANCE = 1e-3  # of a pixel: what rounding in the tiles' headers may come to
 
 
@@ -70,10 +73,10 @@ class Scene:
     dtype: str
     nodata: float | None
 
-    def blocks(self, rows: int = 512) -> Iterator[Window]:
+    def blocks(self, rows: int = BAND_ROWS) -> Iterator[Window]:
         """Return windows over the whole scene, `rows` rows each, from the top."""
-        for start in range(0, self.grid.height, rows):
-            yield Window(0, start, self.grid.width, min(rows, self.grid.height - start))
+        for band in bands(self.grid.height, rows):
+            yield Window(0, band.start, self.grid.width, band.stop - band.start)
 
     def read(self, bands: Sequence[int], window: Window) -> tuple[npt.NDArray[Any], Mask]:
         """Read `bands` (1-based) in `window` of the scene.
@@ -270,7 +273,7 @@ def _overlap(tile: SceneTile, window: Window) -> tuple[tuple[slice, slice], Wind
 
 def _read_tile(path: Path, bands: Sequence[int], window: Window, nodata: float | None) -> tuple[npt.NDArray[Any], Mask]:
     try:
-        with rasterio.open(path) as source:
+        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), rasterio.open(path) as source:
             values = source.read(list(bands), window=window)
             masks = source.read_masks(list(bands), window=window)
     except RasterioIOError as error:

@@ -184,12 +184,6 @@ def bands(height: int, rows: int = BAND_ROWS) -> Iterator[slice]:
     return (slice(start, min(start + rows, height)) for start in range(0, height, rows))
 
 
-def copy(source: PixelArray, target: PixelArray) -> None:
-    """Write `source` into `target`, of the same shape, by bands."""
-    for rows in bands(source.shape[0]):
-        target[rows] = source[rows]
-
-
 def stored_bytes(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
     """Return the bytes that an array takes on disk: whole chunks."""
     sides = [-(-size // side) * side for size in shape[:2] for side in [min(BAND_ROWS, size)]]

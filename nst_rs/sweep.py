@@ -9,7 +9,7 @@ from pathlib import Path
 from nst_rs import pipeline, record
 from nst_rs.comparison import Run, write_comparison
 from nst_rs.composite import resolve_bands
-from nst_rs.config import RunConfig, load_config, override, with_absolute_paths
+from nst_rs.config import RunConfig, decided_as, load_config, override, with_absolute_paths
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.publish import Outputs
 from nst_rs.scene import open_scene
@@ -91,13 +91,8 @@ def is_done(variant: Variant) -> bool:
 
 def _settled_like(config: RunConfig, made: RunConfig) -> RunConfig:
     """Return `config` with what it leaves open decided as in `made`, and its bands by number."""
-    decided: dict[str, object] = {}
-    if config.tiling.tile == "auto":
-        decided["tiling.tile"] = made.tiling.tile
-    if config.compute.precision == "auto":
-        decided["compute.precision"] = made.compute.precision
     scene = open_scene(config.scene.paths, config.scene.nodata)
-    return override(config, {**decided, "composite.bands": resolve_bands(scene, config.composite.bands)})
+    return decided_as(override(config, {"composite.bands": resolve_bands(scene, config.composite.bands)}), made)
 
 
 def _unchanged(entry: dict[str, object]) -> bool:

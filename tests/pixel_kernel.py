@@ -7,11 +7,10 @@ import numpy as np
 
 from nst_rs.architecture import Trunk
 from nst_rs.canvas import Canvas
-from nst_rs.moments import Moments
+from nst_rs.moments import Moments, total
 from nst_rs.objective import Objective, Pull
 from nst_rs.problem import Features, Forward, Problem
-from nst_rs.recollection import Recollection
-from nst_rs.rounds import State
+from nst_rs.state import Form, State
 from nst_rs.storage import MemoryStorage, Storage
 from nst_rs.tiling import Level, make_plan
 
@@ -79,12 +78,29 @@ def problem_of(canvas: Canvas, objective: Objective = OBJECTIVE, kernel: PixelKe
     return Problem.of(kernel or PixelKernel(), canvas, objective, MemoryStorage())
 
 
-def state_of(canvas: Canvas, storage: Storage | None = None, name: str = "state") -> State:
+LAYERS = ("conv1_1",), ("conv1_1",)
+
+
+def state_of(
+    canvas: Canvas,
+    storage: Storage | None = None,
+    name: str = "state",
+    layers: tuple[tuple[str, ...], tuple[str, ...]] = LAYERS,
+) -> State:
     """A level's state at its start, at the scene itself."""
-    storage = storage or MemoryStorage()
-    shape = canvas.image.shape
-    picture, first, second = (storage.create(f"{name}_{part}", shape, np.float32) for part in "pfs")
-    picture[:] = canvas.image[:]
-    layers = (("conv1_1",), ("conv1_1",))
-    moments = Recollection.of(len(canvas.level.tiles), layers, f"{name}_moments", storage)
-    return State(picture, first, second, None, moments)
+    form = Form(canvas.level, averaged=False, layers=layers)
+    state = form.create(storage or MemoryStorage(), name)
+    state.picture[:, :] = canvas.image[:, :]
+    return state
+
+
+def scene_gradient(problem: Problem, picture: Array) -> tuple[Array, float]:
+    """The scene's gradient, tile by tile, and its loss."""
+    views = [problem.view(tile, picture[tile.window_slices]) for tile in problem.canvas.tiles]
+    forwards = [problem.forward(view) for view in views]
+    moments = total(forward.moments for forward in forwards)
+    pull = problem.objective.pull(moments)
+    found = np.zeros(picture.shape)
+    for view, forward in zip(views, forwards, strict=True):
+        found[view.tile.window_slices] += problem.share(view, forward.activations, pull)
+    return found, problem.objective.losses(moments).total

@@ -1,4 +1,5 @@
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nst_rs.composite import Limits, available_composites, compose, resolve_bands
+from nst_rs import composite as module
+from nst_rs.composite import Composite, Limits, available_composites, resolve_bands
 from nst_rs.errors import ConfigError, SceneError
 from nst_rs.scene import DTYPES, Scene, open_scene
+from nst_rs.storage import DiskStorage, MemoryStorage, Storage
 from tests.rasters import TRANSFORMS, random_values, write_raster, write_tiles
 
 # Files take their time on a busy disk.
@@ -19,6 +22,24 @@ RGB = (1, 2, 3)
 
 def scene_of(path: Path, values: np.ndarray, **options: Any) -> Scene:
     return open_scene([write_raster(path, values, **options)])
+
+
+@dataclass(frozen=True)
+class Composed(Composite):
+    image: np.ndarray  # (H, W, 3)
+    valid: np.ndarray  # (H, W)
+
+
+def compose(
+    scene: Scene, bands: tuple[int, int, int], percentiles: tuple[float, float], storage: Storage | None = None
+) -> Composed:
+    storage = storage or MemoryStorage()
+    image = storage.create("image", (*scene.grid.shape, 3), np.float32)
+    weight = storage.create("weight", scene.grid.shape, np.float32)
+    found = module.compose(scene, bands, percentiles, image, weight)
+    whole = weight[:, :]
+    assert set(np.unique(whole)) <= {0, 1}
+    return Composed(**vars(found), image=image[:, :], valid=whole > 0)
 
 
 def named(tmp_path: Path, *names: str) -> Scene:
@@ -209,3 +230,48 @@ def test_a_nodata_value_that_nobody_declared_is_asked_for_not_stretched(tmp_path
         compose(scene_of(tmp_path / "scene.tif", values), RGB, (2, 98))
     declared = open_scene([tmp_path / "scene.tif"], nodata=float(np.finfo("float32").min))
     assert compose(declared, RGB, (2, 98)).valid.mean() == 0.5
+
+
+def holed(values: np.ndarray, holes: list[tuple[int, int]]) -> np.ndarray:
+    """Zero rows [start, stop) of the left part, and a corner, of (bands, H, W) values."""
+    for start, stop in holes:
+        values[:, start:stop, : values.shape[2] * 3 // 4] = 0
+    values[:, -30:, -20:] = 0
+    return values
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_on_disk_the_picture_is_the_same(tmp_path: Path, dtype: str) -> None:
+    values = holed(random_values((3, 700, 40), dtype), [(100, 480), (500, 530)])
+    scene = scene_of(tmp_path / "scene.tif", values, nodata=0)
+    memory, disk = (compose(scene, RGB, (2, 98), s) for s in (MemoryStorage(), DiskStorage(tmp_path / "arrays")))
+    np.testing.assert_array_equal(memory.image, disk.image)
+    np.testing.assert_array_equal(memory.valid, disk.valid)
+    assert (memory.limits, memory.valid_share) == (disk.limits, disk.valid_share)
+
+
+@pytest.mark.parametrize("rows", [30, 64, 100, 512])
+def test_the_picture_does_not_depend_on_the_height_of_the_bands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    # Holes deeper than twice the reach of the fill, and narrower than it, across the bands' edges.
+    values = holed(random_values((3, 600, 30)), [(90, 400), (420, 560)])
+    values[:, :, :3] = 0
+    scene = scene_of(tmp_path / "scene.tif", values, nodata=0)
+    monkeypatch.setattr(module, "BAND_ROWS", 10**6)
+    whole = compose(scene, RGB, (2, 98))
+    bands, blocks = module.bands, Scene.blocks
+    monkeypatch.setattr(module, "bands", lambda height, *_: bands(height, rows))
+    monkeypatch.setattr(Scene, "blocks", lambda scene: blocks(scene, rows))
+    cut = compose(scene, RGB, (2, 98))
+    np.testing.assert_array_equal(cut.image, whole.image)
+    assert cut.limits == whole.limits
+
+
+def test_the_limits_are_numpys_percentiles_of_all_valid_pixels(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(0, 1, (3, 600, 20)).astype("float32")
+    mask = np.random.default_rng(1).random((600, 20)) < 0.4
+    found = compose(scene_of(tmp_path / "scene.tif", values, mask=mask), RGB, (2, 98))
+    expected = [Limits(*np.percentile(band[mask], [2, 98])) for band in values]
+    assert list(found.limits) == expected
+    assert found.valid_share == mask.mean()

@@ -90,7 +90,7 @@ def test_pixels_and_mask_come_back_as_written(
     rgb, valid = picture(height, width, seed)
     write_geotiff(path, rgb, valid, Grid(CRS.from_string(UTM), NORTH_UP, width, height))
     with rasterio.open(path) as found:
-        np.testing.assert_array_equal(np.moveaxis(found.read(), 0, -1), rgb)
+        np.testing.assert_array_equal(np.moveaxis(found.read(), 0, -1), np.where(valid[..., None], rgb, 0))
         np.testing.assert_array_equal(found.dataset_mask(), np.where(valid, 255, 0))
 
 

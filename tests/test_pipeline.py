@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from nst_rs.config import load_config
 from nst_rs.errors import ConfigError, NstError, ResourceError
 from nst_rs.pipeline import Result, prepare, run
 from nst_rs.progress import Progress
+from nst_rs.storage import DiskStorage
 
 Settings = dict[str, Any]
 
@@ -135,6 +137,122 @@ def test_the_map_does_not_depend_on_the_tile(
     assert (difference > 0).mean() < 0.001
 
 
+@pytest.mark.parametrize("statistics", ["exact", "predicted"])
+@pytest.mark.parametrize("init", ["content", "noise"])
+def test_the_map_is_the_same_byte_for_byte_from_memory_and_from_disk(
+    scene: Path,
+    harvest: Path,
+    quick: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    init: str,
+    statistics: str,
+) -> None:
+    created: list[str] = []
+    create = DiskStorage.create
+    monkeypatch.setattr(
+        DiskStorage, "create", lambda self, name, *rest: (created.append(name), create(self, name, *rest))[1]
+    )
+    settings = {**quick, "schedule.init": init, "tiling.tile": 64, "tiling.statistics": statistics}
+    made, on_disk = {}, {}
+    for memory in ("2GB", "1MB"):
+        created.clear()
+        folder = tmp_path / memory
+        folder.mkdir()
+        result = nst_rs.stylize(scene, harvest, folder / "map.tif", settings={**settings, "compute.memory": memory})
+        assert {path.name for path in folder.iterdir()} == {"map.tif", "map.png", "map.run.json"}
+        made[memory] = result.output.read_bytes(), result.preview.read_bytes(), result.losses
+        on_disk[memory] = set(created)
+    assert made["2GB"] == made["1MB"]
+    # Canvases, and the states of which a run in memory only keeps copies.
+    assert {"image-1", "weight-2", "content_conv2_1"} <= on_disk["1MB"] - on_disk["2GB"]
+
+
+@pytest.mark.parametrize("memory", ["2GB", "1MB"])
+@pytest.mark.parametrize("statistics", [{"statistics": "exact"}, {"statistics": "predicted", "steps_per_round": 2}])
+def test_a_run_killed_anywhere_goes_on_to_the_same_bytes(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, memory: str, statistics: Settings
+) -> None:
+    tiling = {f"tiling.{key}": value for key, value in statistics.items()}
+    settings = {**quick, **tiling, "tiling.tile": 64, "schedule.iterations": (8, 6), "compute.memory": memory}
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    whole = nst_rs.stylize(scene, harvest, tmp_path / "whole" / "map.tif", settings=settings)
+    starts = []
+    for rounds in (0, 1, 2, 3):
+        heard: list[Progress] = []
+        with pytest.raises(KeyboardInterrupt):
+            nst_rs.stylize(
+                scene,
+                harvest,
+                tmp_path / "killed" / "map.tif",
+                settings=settings,
+                listener=lambda state, n=rounds, seen=heard: _interrupt_after(state, n, seen),
+            )
+        starts.append((heard[0].level, heard[0].step.before))
+    again = nst_rs.stylize(scene, harvest, tmp_path / "killed" / "map.tif", settings=settings)
+    assert again.output.read_bytes() == whole.output.read_bytes()
+    assert again.losses == whole.losses
+    assert starts == sorted(starts)
+    assert starts[-1] > (1, 0)
+    assert {path.name for path in (tmp_path / "killed").iterdir()} == {"map.tif", "map.png", "map.run.json"}
+
+
+def _interrupt_after(state: Progress, rounds: int, heard: list[Progress]) -> None:
+    """Stop in the second window after some rounds."""
+    heard.append(state)
+    ends = [each.ends_iteration for each in heard]
+    if sum(ends) == rounds and not any(ends[-2:]) and len(heard) > 1:
+        raise KeyboardInterrupt
+
+
+def test_another_run_does_not_go_on_where_one_was_killed(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path
+) -> None:
+    heard: list[Progress] = []
+    with pytest.raises(KeyboardInterrupt):
+        nst_rs.stylize(
+            scene, harvest, tmp_path / "map.tif", settings=quick, listener=lambda s: _interrupt_after(s, 2, heard)
+        )
+    other = nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings={**quick, "objective.beta": 2.0})
+    fresh = nst_rs.stylize(scene, harvest, tmp_path / "fresh.tif", settings={**quick, "objective.beta": 2.0})
+    assert other.output.read_bytes() == fresh.output.read_bytes()
+    assert other.losses == fresh.losses
+
+
+def test_a_damaged_checkpoint_is_as_none(scene: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
+    heard: list[Progress] = []
+    with pytest.raises(KeyboardInterrupt):
+        nst_rs.stylize(
+            scene, harvest, tmp_path / "map.tif", settings=quick, listener=lambda s: _interrupt_after(s, 2, heard)
+        )
+    checkpoint = tmp_path / ".map.tif.work" / "checkpoint.json"
+    checkpoint.write_text(checkpoint.read_text()[:-9])
+    states: list[Progress] = []
+    nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=quick, listener=states.append)
+    assert (states[0].level, states[0].step.before) == (1, 0)
+
+
+def test_more_memory_means_larger_tiles_and_more_kept_activations(scene: Path, harvest: Path) -> None:
+    files = [f"scene.paths=[{scene}]", f"style.image={harvest}", "compute.precision=float32", "compute.device=cpu"]
+    small, large = (
+        prepare(load_config(None, [*files, f"compute.memory={memory}"]), to_write=False) for memory in ("50MB", "16GB")
+    )
+    assert small.plan.tile < large.plan.tile
+    assert small.kept_windows(2) == 0 < large.kept_windows(2)
+
+
+def test_too_little_disk_is_refused_before_anything_is_written(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = SimpleNamespace(free=3_000_000)
+    monkeypatch.setattr("nst_rs.pipeline.shutil.disk_usage", lambda _folder: free)
+    complaint = rf"disk of {tmp_path} for this map: expected about .* GB free, got 0\.0 GB; free some space"
+    with pytest.raises(ResourceError, match=complaint):
+        nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=quick)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_listener_hears_the_run_to_its_end(scene: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
     heard: list[Progress] = []
     nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=quick, listener=heard.append)
@@ -198,4 +316,5 @@ def test_an_error_anywhere_leaves_an_earlier_map_as_it_was(
     with pytest.raises(NstError, match=r"expected room and leave to write, got .*No space left"):
         nst_rs.stylize(scene, harvest, output, settings=quick)
     assert output.read_bytes() == b"an earlier map"
-    assert list(tmp_path.iterdir()) == [output]
+    # What has been computed waits for the next run.
+    assert {path.name for path in tmp_path.iterdir()} == {"map.tif", ".map.tif.work"}

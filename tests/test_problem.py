@@ -5,23 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nst_rs.moments import total
-from nst_rs.problem import Problem, scene_moments
-from tests.pixel_kernel import OBJECTIVE, PixelKernel, canvas_of, problem_of
+from nst_rs.problem import scene_moments
+from tests.pixel_kernel import OBJECTIVE, PixelKernel, canvas_of, problem_of, scene_gradient
 
 PRICED = replace(OBJECTIVE, variation=0.01)
-
-
-def gradient(problem: Problem, picture: np.ndarray) -> tuple[np.ndarray, float]:
-    """The scene's gradient, tile by tile, and its loss."""
-    views = [problem.view(tile, picture[tile.window_slices]) for tile in problem.canvas.tiles]
-    forwards = [problem.forward(view) for view in views]
-    moments = total(forward.moments for forward in forwards)
-    pull = problem.objective.pull(moments)
-    found = np.zeros(picture.shape)
-    for view, forward in zip(views, forwards, strict=True):
-        found[view.tile.window_slices] += problem.share(view, forward.activations, pull)
-    return found, problem.objective.losses(moments).total
 
 
 @given(st.integers(20, 300), st.integers(64, 400))
@@ -37,7 +24,7 @@ def test_the_scenes_moments_do_not_depend_on_the_tiles(side: int, tile: int) -> 
 def test_the_shares_add_up_to_the_untiled_gradient(tile: int) -> None:
     whole, cut = (problem_of(canvas_of((150, 210), n), PRICED) for n in (4096, tile))
     picture = np.random.default_rng(1).uniform(0, 255, whole.canvas.image.shape).astype(np.float32)
-    (expected, expected_loss), (found, loss) = gradient(whole, picture), gradient(cut, picture)
+    (expected, expected_loss), (found, loss) = scene_gradient(whole, picture), scene_gradient(cut, picture)
     assert len(cut.canvas.tiles) > 1
     assert loss == pytest.approx(expected_loss, rel=1e-9)
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())  # float32
@@ -47,7 +34,7 @@ def test_the_shares_add_up_to_the_untiled_gradient(tile: int) -> None:
 def test_the_gradient_of_a_whole_window_is_the_scenes_inside_it(tile: int) -> None:
     problem = problem_of(canvas_of((150, 210), tile), PRICED)
     picture = np.random.default_rng(1).uniform(0, 255, problem.canvas.image.shape).astype(np.float32)
-    expected, _ = gradient(problem, picture)
+    expected, _ = scene_gradient(problem, picture)
     moments = scene_moments(problem.kernel, problem.canvas, picture)
     for each in problem.canvas.tiles:
         view = problem.view(each, picture[each.window_slices])
@@ -62,8 +49,8 @@ def test_the_gradient_is_the_losss_derivative() -> None:
     rng = np.random.default_rng(2)
     picture = rng.uniform(50, 200, problem.canvas.image.shape).astype(np.float32)
     step = rng.normal(size=picture.shape).astype(np.float32)
-    slope = float(np.sum(gradient(problem, picture)[0] * step))
-    after, before = (gradient(problem, picture + sign * np.float32(0.01) * step)[1] for sign in (1, -1))
+    slope = float(np.sum(scene_gradient(problem, picture)[0] * step))
+    after, before = (scene_gradient(problem, picture + sign * np.float32(0.01) * step)[1] for sign in (1, -1))
     # float32 pixels near 200 round a step of 0.01 to a thousandth part.
     assert (after - before) / 0.02 == pytest.approx(slope, rel=1e-2)
 

@@ -1,19 +1,23 @@
 import pytest
 
+from nst_rs.descent import Step
 from nst_rs.objective import Losses
 from nst_rs.progress import Progress, Tracker, duration
-from nst_rs.stylization import Step
 
 
 def step(iteration: int, done: int, total: float | None = None) -> Step:
     losses = None if total is None else Losses({}, {}, total)
-    return Step(iteration, iterations=2, tile=done - 1, tiles=4, windows_done=done, windows=4, losses=losses)
+    return Step(
+        iteration - 1, iteration, iterations=2, tile=done - 1, tiles=4, windows_done=done, windows=4, losses=losses
+    )
 
 
 def heard(*steps: tuple[int, Step], work: tuple[float, ...] = (10.0, 30.0)) -> tuple[Tracker, list[Progress]]:
     states: list[Progress] = []
     tracker = Tracker(work, states.append)
     for level, each in steps:
+        if each.iteration == each.windows_done == 1 or level == len(tracker.history):
+            tracker.restore(level, [])
         tracker.hear(level, each)
     return tracker, states
 
@@ -56,3 +60,16 @@ def test_the_state_reads_as_one_line() -> None:
 )
 def test_durations_read_as_people_say_them(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+def test_a_run_that_goes_on_keeps_its_losses_and_counts_time_from_there() -> None:
+    states: list[Progress] = []
+    tracker = Tracker((10.0, 30.0), states.append)
+    tracker.restore(0, [Losses({}, {}, 9.0), Losses({}, {}, 8.0)])
+    tracker.restore(1, [Losses({}, {}, 7.0)])
+    for done in (1, 4):
+        tracker.hear(1, step(2, done))
+    assert [state.fraction for state in states] == [pytest.approx((10 + 15 + 15 / 4) / 40), 1.0]
+    assert states[0].seconds_left is None
+    assert states[0].loss == 7.0
+    assert [[losses.total for losses in level] for level in tracker.history] == [[9.0, 8.0], [7.0]]

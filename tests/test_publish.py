@@ -13,10 +13,12 @@ from PIL import Image
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.transform import Affine
+from rio_cogeo import cogeo
 from rio_cogeo.cogeo import cog_validate
 
 from nst_rs.errors import OutputError
-from nst_rs.publish import PREVIEW_SIDE, Outputs, check_output, publish
+from nst_rs.mosaic import to_bytes
+from nst_rs.publish import PREVIEW_SIDE, Outputs, check_output, disk_bytes, preview, publish
 from nst_rs.scene import Grid
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 
@@ -35,7 +37,9 @@ def publish_picture(
     rgb, valid = np.random.default_rng(seed).integers(1, 256, (*shape, 3), dtype=np.uint8), np.ones(shape, bool)
     valid[2:9, 5:20] = False
     rgb[~valid] = 0
-    publish(Outputs(tif), rgb, valid, Grid(CRS.from_string(UTM), transform, width, height), make_record)
+    publish(
+        Outputs(tif), rgb.astype(np.float32), valid, Grid(CRS.from_string(UTM), transform, width, height), make_record
+    )
     return rgb, valid
 
 
@@ -110,6 +114,46 @@ def test_a_large_preview_is_scaled_to_its_longer_side(tmp_path: Path) -> None:
         assert preview.size == (30, PREVIEW_SIDE)
 
 
+@pytest.mark.parametrize("shape", [(2048, 60), (3072, 1100), (1500, 2500), (1025, 3), (40, 5000)])
+def test_a_large_preview_looks_like_the_whole_map_scaled_down(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.uniform(0, 255, (*shape, 3)).astype(np.float32)
+    weight = (rng.random(shape) < 0.7).astype(np.float32)
+    weight[: shape[0] // 3, : shape[1] // 2] = 0
+    rgba = np.dstack([to_bytes(picture, weight > 0), np.where(weight > 0, 255, 0).astype(np.uint8)])
+    found = preview(picture, weight)
+    # Box filter over colours weighted by what is opaque, as Pillow does it.
+    whole = Image.fromarray(rgba).resize(found.size, Image.Resampling.BOX)
+    assert max(found.size) == PREVIEW_SIDE
+    assert found.size[0] / found.size[1] == pytest.approx(shape[1] / shape[0], rel=0.5 / min(found.size))
+    one, other = (np.asarray(image.convert("RGBa")).astype(int) for image in (found, whole))
+    # Bytes are rounded twice, along rows and along columns, in the order that Pillow finds faster. Where pixels do not
+    # divide evenly, a row may count to one pixel or to its neighbour.
+    assert (np.abs(one - other).max(axis=-1) <= 2).mean() > 0.995
+
+
+def test_a_map_of_many_bands_of_rows_has_its_pixels_and_its_mask(tmp_path: Path) -> None:
+    rgb, valid = publish_picture(tmp_path / "map.tif", (1300, 30))
+    with rasterio.open(tmp_path / "map.tif") as found:
+        np.testing.assert_array_equal(np.moveaxis(found.read(), 0, -1), rgb)
+        np.testing.assert_array_equal(found.dataset_mask() > 0, valid)
+
+
+@pytest.mark.parametrize("shape", [(1100, 900), (30, 40)])
+def test_publishing_takes_no_more_disk_than_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int]
+) -> None:
+    def taken() -> int:
+        return sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+
+    # Where the most is there: the plain map, rio-cogeo's temporary copy with overviews, and the finished map.
+    sizes, copy = [], cogeo.copy
+    monkeypatch.setattr(cogeo, "copy", lambda *a, **k: (copy(*a, **k), sizes.append(taken()))[0])
+    publish_picture(tmp_path / "map.tif", shape)
+    needed = disk_bytes(Grid(CRS.from_string(UTM), NORTH_UP, shape[1], shape[0]))
+    assert taken() < sizes[0] < needed
+
+
 def test_the_record_is_written_as_json(tmp_path: Path) -> None:
     publish_picture(tmp_path / "map.tif")
     assert json.loads((tmp_path / "map.run.json").read_text(encoding="utf-8")) == RECORD
@@ -153,7 +197,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize("step", ["write_geotiff", "cog_translate", "cog_validate", "_write_preview", "os.replace"])
+@pytest.mark.parametrize("step", ["write_geotiff", "cog_translate", "cog_validate", "preview", "os.replace"])
 @pytest.mark.parametrize("earlier", [True, False])
 def test_a_step_that_fails_leaves_everything_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, earlier: bool

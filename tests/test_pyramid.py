@@ -3,7 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_rs.pyramid import enlarge, halve
+from nst_rs import pyramid
+from nst_rs.pyramid import enlarge, enlarged_rows, halve, halve_into
+from nst_rs.storage import bands
 
 shapes = st.tuples(st.integers(1, 20), st.integers(1, 20))
 seeds = st.integers(0, 2**32 - 1)
@@ -113,3 +115,23 @@ def test_halving_and_enlarging_keep_one_colour_as_it_is(shape: tuple[int, int], 
     # Interpolation between equals, in float32.
     np.testing.assert_allclose(enlarge(image), value, rtol=1e-6)
     np.testing.assert_allclose(halve(image, mask(shape))[0], value, rtol=1e-6)
+
+
+@given(shapes, seeds, st.integers(1, 9))
+def test_halving_by_bands_is_halving_the_whole(shape: tuple[int, int], seed: int, rows: int) -> None:
+    image, weight = picture(shape, seed), mask(shape, seed)
+    expected, expected_weight = halve(image, weight)
+    half, half_weight = np.zeros_like(expected), np.zeros_like(expected_weight)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pyramid, "bands", lambda height: bands(height, rows))
+        halve_into(image, weight, half, half_weight)
+    np.testing.assert_array_equal(half, expected)
+    np.testing.assert_array_equal(half_weight, expected_weight)
+
+
+@given(shapes, seeds, st.data())
+def test_enlarging_some_rows_is_enlarging_the_whole(shape: tuple[int, int], seed: int, data: st.DataObject) -> None:
+    image = picture(shape, seed)
+    start = data.draw(st.integers(0, 2 * shape[0] - 1))
+    stop = data.draw(st.integers(start + 1, 2 * shape[0]))
+    np.testing.assert_array_equal(enlarged_rows(image, start, stop), enlarge(image)[start:stop])

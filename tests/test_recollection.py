@@ -26,7 +26,7 @@ LAYERS = (("conv1_1", "conv2_1", "conv4_2"), ("conv1_1", "conv2_1"))
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_what_was_kept_of_a_tile_comes_back(on_disk: bool, tmp_path: Path) -> None:
     storage: Storage = DiskStorage(tmp_path) if on_disk else MemoryStorage()
-    recollection = Recollection.of(3, LAYERS, "moments", storage)
+    recollection = Recollection(*LAYERS, storage.create("moments", Recollection.shape(3, *LAYERS), np.float32))
     for index in (2, 0, 1):
         recollection.put(tile(index), moments(index))
     for index in range(3):
@@ -36,6 +36,6 @@ def test_what_was_kept_of_a_tile_comes_back(on_disk: bool, tmp_path: Path) -> No
 
 
 def test_distances_to_the_content_are_forgotten() -> None:
-    recollection = Recollection.of(1, LAYERS, "moments", MemoryStorage())
+    recollection = Recollection(*LAYERS, np.zeros(Recollection.shape(1, *LAYERS), np.float32))
     recollection.put(tile(0), moments(0))
     assert recollection.get(tile(0)).half_squares == {}

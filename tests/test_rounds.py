@@ -8,7 +8,8 @@ import pytest
 from nst_rs.adam import Move
 from nst_rs.objective import Losses
 from nst_rs.problem import Problem
-from nst_rs.rounds import Exact, Local, Predicted, Round, State
+from nst_rs.rounds import Exact, Local, Predicted, Round
+from nst_rs.state import State
 from nst_rs.storage import DiskStorage
 from nst_rs.tiling import Tile
 from tests.pixel_kernel import PixelKernel, canvas_of, problem_of, state_of

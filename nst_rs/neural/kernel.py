@@ -10,10 +10,9 @@ import tensorflow as tf
 from nst_rs.moments import Moments
 from nst_rs.neural.vgg import Encoder
 from nst_rs.objective import Pull
-from nst_rs.problem import Forward
+from nst_rs.problem import Features, Forward
 
 Array = npt.NDArray[Any]
-Features = dict[str, Array]
 
 
 class Kernel:

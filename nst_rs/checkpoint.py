@@ -1,0 +1,107 @@
+"""Where a run stands, on disk after every round, so that a killed run goes on to the same bits."""
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from nst_rs.descent import Point
+from nst_rs.objective import Losses
+from nst_rs.state import Form, State
+from nst_rs.storage import MemoryStorage, Storage
+from nst_rs.workspace import Workspace
+
+_GENERATIONS = ("a", "b")
+_SHARE = 0.05  # of the time, at most, that goes into copying states from memory to disk
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is known of a run that has not ended. The arrays that belong to it are in the workspace."""
+
+    run: Mapping[str, Any]
+    """What the run is made of: only a run of the same may go on from here."""
+    level: int
+    """From 0, the coarsest."""
+    done: int
+    """Iterations of that level."""
+    histories: Sequence[Sequence[Losses]]
+    """Level → losses at the start of every round; the last is the level's."""
+    generation: str = ""
+    """Which of the two kept states is whole."""
+
+    @classmethod
+    def read(cls, workspace: Workspace) -> "Checkpoint | None":
+        """Return the workspace's checkpoint; None where there is none that can be read."""
+        try:
+            data = json.loads(workspace.checkpoint.read_text(encoding="utf-8"))
+            histories = [[Losses(**losses) for losses in level] for level in data.pop("histories")]
+            return cls(**data, histories=histories)
+        except (OSError, ValueError, KeyError, TypeError):  # none, or another version's: the run starts anew
+            return None
+
+    def write(self, workspace: Workspace) -> None:
+        """Replace the workspace's checkpoint, at once."""
+        temporary = workspace.checkpoint.with_suffix(".new")
+        temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        os.replace(temporary, workspace.checkpoint)
+
+
+class Keeper:
+    """Keeps the two states that a level's rounds go to and fro between, and says in the workspace which is whole.
+
+    States on disk are kept by being there. States in memory are copied, after every round or as often as takes no
+    more than a twentieth of the time.
+    """
+
+    def __init__(self, workspace: Workspace, in_memory: bool) -> None:
+        """Keep what lies in :attr:`storage`: in memory, or the workspace's own."""
+        self.storage: Storage = MemoryStorage() if in_memory else workspace.arrays
+        self._workspace = workspace
+        self._in_memory = in_memory
+        self._generation = _GENERATIONS[0]
+        self._pause_until = 0.0
+
+    def start(self, form: Form) -> Point:
+        """Return the beginning of a level, its picture not yet drawn."""
+        self._workspace.create()
+        self._generation = _GENERATIONS[0]
+        now, spare = (form.create(self.storage, _name(form, generation)) for generation in _GENERATIONS)
+        return Point(now, spare)
+
+    def resume(self, form: Form, checkpoint: Checkpoint) -> Point:
+        """Return the point of the checkpoint; raises KeyError where its arrays are gone."""
+        self._generation = checkpoint.generation
+        now = form.open(self._workspace.arrays, _name(form, self._generation))
+        spare = form.create(self.storage, _name(form, self._other))
+        if self._in_memory:
+            kept, now = now, form.create(self.storage, _name(form, self._generation))
+            kept.copy_to(now)
+        return Point(now, spare, checkpoint.done, tuple(checkpoint.histories[-1]))
+
+    def keep(self, form: Form, now: State, checkpoint: Checkpoint) -> None:
+        """Keep `now` as what `checkpoint` tells of, but for its generation, which the keeper decides."""
+        started = time.monotonic()
+        if self._in_memory:
+            if started < self._pause_until:
+                return
+            now.copy_to(form.create(self._workspace.arrays, _name(form, self._other)))
+        self._generation = self._other
+        replace(checkpoint, generation=self._generation).write(self._workspace)
+        self._pause_until = time.monotonic() + (time.monotonic() - started) / _SHARE
+
+    def forget(self, form: Form) -> None:
+        """Delete a level's states."""
+        for generation in _GENERATIONS:
+            form.delete(self.storage, _name(form, generation))
+            form.delete(self._workspace.arrays, _name(form, generation))
+
+    @property
+    def _other(self) -> str:
+        return _GENERATIONS[1 - _GENERATIONS.index(self._generation)]
+
+
+def _name(form: Form, generation: str) -> str:
+    return f"level-{form.level.factor}-{generation}"

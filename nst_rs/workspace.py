@@ -1,0 +1,41 @@
+"""The hidden folder beside a map in which a run keeps what does not fit in memory, until the map is there."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from nst_rs.errors import OutputError
+from nst_rs.storage import DiskStorage
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The workspace of the map `tif`: ``.OUT.tif.work`` for ``OUT.tif``."""
+
+    tif: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder itself."""
+        return self.tif.with_name(f".{self.tif.name}.work")
+
+    @property
+    def arrays(self) -> DiskStorage:
+        """The arrays in it."""
+        return DiskStorage(self.folder / "arrays")
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that says where the run stands."""
+        return self.folder / "checkpoint.json"
+
+    def create(self) -> None:
+        """Make the folder, or take the one that is there. Raises OutputError."""
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"workspace {self.folder}", expected="leave to write", got=str(error)) from error
+
+    def remove(self) -> None:
+        """Remove the folder and all in it, where it is there."""
+        shutil.rmtree(self.folder, ignore_errors=True)

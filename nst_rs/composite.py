@@ -11,7 +11,7 @@ from nst_rs.arrays import Mask, Pixels
 from nst_rs.errors import ConfigError, SceneError
 from nst_rs.percentiles import Counter
 from nst_rs.scene import Scene
-from nst_rs.storage import BAND_ROWS, PixelArray, bands
+from nst_rs.storage import PixelArray, bands
 
 COMPOSITES = {
     "true_color": ("red", "green", "blue"),
@@ -163,16 +163,14 @@ def _stretch(band: Pixels, limits: Limits) -> Pixels:
     return stretched
 
 
-def _continue_into_nodata(
-    image: PixelArray, weight: PixelArray, means: Sequence[np.float32], band_rows: int = BAND_ROWS
-) -> None:
+def _continue_into_nodata(image: PixelArray, weight: PixelArray, means: Sequence[np.float32]) -> None:
     """Continue the valid pixels into nodata, so that no feature of a valid pixel sees an edge that is not there.
 
     By bands of rows, each with the rows around it that reach into it: valid pixels are read and never changed, so that
     what was filled before makes no difference. Where nothing valid is near, the mean stands.
     """
     height = weight.shape[0]
-    for rows in bands(height, band_rows):
+    for rows in bands(height):
         if weight[rows].all():
             continue
         seen = slice(max(0, rows.start - _FILL_MARGIN), min(height, rows.stop + _FILL_MARGIN))

@@ -5,7 +5,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from nst_rs.arrays import Pixels
-from nst_rs.storage import PixelArray, bands
+from nst_rs.storage import BAND_ROWS, PixelArray, bands
 from nst_rs.tiling import Axis, Level
 
 _CUBIC_REACH = 3
@@ -14,7 +14,7 @@ _CUBIC_REACH = 3
 
 def halve_into(image: PixelArray, weight: PixelArray, half_image: PixelArray, half_weight: PixelArray) -> None:
     """Write what :func:`halve` makes of `image` and `weight` into `half_image` and `half_weight`."""
-    for rows in bands(half_weight.shape[0]):
+    for rows in bands(half_weight.shape[0], BAND_ROWS // 2):
         # An odd last row is the last band's, so that a band is halved as the whole is.
         source = slice(2 * rows.start, min(2 * rows.stop, weight.shape[0]))
         half_image[rows], half_weight[rows] = halve(image[source], weight[source])

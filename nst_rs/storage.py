@@ -36,7 +36,7 @@ class PixelArray(Protocol):
         """Of a pixel."""
 
     def __getitem__(self, window: Window, /) -> npt.NDArray[Any]:
-        """Return the pixels of a window."""
+        """Return the pixels of a window: a copy, or a view. What is changed in it is to be written back."""
 
     def __setitem__(self, window: Window, values: Any, /) -> None:
         """Write the pixels of a window."""

@@ -1,5 +1,6 @@
 import re
 from dataclasses import dataclass
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from nst_rs import composite as module
 from nst_rs.composite import Composite, Limits, available_composites, resolve_bands
 from nst_rs.errors import ConfigError, SceneError
 from nst_rs.scene import DTYPES, Scene, open_scene
-from nst_rs.storage import DiskStorage, MemoryStorage, Storage
+from nst_rs.storage import DiskStorage, MemoryStorage, Storage, bands
 from tests.rasters import TRANSFORMS, random_values, write_raster, write_tiles
 
 # Files take their time on a busy disk.
@@ -31,12 +32,12 @@ class Composed(Composite):
 
 
 def compose(
-    scene: Scene, bands: tuple[int, int, int], percentiles: tuple[float, float], storage: Storage | None = None
+    scene: Scene, chosen: tuple[int, int, int], percentiles: tuple[float, float], storage: Storage | None = None
 ) -> Composed:
     storage = storage or MemoryStorage()
     image = storage.create("image", (*scene.grid.shape, 3), np.float32)
     weight = storage.create("weight", scene.grid.shape, np.float32)
-    found = module.compose(scene, bands, percentiles, image, weight)
+    found = module.compose(scene, chosen, percentiles, image, weight)
     whole = weight[:, :]
     assert set(np.unique(whole)) <= {0, 1}
     return Composed(**vars(found), image=image[:, :], valid=whole > 0)
@@ -258,12 +259,14 @@ def test_the_picture_does_not_depend_on_the_height_of_the_bands(
     values = holed(random_values((3, 600, 30)), [(90, 400), (420, 560)])
     values[:, :, :3] = 0
     scene = scene_of(tmp_path / "scene.tif", values, nodata=0)
-    monkeypatch.setattr(module, "BAND_ROWS", 10**6)
-    whole = compose(scene, RGB, (2, 98))
-    bands, blocks = module.bands, Scene.blocks
-    monkeypatch.setattr(module, "bands", lambda height, *_: bands(height, rows))
-    monkeypatch.setattr(Scene, "blocks", lambda scene: blocks(scene, rows))
-    cut = compose(scene, RGB, (2, 98))
+    blocks = Scene.blocks
+
+    def composed_by(height: int) -> Composed:
+        monkeypatch.setattr(module, "bands", partial(bands, rows=height))
+        monkeypatch.setattr(Scene, "blocks", partialmethod(blocks, rows=height))
+        return compose(scene, RGB, (2, 98))
+
+    whole, cut = composed_by(600), composed_by(rows)
     np.testing.assert_array_equal(cut.image, whole.image)
     assert cut.limits == whole.limits
 

@@ -79,6 +79,14 @@ def test_the_map_is_a_strictly_valid_cloud_optimised_geotiff(
         assert [found.overviews(band) for band in (1, 2, 3)] == [overviews] * 3
 
 
+@pytest.mark.parametrize(("shape", "overviews"), [((1100, 512), 2), ((1100, 1024), 2), ((600, 512), 1)])
+def test_a_map_as_wide_as_its_blocks_is_tiled_too(tmp_path: Path, shape: tuple[int, int], overviews: int) -> None:
+    publish_picture(tmp_path / "map.tif", shape)
+    for options in ({}, *({"overview_level": level} for level in range(overviews))):
+        with rasterio.open(tmp_path / "map.tif", **options) as found:
+            assert found.block_shapes == [(512, 512)] * 3
+
+
 def test_overviews_are_averages(tmp_path: Path) -> None:
     rgb = np.zeros((600, 600, 3), np.uint8)
     rgb[:, ::2], rgb[:, 1::2] = 100, 200

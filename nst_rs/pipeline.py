@@ -24,6 +24,7 @@ from nst_rs.composite import Composite, compose
 from nst_rs.config import RunConfig, override, with_absolute_paths
 from nst_rs.engine import build_kernel, build_objective, measure_rate, trunk_of
 from nst_rs.errors import OutputError, ResourceError
+from nst_rs.figures import measure
 from nst_rs.inputs import Inputs, open_inputs
 from nst_rs.mosaic import to_bytes
 from nst_rs.neural.device import Device, choose_device, choose_precision
@@ -111,6 +112,8 @@ class Result:
     """The objective at every iteration, level after level."""
     seconds: Mapping[str, float]
     """Stage → seconds."""
+    figures: Mapping[str, Any]
+    """How faithful and how seamless the map is: see :func:`nst_rs.figures.measure`."""
 
 
 def prepare(config: RunConfig, to_write: bool = True) -> Job:
@@ -219,18 +222,21 @@ class Session:
     def publish(self) -> Result:
         """Write the map, its preview and its record; needs the finest level."""
         job, composite, outputs = self.job, self._composed.composite, self.job.outputs
+        level = job.plan.levels[-1]
+        finest = self._pictures[len(job.plan.levels) - 1][level.scene_slices]
+        with self._timed("figures"):
+            figures = measure(composite.image, finest, composite.valid, (level.rows.seams, level.columns.seams))
         started = time.perf_counter()
-        finest = self._pictures[len(job.plan.levels) - 1][job.plan.levels[-1].scene_slices]
 
         def finished_record() -> dict[str, Any]:
             self._seconds["publish"] = round(time.perf_counter() - started, 3)
-            return self._record()
+            return {**self._record(), "figures": figures}
 
         rgb = to_bytes(finest, composite.valid)
         publish(outputs, rgb, composite.valid, job.inputs.scene.grid, finished_record)
         losses = tuple(losses.total for level in self._tracker.history for losses in level)
         preview, made, tif = (Path(os.path.abspath(path)) for path in outputs)
-        return Result(tif, preview, made, losses, dict(self._seconds))
+        return Result(tif, preview, made, losses, dict(self._seconds), figures)
 
     def _start(self, index: int) -> Pixels:
         schedule, canvases = self.job.config.schedule, self._composed.canvases

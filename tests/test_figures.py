@@ -109,6 +109,12 @@ def test_independent_noise_has_no_legibility(seed: int) -> None:
     assert all(abs(value) < 0.05 for value in found["legibility"].values())
 
 
+def test_the_edge_of_the_data_is_no_edge_of_the_scene() -> None:
+    valid = np.indices((120, 120)).sum(axis=0) // 3 % 4 > 0  # stripes of nodata, which both pictures share
+    found = measure(picture((120, 120)), picture((120, 120), 1), valid, NO_SEAMS)
+    assert all(abs(value) < 0.05 for value in found["legibility"].values())
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_where_nothing_varies_there_is_no_legibility(which: int) -> None:
     ramp = np.add.outer(np.arange(40.0), np.arange(40.0))[..., np.newaxis].repeat(3, axis=-1)
@@ -151,7 +157,7 @@ def test_a_step_on_a_core_border_raises_the_seam_ratio_and_a_step_beside_it_lowe
 
 
 def test_the_standard_error_says_how_the_ratio_scatters_where_there_is_no_seam() -> None:
-    shape, seams = (120, 120), ([30, 60, 90], [40, 80])
+    shape, seams = (64, 64), ([16, 32, 48], [20, 44])
     found = [measure(x, x, everywhere(shape), seams)["seams"] for x in (picture(shape, seed) for seed in range(60))]
     ratios, errors = ([each[key] for each in found] for key in ("result", "standard_error"))
     # The mean of 60 has a standard error of an eighth, their scatter one of a tenth of itself.
@@ -187,38 +193,48 @@ def test_a_bright_ring_along_the_edge_of_the_data_raises_the_frame_ratio(nodata:
     assert found["frame"]["result"] > 1.1
 
 
-@settings(deadline=None, max_examples=30)
-@given(st.tuples(st.integers(20, 60), st.integers(20, 60)), st.integers(0, 99))
-def test_the_rim_is_as_wide_as_it_says(shape: tuple[int, int], seed: int) -> None:
-    valid = holes(shape, seed)
-    padded = np.pad(valid, 2 * RIM)
-    # The distance from the nearest pixel without data, by looking at all of them.
-    places = np.argwhere(~padded)
-    distance = np.array([[np.abs(places - p).max(axis=1).min() for p in row] for row in _indices(shape)])
-    down = np.abs(np.diff(_marked(distance), axis=0)).mean(axis=-1)
-    across = np.abs(np.diff(_marked(distance), axis=1)).mean(axis=-1)
-    expected = _rim_ratio(distance, down, across)
-    found = measure(picture(shape), _marked(distance), valid, NO_SEAMS)["frame"]["result"]
-    assert found == (None if expected is None else pytest.approx(expected, abs=1e-4))
+@settings(deadline=None)
+@given(st.tuples(st.integers(40, 110), st.integers(40, 110)), st.integers(0, 2), st.integers(0, 99))
+def test_the_rim_is_as_wide_as_it_says(shape: tuple[int, int], holes: int, seed: int) -> None:
+    gaps = np.random.default_rng(seed).integers(0, shape, (holes, 2))
+    rows, columns = np.indices(shape)
+    outside = [rows + 1, shape[0] - rows, columns + 1, shape[1] - columns]
+    distance = np.min([*outside, *(np.maximum(abs(rows - i), abs(columns - j)) for i, j in gaps)], axis=0)
+    # The noise grows weaker inwards, so that every pixel counted amiss would tell.
+    faded = picture(shape) // (1 + distance // 3)[..., np.newaxis]
+    assert measure(faded, faded, distance > 0, NO_SEAMS)["frame"]["result"] == expected_frame(faded, distance)
 
 
-def _indices(shape: tuple[int, int]) -> np.ndarray:
-    return np.moveaxis(np.indices(shape), 0, -1) + 2 * RIM
+def expected_frame(image: np.ndarray, distance: np.ndarray) -> Any:
+    steps, nearest = (
+        [each(array[1:], array[:-1]).ravel(), each(array[:, 1:], array[:, :-1]).ravel()]
+        for array, each in ((image.astype(int), lambda a, b: abs(a - b).mean(axis=-1)), (distance, np.minimum))
+    )
+    step, depth = np.concatenate(steps), np.concatenate(nearest)
+    rim, next_in = step[(depth > 0) & (depth <= RIM)], step[(depth > RIM) & (depth <= 2 * RIM)]
+    return pytest.approx(rim.mean() / next_in.mean(), abs=1e-4) if len(next_in) and next_in.any() else None
 
 
-def _marked(distance: np.ndarray) -> np.ndarray:
-    """A picture whose steps differ from place to place."""
-    values = picture((distance.shape[0], distance.shape[1]), 3) // (1 + distance[..., np.newaxis] // 5)
-    return values.astype(float)
-
-
-def _rim_ratio(distance: np.ndarray, down: np.ndarray, across: np.ndarray) -> float | None:
-    nearest = [np.minimum(distance[1:], distance[:-1]), np.minimum(distance[:, 1:], distance[:, :-1])]
-    steps, depth = np.concatenate([down.ravel(), across.ravel()]), np.concatenate([x.ravel() for x in nearest])
-    outer, inner = steps[(depth > 0) & (depth <= RIM)], steps[(depth > RIM) & (depth <= 2 * RIM)]
-    if not len(outer) or not len(inner) or not inner.any():
-        return None
-    return float(outer.mean() / inner.mean())
+@settings(deadline=None)
+@given(st.integers(30, 50), st.lists(st.integers(1, 29), min_size=1, max_size=4, unique=True), st.integers(0, 99))
+def test_a_core_border_is_compared_with_the_lines_beside_it(height: int, seams: list[int], seed: int) -> None:
+    image, valid = picture((height, 20), seed), holes((height, 20), seed)
+    both = valid[1:] & valid[:-1]
+    steps = [
+        step[pairs] for step, pairs in zip(abs(np.diff(image.astype(int), axis=0)).mean(axis=-1), both, strict=True)
+    ]
+    beside = {i: [steps[i + k - 1] for k in BESIDE if 0 < i + k < height and i + k not in seams] for i in seams}
+    means = {i: [step.mean() for step in lines if len(step)] for i, lines in beside.items() if len(steps[i - 1])}
+    means = {i: each for i, each in means.items() if len(each) > 1}
+    expected = sum(len(steps[i - 1]) * np.mean(each) for i, each in means.items())
+    found = measure(image, image, valid, (seams, []))["seams"]
+    if not means:
+        assert found["result"] is None
+        return
+    assert found["result"] == pytest.approx(sum(steps[i - 1].sum() for i in means) / expected, abs=1e-4)
+    # A line and the mean of k others of the same scatter: its variance, and a k-th of it.
+    variances = [len(steps[i - 1]) ** 2 * np.var(each, ddof=1) * (1 + 1 / len(each)) for i, each in means.items()]
+    assert found["standard_error"] == pytest.approx(np.sqrt(sum(variances)) / expected, abs=1e-4)
 
 
 def test_the_result_is_compared_as_it_is_published() -> None:

@@ -115,9 +115,8 @@ class _Band:
     height: int
     """Rows of the whole scene."""
     valid: Mask  # (rows and below, W)
-    ring: npt.NDArray[
-        np.uint8
-    ]  # (rows and one below, W), whole RIMs from the edge of the valid data: 0, 1, or 2 and more
+    ring: npt.NDArray[np.uint8]  # (rows and one below, W)
+    """Whole RIMs between a pixel and the edge of the valid data: 0, 1, or 2 for more."""
 
 
 def measure(

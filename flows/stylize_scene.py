@@ -39,6 +39,7 @@ from prefect.states import Failed
 
 from nst_rs.config import load_config, name_files, override
 from nst_rs.errors import NstError
+from nst_rs.figures import describe
 from nst_rs.pipeline import Job, Result, Session, prepare
 from nst_rs.progress import Progress, duration
 
@@ -152,6 +153,7 @@ def report(job: Job, result: Result) -> None:
         {"figure": "iterations", "value": str(len(result.losses))},
         {"figure": "loss, first", "value": f"{result.losses[0]:.4g}"},
         {"figure": "loss, last", "value": f"{result.losses[-1]:.4g}"},
+        *({"figure": name, "value": value} for name, value in describe(result.figures).items()),
         *({"figure": f"time, {stage}", "value": duration(taken)} for stage, taken in result.seconds.items()),
     ]
     create_table_artifact(rows, key="figures", description="What the run came to")

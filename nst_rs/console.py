@@ -11,6 +11,7 @@ from rich.table import Column, Table
 
 from nst_rs import estimate, progress
 from nst_rs.composite import available_composites
+from nst_rs.figures import describe
 from nst_rs.scene import SceneReport
 
 if TYPE_CHECKING:  # The pipeline brings TensorFlow, which inspecting a scene does without.
@@ -118,6 +119,8 @@ def show_comparison(console: Console, comparison: "Comparison") -> None:
 def show_result(console: Console, result: "Result") -> None:
     """Print what `nst-rs stylize` made."""
     total = progress.duration(sum(result.seconds.values()))
+    figures = "; ".join(f"{name} {value}" for name, value in describe(result.figures).items())
+    console.print(figures, highlight=False, soft_wrap=True)
     console.print(
         f"{result.output} ({total}; preview {result.preview}, record {result.record})", highlight=False, soft_wrap=True
     )

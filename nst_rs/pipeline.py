@@ -27,6 +27,7 @@ from nst_rs.config import RunConfig, override, with_absolute_paths
 from nst_rs.descent import Descent, Point, descend
 from nst_rs.engine import build_kernel, build_objective, measure_rate, trunk_of
 from nst_rs.errors import OutputError, ResourceError
+from nst_rs.figures import measure
 from nst_rs.inputs import Inputs, open_inputs
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.neural.kernel import Kernel
@@ -136,6 +137,8 @@ class Result:
     """The objective at every iteration, level after level."""
     seconds: Mapping[str, float]
     """Stage → seconds."""
+    figures: Mapping[str, Any]
+    """How faithful and how seamless the map is: see :func:`nst_rs.figures.measure`."""
 
 
 def prepare(config: RunConfig, to_write: bool = True) -> Job:
@@ -296,18 +299,21 @@ class Session:
     def publish(self) -> Result:
         """Write the map, its preview and its record; needs the finest level."""
         job, canvas, outputs = self.job, self._composed.canvases[-1], self.job.outputs
-        started = time.perf_counter()
         finest = Inset(self._pictures[len(job.plan.levels) - 1], canvas.level.scene_slices)
+        seams = canvas.level.rows.seams, canvas.level.columns.seams
+        with self._timed("figures"):
+            figures = measure(canvas.scene_image, finest, canvas.scene_weight, seams)
+        started = time.perf_counter()
 
         def finished_record() -> dict[str, Any]:
             self._seconds["publish"] = round(time.perf_counter() - started, 3)
-            return self._record()
+            return {**self._record(), "figures": figures}
 
         publish(outputs, finest, canvas.scene_weight, job.inputs.scene.grid, finished_record)
         job.workspace.remove()
         losses = tuple(losses.total for level in self._tracker.history for losses in level)
         preview, made, tif = (Path(os.path.abspath(path)) for path in outputs)
-        return Result(tif, preview, made, losses, dict(self._seconds))
+        return Result(tif, preview, made, losses, dict(self._seconds), figures)
 
     def _start(self, index: int) -> Point:
         """Return where a level begins, or where a killed run's has come to."""

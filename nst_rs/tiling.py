@@ -85,6 +85,12 @@ class Axis:
         """Where the scene lies in the canvas."""
         return slice(self.border, self.border + self.scene)
 
+    @property
+    def seams(self) -> tuple[int, ...]:
+        """The scene's pixels before which a core begins; cores that meet outside of the scene are left out."""
+        places = (core.start - self.border for core in self.cores)
+        return tuple(place for place in places if 0 < place < self.scene)
+
 
 @dataclass(frozen=True)
 class Level:

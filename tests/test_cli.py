@@ -66,7 +66,8 @@ def test_stylize_writes_the_map_and_tells_its_progress_in_plain_lines(
     assert run("stylize", olinda, "--style", harvest, "--output", output, *assignments(quick)) == 0
     printed = capfd.readouterr().err.splitlines()
     assert printed[0].startswith("level 1/2, iteration 1/3, tile 1/1, loss ")
-    assert printed[-2].startswith("level 2/2, iteration 2/2, tile 1/1, loss ")
+    assert printed[-3].startswith("level 2/2, iteration 2/2, tile 1/1, loss ")
+    assert printed[-2].startswith("legibility ")
     assert printed[-1].startswith(str(output))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.png", "map.run.json", "map.tif"]
 

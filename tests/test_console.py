@@ -39,4 +39,5 @@ def test_a_terminal_shows_one_live_line_and_then_the_result(
     assert "level 2/2, iteration 2/2" in shown
     assert "100 %" in shown
     assert "\x1b[2K" in shown  # the line is taken away again
+    assert "legibility" in shown.splitlines()[-2]
     assert "map.run.json" in shown.splitlines()[-1]

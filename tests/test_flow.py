@@ -85,6 +85,7 @@ def test_the_flow_leaves_progress_figures_and_files_as_artifacts(finished: tuple
     assert artifacts["level-1"].data == artifacts["level-2"].data == 100.0
     assert "iteration 2/2" in artifacts["level-2"].description
     assert "time, level 2" in artifacts["figures"].data
+    assert "frame ratio" in artifacts["figures"].data
     assert output.as_uri() in artifacts["map"].data
     assert str(output.with_suffix(".run.json")) in artifacts["result"].data
 

@@ -16,7 +16,8 @@ from rio_cogeo.cogeo import cog_validate
 import nst_rs
 from nst_rs.config import load_config
 from nst_rs.errors import ConfigError, NstError, ResourceError
-from nst_rs.pipeline import Result, prepare, run
+from nst_rs.figures import measure
+from nst_rs.pipeline import Result, compose_canvases, prepare, run
 from nst_rs.progress import Progress
 from nst_rs.storage import DiskStorage
 
@@ -96,9 +97,21 @@ def test_the_record_says_what_was_done(result: Result, scene: Path) -> None:
     assert [len(level["losses"]["total"]) for level in record["levels"]] == [3, 2]
     assert set(record["levels"][0]["losses"]["style"]) == {"conv1_1", "conv2_1"}
     assert [Path(file["path"]).name for file in record["inputs"]] == ["0.tif", "1.tif", "harvest.jpg"]
-    assert set(record["seconds"]) == {"compose", "network", "level 1", "level 2", "publish"}
+    assert set(record["seconds"]) == {"compose", "network", "level 1", "level 2", "figures", "publish"}
     assert record["peak_memory_bytes"] > 2e8
     assert record["versions"]["tensorflow"]
+
+
+def test_the_records_figures_are_those_of_the_published_map(result: Result, scene: Path, harvest: Path) -> None:
+    job = prepare(load_config(result.record))
+    composite, (rows, columns) = (
+        compose_canvases(job).composite,
+        (job.plan.levels[-1].rows, job.plan.levels[-1].columns),
+    )
+    map_rgb = np.moveaxis(pixels(result.output), 0, -1)
+    expected = measure(composite.image, map_rgb, composite.valid, (rows.seams, columns.seams))
+    assert json.loads(result.record.read_text())["figures"] == expected == result.figures
+    assert 0.1 < expected["legibility"]["1"] < 0.99
 
 
 def test_a_run_repeated_from_its_record_is_the_same_byte_for_byte(result: Result) -> None:
@@ -131,6 +144,7 @@ def test_the_map_does_not_depend_on_the_tile(
     cut = nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings={**quick, "tiling.tile": tile})
     record = json.loads(cut.record.read_text())
     assert record["levels"][-1]["tiles"] > 1
+    assert record["figures"]["seams"]["lines"] > 0
     difference = np.abs(pixels(cut.output).astype(int) - pixels(result.output))
     # Rounding to whole values: a difference in the last float32 digit can turn x.5 over.
     assert difference.max() <= 1

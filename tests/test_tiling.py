@@ -23,6 +23,12 @@ def test_cores_partition_the_canvas(axis: Axis) -> None:
 
 
 @given(axes)
+def test_seams_are_the_lines_inside_the_scene_where_two_cores_meet(axis: Axis) -> None:
+    owner = np.repeat(np.arange(len(axis.cores)), [core.size for core in axis.cores])[axis.scene_slice]
+    assert axis.seams == tuple(np.flatnonzero(np.diff(owner)) + 1)
+
+
+@given(axes)
 def test_the_canvas_holds_the_scene_and_a_border_on_both_sides(axis: Axis) -> None:
     assert axis.scene_slice.start == axis.border
     assert axis.scene_slice.stop - axis.scene_slice.start == axis.scene

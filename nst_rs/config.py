@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -63,11 +64,27 @@ class CompositeSection(Section):
 
 
 class StyleSection(Section):
-    """The image whose style is taken."""
+    """The images whose style is taken, blended where they are several."""
 
-    image: Path | None = None
+    images: dict[Path, Weight] = {}
+    """Image → weight, of which only the ratios count. May be written as one path, or as a list, each weighing 1."""
     size: int = Field(512, ge=64, le=4096)
     """Longer side in pixels to which the style is scaled: strokes grow with it."""
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _weighted(cls, value: Any) -> Any:
+        paths = [value] if isinstance(value, str | Path) else value
+        if isinstance(paths, list | tuple) and all(isinstance(path, str | Path) for path in paths):
+            return Counter(map(Path, paths))
+        if not isinstance(value, dict):
+            raise ValueError("a path, a list of paths, or paths with weights")
+        return value
+
+    @property
+    def shares(self) -> dict[Path, float]:
+        """Image → its share of the style; they add up to one. At least one image must weigh something."""
+        return {path: weight / sum(self.images.values()) for path, weight in self.images.items()}
 
 
 class ModelSection(Section):
@@ -206,18 +223,18 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
 
 def name_files(config: RunConfig, scene: Iterable[Any] | None, style: Any, output: Any) -> RunConfig:
     """Return `config` with its files named anew; what is None leaves the configuration's own."""
-    named = {"scene.paths": scene, "style.image": style, "output.path": output}
+    named = {"scene.paths": scene, "style.images": style, "output.path": output}
     return override(config, {key: value for key, value in named.items() if value is not None})
 
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:
     """Return `config` with its paths made absolute, so that it means the same from any folder."""
-    style, output, weights = config.style.image, config.output.path, config.model.weights
+    output, weights = config.output.path, config.model.weights
     return override(
         config,
         {
             "scene.paths": tuple(map(os.path.abspath, config.scene.paths)),
-            "style.image": style and os.path.abspath(style),
+            "style.images": {os.path.abspath(path): weight for path, weight in config.style.images.items()},
             "output.path": output and os.path.abspath(output),
             "model.weights": weights if weights in NAMED_WEIGHTS else os.path.abspath(weights),
         },
@@ -249,17 +266,19 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the paths in `data` start from `folder`. What is not of the right shape is left for the check to name."""
     scene, style, output, model = (data.get(name) for name in ("scene", "style", "output", "model"))
-    if isinstance(scene, dict) and isinstance(scene.get("paths"), list):
-        scene["paths"] = [_anchored(folder, path) if isinstance(path, str) else path for path in scene["paths"]]
-    for section, key in ((style, "image"), (output, "path"), (model, "weights")):
-        value = section.get(key) if isinstance(section, dict) else None
-        if isinstance(section, dict) and isinstance(value, str) and value not in NAMED_WEIGHTS:
-            section[key] = _anchored(folder, value)
+    for section, key in ((scene, "paths"), (style, "images"), (output, "path"), (model, "weights")):
+        if isinstance(section, dict) and key in section:
+            section[key] = _anchored(folder, section[key], NAMED_WEIGHTS if key == "weights" else ())
     return data
 
 
-def _anchored(folder: Path, path: str) -> str:
-    return os.path.normpath(folder / path)
+def _anchored(folder: Path, value: Any, names: Container[str] = ()) -> Any:
+    """Return a path, a list of paths, or a mapping's keys, as starting from `folder`; `names` are no paths."""
+    if isinstance(value, list):
+        return [_anchored(folder, path, names) for path in value]
+    if isinstance(value, dict):
+        return {_anchored(folder, path, names): weight for path, weight in value.items()}
+    return os.path.normpath(folder / value) if isinstance(value, str) and value not in names else value
 
 
 def _set(data: dict[str, Any], name: str, value: Any) -> None:

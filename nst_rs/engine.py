@@ -1,7 +1,7 @@
-"""Configuration to network: the kernel, the objective with the style's Gram matrices, this machine's rate."""
+"""Configuration to network: the kernel, the objective with the styles' Gram matrices, this machine's rate."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from nst_rs.neural.device import Device
 from nst_rs.neural.kernel import Kernel
 from nst_rs.neural.vgg import Encoder, load_convolutions
 from nst_rs.objective import Objective
+from nst_rs.style import Style
 from nst_rs.stylization import Canvas, scene_moments
 from nst_rs.tiling import make_level
 
@@ -32,9 +33,18 @@ def build_kernel(config: RunConfig, device: Device) -> Kernel:
     return Kernel(encoder, list(objective.style_layers), list(objective.content_layers), device.name)
 
 
-def build_objective(config: RunConfig, kernel: Kernel, style: Pixels, tile: int) -> Objective:
-    """Return the objective whose targets are the Gram matrices of `style`, (H, W, 3) RGB in [0, 255]."""
-    return _objective(config, style_grams(kernel, style, trunk_of(config), tile))
+def build_objective(config: RunConfig, kernel: Kernel, styles: Sequence[Style], tile: int) -> Objective:
+    """Return the objective whose targets are the Gram matrices of `styles`, blended."""
+    return _objective(config, blended_grams(kernel, styles, trunk_of(config), tile))
+
+
+def blended_grams(kernel: Kernel, styles: Sequence[Style], trunk: Trunk, tile: int) -> dict[str, Array]:
+    """Return layer → Σ share · Ĝ over `styles`: as if the picture's positions were divided among them."""
+    grams = [style_grams(kernel, style.image, trunk, tile) for style in styles]
+    return {
+        name: np.sum([style.share * gram[name] for style, gram in zip(styles, grams, strict=True)], axis=0)
+        for name in grams[0]
+    }
 
 
 def style_grams(kernel: Kernel, style: Pixels, trunk: Trunk, tile: int) -> dict[str, Array]:

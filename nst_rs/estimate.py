@@ -33,8 +33,8 @@ class Memory:
         return self.canvases + self.windows + self.process
 
 
-def memory(plan: Plan, style: tuple[int, int], content_layers: Iterable[str], value_bytes: int) -> Memory:
-    """Estimate the peak of a plan with a style of shape `style` (H, W).
+def memory(plan: Plan, styles: Iterable[tuple[int, int]], content_layers: Iterable[str], value_bytes: int) -> Memory:
+    """Estimate the peak of a plan with styles of shapes `styles`, (H, W) each.
 
     `value_bytes` is 4 for float32 activations, 2 for bfloat16.
     """
@@ -42,7 +42,7 @@ def memory(plan: Plan, style: tuple[int, int], content_layers: Iterable[str], va
     rows, columns = finest.canvas_shape
     features = sum(4 * VGG16[name].channels / VGG16[name].stride ** 2 for name in content_layers)
     canvases = rows * columns * _CANVAS_BYTES_PER_PIXEL + finest.computed_pixels * features
-    measured = [make_level(style, 1, plan.tile, plan.trunk), *plan.levels]
+    measured = [*(make_level(style, 1, plan.tile, plan.trunk) for style in styles), *plan.levels]
     window = max(math.prod(level.window_shape) for level in measured)
     return Memory(canvases, window_bytes(window, plan.trunk, value_bytes))
 

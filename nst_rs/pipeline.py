@@ -57,10 +57,8 @@ class Job:
     @property
     def memory(self) -> estimate.Memory:
         """What the run will hold at its peak, but for the activations it keeps where there is room for them."""
-        height, width, _ = self.inputs.style.shape
-        return estimate.memory(
-            self.plan, (height, width), self.config.objective.content_layers, _value_bytes(self.config)
-        )
+        styles = [(len(style.image), style.image.shape[1]) for style in self.inputs.styles]
+        return estimate.memory(self.plan, styles, self.config.objective.content_layers, _value_bytes(self.config))
 
     def kept_windows(self, index: int) -> int:
         """How many windows of level `index` keep their activations: as many as half of the free memory has room for."""
@@ -85,7 +83,7 @@ class Composed:
     canvases: tuple[Canvas, ...]
     """From coarse to fine."""
     fingerprints: tuple[dict[str, Any], ...]
-    """Of the scene's tiles and, last, the style, as they were read."""
+    """Of the scene's tiles and, last, the style images, as they were read."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +245,7 @@ class Session:
     def _engine(self) -> tuple[Kernel, Objective]:
         with self._timed("network"):
             kernel = build_kernel(self.job.config, self.job.device)
-            return kernel, build_objective(self.job.config, kernel, self.job.inputs.style, self.job.plan.tile)
+            return kernel, build_objective(self.job.config, kernel, self.job.inputs.styles, self.job.plan.tile)
 
     @cached_property
     def _tracker(self) -> progress.Tracker:

@@ -107,8 +107,8 @@ def _unchanged(entry: dict[str, object]) -> bool:
 
 def _choices(text: str) -> Iterator[tuple[str, str]]:
     key, equals, values = text.partition("=")
-    # A comma inside brackets belongs to a value that is a list.
-    choices = [value.strip() for value in re.split(r",(?![^\[]*\])", values)]
+    # A comma inside brackets belongs to a value that is a list or a mapping.
+    choices = [value.strip() for value in re.split(r",(?![^\[]*\]|[^{]*\})", values)]
     if not equals or not all(choices):
         raise ConfigError(
             f"--vary {text}", expected="SECTION.KEY=VALUE,VALUE,...", do="write for example objective.alpha=0.1,0.2"
@@ -117,5 +117,5 @@ def _choices(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _in_a_name(value: str) -> str:
-    stem = Path(value).stem if "/" in value else value
-    return re.sub(r"[^\w.+-]+", "-", stem).strip("-")
+    stems = re.sub(r"[^,:\[\]{}]*/[^,:\[\]{}]*", lambda path: Path(path[0]).stem, value)
+    return re.sub(r"[^\w.+-]+", "-", stems).strip("-")

@@ -171,18 +171,23 @@ def test_too_little_memory_is_refused_before_anything_is_written(
     ("missing", "message"),
     [
         ("scene", "scene.paths: expected at least one GeoTIFF or folder, got none"),
-        ("style", "style.image: expected an image, got none"),
+        ("style", "style.images: expected an image of a weight above 0, got none"),
         ("output", "output.path: expected the map to write, got none"),
     ],
 )
 def test_a_run_must_name_its_files(scene: Path, harvest: Path, tmp_path: Path, missing: str, message: str) -> None:
     named = {
         "scene": f"scene.paths=[{scene}]",
-        "style": f"style.image={harvest}",
+        "style": f"style.images={harvest}",
         "output": f"output.path={tmp_path}/o.tif",
     }
     with pytest.raises(ConfigError, match=message):
         prepare(load_config(None, [text for key, text in named.items() if key != missing]))
+
+
+def test_images_that_weigh_nothing_are_no_style(scene: Path, harvest: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^style.images: expected an image of a weight above 0, got none"):
+        nst_rs.stylize(scene, {harvest: 0}, tmp_path / "map.tif")
 
 
 def test_an_error_anywhere_leaves_an_earlier_map_as_it_was(

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_rs.config import RunConfig
-from nst_rs.engine import build_kernel, build_objective, trunk_of
+from nst_rs.config import RunConfig, trunk_of
+from nst_rs.engine import build_kernel, build_objective
 from nst_rs.neural.device import Device
 from nst_rs.neural.vgg import Convolution, Encoder, load_convolutions
 from nst_rs.style import read_styles

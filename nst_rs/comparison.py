@@ -88,6 +88,7 @@ class Run:
         config = self.config.model_dump(mode="json", include={"composite", "style", "model", "objective"})
         # The images themselves are among the inputs, which are compared by what they hold.
         config["style"]["images"] = list(self.config.style.shares.values())
+        del config["style"]["stroke"]  # it is in the size
         del config["objective"]["alpha"], config["objective"]["beta"]
         inputs = [entry["sha256"] for entry in self.record["inputs"]]
         return json.dumps([config, inputs, self.record["levels"][-1]["shape"]], sort_keys=True)

@@ -9,10 +9,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
-from nst_rs.architecture import VGG16
+from nst_rs.architecture import VGG16, Trunk
 from nst_rs.errors import ConfigError
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -21,6 +30,11 @@ Band = StrictInt | str
 
 _ITERATIONS = (30, 60, 100)
 """Steps by default at the finest level, the next coarser one, and all others."""
+
+SMALLEST_STYLE, LARGEST_STYLE = 64, 4096
+"""What ``style.size`` may be."""
+
+MOST_LEVELS = 12
 
 NAMED_WEIGHTS = ("packaged", "imagenet")
 """What ``model.weights`` may be besides a path."""
@@ -68,8 +82,11 @@ class StyleSection(Section):
 
     images: dict[Path, Weight] = {}
     """Image → weight, of which only the ratios count. May be written as one path, or as a list, each weighing 1."""
-    size: int = Field(512, ge=64, le=4096)
+    size: int = Field(512, ge=SMALLEST_STYLE, le=LARGEST_STYLE)
     """Longer side in pixels to which the style is scaled: strokes grow with it."""
+    stroke: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Size of a stroke in metres on the ground, taken as 1/32 of the style's longer side. Where it is set it decides
+    `size` and ``schedule.levels``, so that scenes of any resolution get strokes of one size: nst_rs/stroke.py."""
 
     @field_validator("images", mode="before")
     @classmethod
@@ -123,7 +140,7 @@ class ObjectiveSection(Section):
 class ScheduleSection(Section):
     """How the picture is found."""
 
-    levels: int = Field(3, ge=1, le=12)
+    levels: int = Field(3, ge=1, le=MOST_LEVELS)
     """Levels of the pyramid, each half the next one's size; the coarsest decides how large strokes are."""
     iterations: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] | None = None
     """Steps at every level, or one number a level from coarse to fine; none: 30 at the finest, 60, then 100."""
@@ -131,14 +148,6 @@ class ScheduleSection(Section):
     """Adam's step in pixel values of 255."""
     init: Literal["content", "noise"] = "content"
     seed: int = Field(0, ge=0)
-
-    @model_validator(mode="after")
-    def _one_a_level(self) -> Self:
-        if isinstance(self.iterations, tuple) and len(self.iterations) != self.levels:
-            raise ValueError(
-                f"iterations: one number, or one for each of {self.levels} levels, not {len(self.iterations)} numbers"
-            )
-        return self
 
     @property
     def level_iterations(self) -> tuple[int, ...]:
@@ -191,6 +200,22 @@ class RunConfig(Section):
     tiling: TilingSection = TilingSection()
     compute: ComputeSection = ComputeSection()
     output: OutputSection = OutputSection()
+
+    @field_validator("schedule")
+    @classmethod
+    def _one_a_level(cls, value: ScheduleSection, info: ValidationInfo) -> ScheduleSection:
+        style = info.data.get("style")
+        levels_open = style is None or style.stroke is not None  # nst_rs/stroke.py checks once it has decided them
+        if not levels_open and isinstance(value.iterations, tuple) and len(value.iterations) != value.levels:
+            raise ValueError(
+                f"iterations: one number, or one for each of {value.levels} levels, not {len(value.iterations)} numbers"
+            )
+        return value
+
+
+def trunk_of(config: RunConfig) -> Trunk:
+    """Return the part of VGG16 that the objective's layers need."""
+    return Trunk.reaching([*config.objective.content_layers, *config.objective.style_layers])
 
 
 def load_config(path: Path | None, assignments: Iterable[str] = ()) -> RunConfig:

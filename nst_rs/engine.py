@@ -7,7 +7,7 @@ import numpy as np
 
 from nst_rs.architecture import Trunk
 from nst_rs.arrays import Array, Pixels
-from nst_rs.config import RunConfig
+from nst_rs.config import RunConfig, trunk_of
 from nst_rs.neural.device import Device
 from nst_rs.neural.kernel import Kernel
 from nst_rs.neural.vgg import Encoder, load_convolutions
@@ -17,11 +17,6 @@ from nst_rs.stylization import Canvas, scene_moments
 from nst_rs.tiling import make_level
 
 _TRIAL_SIDE = 256
-
-
-def trunk_of(config: RunConfig) -> Trunk:
-    """Return the part of VGG16 that the objective's layers need."""
-    return Trunk.reaching([*config.objective.content_layers, *config.objective.style_layers])
 
 
 def build_kernel(config: RunConfig, device: Device) -> Kernel:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nst_rs.composite import resolve_bands
-from nst_rs.config import RunConfig
+from nst_rs.config import RunConfig, override
 from nst_rs.errors import ConfigError
 from nst_rs.mosaic import check_crs
 from nst_rs.publish import Outputs, check_output
 from nst_rs.scene import Scene, open_scene
+from nst_rs.stroke import settle_stroke
 from nst_rs.style import Style, read_styles
 
 
@@ -24,6 +25,12 @@ class Inputs:
     outputs: Outputs | None
 
 
+def settle(config: RunConfig, scene: Scene) -> RunConfig:
+    """Return `config` with what the scene decides: bands by number, and what a stroke asks of size and levels."""
+    bands = resolve_bands(scene, config.composite.bands)
+    return override(settle_stroke(config, scene.grid), {"composite.bands": bands})
+
+
 def open_inputs(config: RunConfig, to_write: bool) -> Inputs:
     """Open and check what `config` names; `to_write`: it must name an output that can be written. Raises NstError."""
     if not config.scene.paths:
@@ -36,7 +43,7 @@ def open_inputs(config: RunConfig, to_write: bool) -> Inputs:
         raise ConfigError("output.path", expected="the map to write", got="none", do="name it with --output")
     scene = open_scene(config.scene.paths, config.scene.nodata)
     bands = resolve_bands(scene, config.composite.bands)
-    styles = read_styles(config.style.shares, config.style.size)
+    styles = read_styles(config.style.shares, settle(config, scene).style.size)
     files = (*(tile.path for tile in scene.tiles), *config.style.images)
     outputs = None if config.output.path is None else Outputs(config.output.path)
     inputs = Inputs(scene, bands, styles, files, outputs)

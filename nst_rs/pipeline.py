@@ -21,10 +21,10 @@ import psutil
 from nst_rs import estimate, progress, record
 from nst_rs.arrays import Pixels
 from nst_rs.composite import Composite, compose
-from nst_rs.config import RunConfig, override, with_absolute_paths
-from nst_rs.engine import build_kernel, build_objective, measure_rate, trunk_of
+from nst_rs.config import RunConfig, override, trunk_of, with_absolute_paths
+from nst_rs.engine import build_kernel, build_objective, measure_rate
 from nst_rs.errors import OutputError, ResourceError
-from nst_rs.inputs import Inputs, open_inputs
+from nst_rs.inputs import Inputs, open_inputs, settle
 from nst_rs.mosaic import to_bytes
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.neural.kernel import Kernel
@@ -42,7 +42,7 @@ class Job:
     """A run that has been checked against its inputs and the machine, before anything is computed."""
 
     config: RunConfig
-    """With every choice that was left open (bands, tile, precision) made, so that it repeats the run elsewhere."""
+    """With every choice that was left open (bands, stroke, tile, precision) made: it repeats the run elsewhere."""
     inputs: Inputs
     plan: Plan
     device: Device
@@ -119,8 +119,7 @@ def prepare(config: RunConfig, to_write: bool = True) -> Job:
     inputs = open_inputs(config, to_write)
     device = choose_device(config.compute.device)
     precision = choose_precision(config.compute.precision, device)
-    settled = {"composite.bands": inputs.bands, "compute.precision": precision}
-    config = override(with_absolute_paths(config), settled)
+    config = override(with_absolute_paths(settle(config, inputs.scene)), {"compute.precision": precision})
     plan = _plan(config, inputs.scene.grid.shape, device)
     job = Job(override(config, {"tiling.tile": plan.tile}), inputs, plan, device)
     _check_memory(job)
@@ -130,7 +129,7 @@ def prepare(config: RunConfig, to_write: bool = True) -> Job:
 def forecast(config: RunConfig) -> Forecast:
     """Return what a configuration would run; computes one small window to know this machine. Raises NstError."""
     job = prepare(config, to_write=False)
-    iterations = config.schedule.level_iterations
+    iterations = job.config.schedule.level_iterations
     flops = sum(
         estimate.flops(level, iterations[index], job.plan.trunk, job.kept_windows(index))
         for index, level in enumerate(job.plan.levels)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from nst_rs import pipeline, record
 from nst_rs.comparison import Run, write_comparison
-from nst_rs.composite import resolve_bands
 from nst_rs.config import RunConfig, load_config, override, with_absolute_paths
 from nst_rs.errors import ConfigError, OutputError
+from nst_rs.inputs import settle
 from nst_rs.publish import Outputs
 from nst_rs.scene import open_scene
 
@@ -90,14 +90,14 @@ def is_done(variant: Variant) -> bool:
 
 
 def _settled_like(config: RunConfig, made: RunConfig) -> RunConfig:
-    """Return `config` with what it leaves open decided as in `made`, and its bands by number."""
+    """Return `config` with what it leaves open decided as in `made`, or by the scene."""
     decided: dict[str, object] = {}
     if config.tiling.tile == "auto":
         decided["tiling.tile"] = made.tiling.tile
     if config.compute.precision == "auto":
         decided["compute.precision"] = made.compute.precision
     scene = open_scene(config.scene.paths, config.scene.nodata)
-    return override(config, {**decided, "composite.bands": resolve_bands(scene, config.composite.bands)})
+    return override(settle(config, scene), decided)
 
 
 def _unchanged(entry: dict[str, object]) -> bool:

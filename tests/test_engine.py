@@ -7,8 +7,8 @@ import pytest
 import rasterio
 
 from nst_rs.arrays import Array, Pixels
-from nst_rs.config import RunConfig
-from nst_rs.engine import blended_grams, build_kernel, build_objective, measure_rate, style_grams, trunk_of
+from nst_rs.config import RunConfig, trunk_of
+from nst_rs.engine import blended_grams, build_kernel, build_objective, measure_rate, style_grams
 from nst_rs.neural.device import Device
 from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Losses, Objective

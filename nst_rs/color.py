@@ -6,6 +6,8 @@ any window of a picture may be given.
 """
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Literal
 
 import numpy as np
@@ -62,6 +64,12 @@ class ColorMap:
         """Return `image`, (H, W, 3), in its new colours, kept in [0, 255]."""
         mapped = image.astype(np.float64) @ self.matrix.T + self.offset
         return np.clip(mapped, 0.0, 255.0).astype(np.float32)
+
+
+def count_colors(image: Pixels, valid: Mask, rows: int = 512) -> Colors:
+    """Return the colours of the `valid` pixels, (H, W), of a whole scene, (H, W, 3), `rows` rows at a time."""
+    bands = [slice(start, start + rows) for start in range(0, len(valid), rows)]
+    return reduce(add, (Colors.of(image[band], valid[band]) for band in bands))
 
 
 def luminance(image: Pixels) -> Pixels:

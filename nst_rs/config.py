@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from nst_rs.architecture import VGG16, Trunk
+from nst_rs.color import Color
 from nst_rs.errors import ConfigError
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -87,6 +88,10 @@ class StyleSection(Section):
     stroke: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Size of a stroke in metres on the ground, taken as 1/32 of the style's longer side. Where it is set it decides
     `size` and ``schedule.levels``, so that scenes of any resolution get strokes of one size: nst_rs/stroke.py."""
+
+    color: Color = "style"
+    """Whose colours the map has: ``style``; ``scene``: its luminance alone is styled; ``histogram``: the style's, given
+    the scene's mean and covariance first. nst_rs/color.py has the formulas."""
 
     @field_validator("images", mode="before")
     @classmethod

@@ -8,9 +8,9 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import psutil
 
 from nst_rs import estimate, progress, record
 from nst_rs.arrays import Pixels
+from nst_rs.color import count_colors, to_imitate, to_optimise, to_show
 from nst_rs.composite import Composite, compose
 from nst_rs.config import RunConfig, override, trunk_of, with_absolute_paths
 from nst_rs.engine import build_kernel, build_objective, measure_rate
@@ -31,6 +32,7 @@ from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Objective
 from nst_rs.publish import Outputs, publish
 from nst_rs.pyramid import halve
+from nst_rs.style import Style
 from nst_rs.stylization import Canvas, Descent, Problem, first_picture, next_picture, stylize_level
 from nst_rs.tiling import Plan, make_plan
 
@@ -150,7 +152,7 @@ def compose_canvases(job: Job) -> Composed:
     """Read the scene, map it to RGB, and scale it to every level."""
     inputs = job.inputs
     composite = compose(inputs.scene, inputs.bands, job.config.composite.percentiles)
-    scaled = [(composite.image, composite.valid.astype(np.float32))]
+    scaled = [(to_optimise(job.config.style.color, composite.image), composite.valid.astype(np.float32))]
     for _ in job.plan.levels[1:]:
         scaled.append(halve(*scaled[-1]))
     pairs = zip(job.plan.levels, reversed(scaled), strict=True)
@@ -223,7 +225,7 @@ class Session:
             self._seconds["publish"] = round(time.perf_counter() - started, 3)
             return self._record()
 
-        rgb = to_bytes(finest, composite.valid)
+        rgb = to_bytes(to_show(job.config.style.color, finest, composite.image), composite.valid)
         publish(outputs, rgb, composite.valid, job.inputs.scene.grid, finished_record)
         losses = tuple(losses.total for level in self._tracker.history for losses in level)
         preview, made, tif = (Path(os.path.abspath(path)) for path in outputs)
@@ -244,7 +246,15 @@ class Session:
     def _engine(self) -> tuple[Kernel, Objective]:
         with self._timed("network"):
             kernel = build_kernel(self.job.config, self.job.device)
-            return kernel, build_objective(self.job.config, kernel, self.job.inputs.styles, self.job.plan.tile)
+            return kernel, build_objective(self.job.config, kernel, self._styles(), self.job.plan.tile)
+
+    def _styles(self) -> Sequence[Style]:
+        """Return the style images in the colours that are to be imitated."""
+        color, composite, styles = self.job.config.style.color, self._composed.composite, self.job.inputs.styles
+        if color == "style":
+            return styles
+        scene = count_colors(composite.image, composite.valid)
+        return [replace(style, image=to_imitate(color, style.image, scene)) for style in styles]
 
     @cached_property
     def _tracker(self) -> progress.Tracker:

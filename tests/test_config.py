@@ -44,7 +44,7 @@ def test_every_configuration_of_the_repository_loads_and_its_inputs_exist(path: 
     ("data", "complaint"),
     [
         ({"scenes": {}}, f"unknown key scenes: expected one of {SECTIONS}"),
-        ({"style": {"imgae": "a.png"}}, "unknown key style.imgae: expected one of images, size, stroke"),
+        ({"style": {"imgae": "a.png"}}, "unknown key style.imgae: expected one of images, size, stroke, color"),
         ({"schedule": {"step": 1}}, "unknown key schedule.step: expected one of levels, iterations, step_size, init"),
     ],
 )
@@ -76,6 +76,7 @@ def test_an_unknown_key_is_refused_naming_those_there_are(tmp_path: Path, data: 
         ("style.size=4097", "style.size: expected less than or equal to 4096, got 4097"),
         ("style.stroke=0", "style.stroke: expected greater than 0, got 0"),
         ("style.stroke=.inf", "style.stroke: expected a finite number, got inf"),
+        ("style.color=grey", "style.color: expected 'style', 'scene' or 'histogram', got 'grey'"),
         ("model.pooling=min", "model.pooling: expected 'max' or 'average', got 'min'"),
         ("schedule.levels=0", "schedule.levels: expected greater than or equal to 1, got 0"),
         ("schedule.levels=13", "schedule.levels: expected less than or equal to 12, got 13"),

@@ -15,7 +15,7 @@ from rio_cogeo.cogeo import cog_validate
 import nst_rs
 from nst_rs.config import load_config
 from nst_rs.errors import ConfigError, NstError, ResourceError
-from nst_rs.pipeline import Result, prepare, run
+from nst_rs.pipeline import Result, compose_canvases, prepare, run
 from nst_rs.progress import Progress
 
 Settings = dict[str, Any]
@@ -133,6 +133,53 @@ def test_the_map_does_not_depend_on_the_tile(
     # Rounding to whole values: a difference in the last float32 digit can turn x.5 over.
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.001
+
+
+def in_colors(color: str, scene: Path, harvest: Path, folder: Path, settings: Settings) -> Result:
+    return nst_rs.stylize(scene, harvest, folder / f"{color}.tif", settings={**settings, "style.color": color})
+
+
+@pytest.mark.parametrize("init", ["content", "noise"])
+def test_in_the_scenes_colors_the_map_has_its_chrominance_and_another_luminance(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, init: str
+) -> None:
+    made = in_colors("scene", scene, harvest, tmp_path, {**quick, "schedule.init": init})
+    job = prepare(load_config(made.record))
+    composite = compose_canvases(job).composite
+    valid = composite.valid
+    found, own = pixels(made.output).transpose(1, 2, 0)[valid].astype(float), composite.image[valid].astype(float)
+    inside = ((found > 0) & (found < 255)).all(axis=-1)
+    assert inside.mean() > 0.5
+    change = (found - own)[inside]
+    # The same in all channels but for the rounding to bytes: half a value each.
+    assert np.ptp(change, axis=-1).max() < 1.001
+    assert np.abs(change).mean() > 5
+
+
+@pytest.mark.parametrize("color", ["scene", "histogram"])
+def test_colors_are_the_whole_scenes_whatever_the_tile_and_repeat_from_the_record(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, color: str
+) -> None:
+    whole = in_colors(color, scene, harvest, tmp_path, quick)
+    before = pixels(whole.output)
+    cut = run(prepare(load_config(whole.record, ["tiling.tile=64", f"output.path={tmp_path}/cut.tif"])))
+    difference = np.abs(pixels(cut.output).astype(int) - before)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.001
+    run(prepare(load_config(whole.record)))
+    assert (pixels(whole.output) == before).all()
+
+
+def test_a_style_in_the_scenes_colors_asks_for_other_colors_than_its_own(
+    result: Result, scene: Path, harvest: Path, quick: Settings, tmp_path: Path
+) -> None:
+    job = prepare(load_config(result.record))
+    composite = compose_canvases(job).composite
+    own = composite.image[composite.valid].mean(axis=0)
+    matched = in_colors("histogram", scene, harvest, tmp_path, quick)
+    means = [pixels(made.output).transpose(1, 2, 0)[composite.valid].mean(axis=0) for made in (result, matched)]
+    plain, kept = (np.linalg.norm(mean - own) for mean in means)
+    assert kept < plain
 
 
 def test_a_listener_hears_the_run_to_its_end(scene: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ class ColorMap:
 
 def count_colors(image: Pixels, valid: Mask, rows: int = 512) -> Colors:
     """Return the colours of the `valid` pixels, (H, W), of a whole scene, (H, W, 3), `rows` rows at a time."""
-    bands = [slice(start, start + rows) for start in range(0, len(valid), rows)]
+    bands = [slice(start, start + rows) for start in range(0, valid.shape[0], rows)]
     return reduce(add, (Colors.of(image[band], valid[band]) for band in bands))
 
 

@@ -203,6 +203,15 @@ def test_a_plan_says_what_would_run_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_plan_counts_the_levels_of_the_stroke(scene: Path, harvest: Path, quick: Settings) -> None:
+    # Pixels of 28.5 m: 600 m are 21 of them, 10.5 after one halving.
+    open_settings = {key: value for key, value in quick.items() if not key.startswith("schedule")}
+    by_stroke = nst_rs.plan(scene, harvest, settings={**open_settings, "style.stroke": 600})
+    by_hand = nst_rs.plan(scene, harvest, settings={**open_settings, "style.size": 337, "schedule.levels": 2})
+    assert by_stroke.flops == by_hand.flops
+    assert by_stroke.job.plan == by_hand.job.plan
+
+
 def test_too_little_memory_is_refused_before_anything_is_written(
     scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -186,6 +186,14 @@ def test_another_setting_or_another_input_is_another_run(made: Comparison, chose
         assert not is_done(Variant(done.name, override(done.config, {key: value})))
 
 
+def test_a_run_by_stroke_is_known_as_done(base: Path, tmp_path: Path) -> None:
+    settings = ["style.stroke=120", "schedule.levels=3", "schedule.iterations=1"]
+    grid = variants([base], tmp_path, [], settings)
+    run_all(grid, tmp_path)
+    assert is_done(grid[0])
+    assert not is_done(variants([base], tmp_path, [], [*settings, "style.stroke=160"])[0])
+
+
 def test_a_sweep_checks_all_runs_before_the_first(base: Path, tmp_path: Path) -> None:
     grid = variants([base], tmp_path / "made", ["composite.bands=[1,2,3],[1,2,9]"], [])
     with pytest.raises(ConfigError, match=r"composite\.bands"):

@@ -88,7 +88,6 @@ class StyleSection(Section):
     stroke: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Size of a stroke in metres on the ground, taken as 1/32 of the style's longer side. Where it is set it decides
     `size` and ``schedule.levels``, so that scenes of any resolution get strokes of one size: nst_rs/stroke.py."""
-
     color: Color = "style"
     """Whose colours the map has: ``style``; ``scene``: its luminance alone is styled; ``histogram``: the style's, given
     the scene's mean and covariance first. nst_rs/color.py has the formulas."""
@@ -264,11 +263,19 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
         config,
         {
             "scene.paths": tuple(map(os.path.abspath, config.scene.paths)),
-            "style.images": {os.path.abspath(path): weight for path, weight in config.style.images.items()},
+            "style.images": _by_absolute_path(config.style.images),
             "output.path": output and os.path.abspath(output),
             "model.weights": weights if weights in NAMED_WEIGHTS else os.path.abspath(weights),
         },
     )
+
+
+def _by_absolute_path(images: Mapping[Path, float]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for path, weight in images.items():
+        name = os.path.abspath(path)
+        found[name] = found.get(name, 0) + weight  # one image may have gone by two names
+    return found
 
 
 def _parse(data: Mapping[str, Any]) -> RunConfig:
@@ -350,6 +357,7 @@ def _expected(error: ErrorDetails) -> str:
         "float_parsing": "a number",
         "float_type": "a number",
         "string_type": "a name",
+        "path_type": "a path",
         "model_type": "keys of their own",
         "model_attributes_type": "keys of their own",
     }

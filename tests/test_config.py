@@ -70,6 +70,8 @@ def test_an_unknown_key_is_refused_naming_those_there_are(tmp_path: Path, data: 
         ("style.images=5", "style.images: expected a path, a list of paths, or paths with weights, got 5"),
         ("style.images=", "style.images: expected a path, a list of paths, or paths with weights, got None"),
         ("style.images=[a.jpg, 2]", "style.images: expected a path, a list of paths, or paths with weights, got ['a"),
+        ("style.images={3: 1}", "style.images.3: expected a path, got 3"),
+        ("scene.paths=[3]", "scene.paths.0: expected a path, got 3"),
         ("style.images={a.jpg: -1}", "style.images: expected greater than or equal to 0, got -1"),
         ("style.images={a.jpg: much}", "style.images: expected a number, got 'much'"),
         ("style.size=63", "style.size: expected greater than or equal to 64, got 63"),
@@ -235,11 +237,16 @@ def test_absolute_paths_mean_the_same_from_any_folder(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     config = override(
         RunConfig(),
-        {"scene.paths": ["a.tif"], "style.images": {"s.png": 2}, "output.path": "map.tif", "model.weights": "w.h5"},
+        {
+            "scene.paths": ["a.tif"],
+            "style.images": {"s.png": 2, "x/../s.png": 1},
+            "output.path": "map.tif",
+            "model.weights": "w.h5",
+        },
     )
     absolute = with_absolute_paths(config)
     assert absolute.scene.paths == (tmp_path / "a.tif",)
-    assert absolute.style.images == {tmp_path / "s.png": 2}
+    assert absolute.style.images == {tmp_path / "s.png": 3}
     assert absolute.output.path == tmp_path / "map.tif"
     assert absolute.model.weights == str(tmp_path / "w.h5")
     assert with_absolute_paths(absolute) == absolute

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from nst_rs.stylization import Canvas, Problem
 
-from nst_rs.config import RunConfig
-from nst_rs.engine import build_kernel, build_objective, trunk_of
+from nst_rs.canvas import Canvas
+from nst_rs.config import RunConfig, trunk_of
+from nst_rs.engine import build_kernel, build_objective
 from nst_rs.neural.device import Device
 from nst_rs.neural.vgg import Convolution, Encoder, load_convolutions
-from nst_rs.style import read_style
+from nst_rs.problem import Problem
+from nst_rs.style import read_styles
 from nst_rs.tiling import make_plan
 
 CPU = Device("/CPU:0", 8 * 10**9)
@@ -38,7 +39,7 @@ def step_against_matrix_product() -> dict[str, float]:
         config = RunConfig.model_validate({"compute": {"precision": precision}})
         kernel, flops = build_kernel(config, CPU), trunk_of(config).flops_per_pixel * SIDE**2
         window, weight = np.full((SIDE, SIDE, 3), 99, np.float32), np.ones((SIDE, SIDE), np.float32)
-        objective = build_objective(config, kernel, read_style(STYLE, 256), SIDE)
+        objective = build_objective(config, kernel, read_styles({STYLE: 1}, 256), SIDE)
         forward, content = kernel.forward(window, weight), kernel.content(window)
         pull = objective.pull(forward.moments)
         product = 2 * 4096**3 / shortest(_matrix_product(precision))
@@ -109,7 +110,7 @@ def tiles_against_whole() -> dict[str, float]:
     """The gradient of a noise scene with nodata: error against the untiled one, and time."""
     config = RunConfig.model_validate({"compute": {"precision": "float32"}})
     kernel = build_kernel(config, CPU)
-    objective = build_objective(config, kernel, read_style(STYLE, 256), SIDE)
+    objective = build_objective(config, kernel, read_styles({STYLE: 1}, 256), SIDE)
     image = np.random.default_rng(0).uniform(0, 255, (SIDE, SIDE, 3)).astype(np.float32)
     weight = np.ones((SIDE, SIDE), np.float32)
     weight[100:180, 300:] = 0

@@ -1,6 +1,6 @@
 """The Prefect flow: one scene's tiles in, one styled georeferenced map out.
 
-    python flows/stylize_scene.py [SCENE...] [--style IMAGE] [--output OUT.tif] [--config RUN.yaml]
+    python flows/stylize_scene.py [SCENE...] [--style IMAGE]... [--output OUT.tif] [--config RUN.yaml]
 
 Prefect sees the stages (compose, each level, publish) and never an array: the stages work on one session,
 which stays in this process. The same pipeline runs without Prefect as ``nst-rs stylize``.
@@ -55,7 +55,7 @@ def run_name() -> str:
 @flow(name="stylize-scene", flow_run_name=run_name, cache_result_in_memory=False)
 def stylize_scene(
     scene: list[str] | None = None,
-    style: str | None = None,
+    style: list[str] | None = None,
     output: str | None = None,
     config: str | None = None,
     settings: dict[str, Any] | None = None,
@@ -64,7 +64,7 @@ def stylize_scene(
 
     Args:
         scene: GeoTIFF tiles of one scene, or folders of them.
-        style: The image whose style is taken.
+        style: Images whose style is taken; several are blended.
         output: The map to write, a .tif; its preview and record are written beside it.
         config: A configuration (YAML) or an earlier run's record (JSON). What else is given here replaces its values.
         settings: "section.key" to value, for example {"schedule.levels": 4}.
@@ -167,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the flow from the command line and return the exit code."""
     parser = argparse.ArgumentParser(description="Style a scene as a Prefect flow.")
     parser.add_argument("scene", nargs="*", help="GeoTIFF tiles of one scene, or folders of them")
-    parser.add_argument("--style", help="the image whose style is taken")
+    parser.add_argument("--style", action="append", help="an image whose style is taken; several are blended")
     parser.add_argument("--output", help="the map to write, a .tif")
     parser.add_argument("--config", help="a configuration (YAML), or an earlier run's record (JSON)")
     given = vars(parser.parse_args(arguments))

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from nst_rs.scene import SceneReport
 
 Paths = str | Path | Iterable[str | Path]
+Styles = Paths | Mapping[str | Path, float]
 
 
 def stylize(
     scene: Paths,
-    style: str | Path,
+    style: Styles,
     output: str | Path,
     *,
     config: str | Path | RunConfig | None = None,
@@ -30,9 +31,10 @@ def stylize(
 ) -> Result:
     """Style a scene and write the map, its preview and its record.
 
-    `scene` is a GeoTIFF, several tiles of one scene, or folders of them; `config` a configuration or its file;
-    `settings` maps ``"section.key"`` to values that replace the configuration's. `listener` hears of progress.
-    Raises NstError for whatever is wrong with the input.
+    `scene` is a GeoTIFF, several tiles of one scene, or folders of them; `style` an image, or several to be blended,
+    evenly or, in a mapping, by weight; `config` a configuration or its file; `settings` maps ``"section.key"`` to
+    values that replace the configuration's. `listener` hears of progress. Raises NstError for whatever is wrong with
+    the input.
     """
     from nst_rs import pipeline, progress
 
@@ -42,7 +44,7 @@ def stylize(
 
 def plan(
     scene: Paths,
-    style: str | Path,
+    style: Styles,
     *,
     config: str | Path | RunConfig | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -62,14 +64,15 @@ def inspect(scene: Paths, *, nodata: float | None = None) -> SceneReport:
 
 def _configure(
     scene: Paths,
-    style: str | Path,
+    style: Styles,
     output: str | Path | None,
     config: str | Path | RunConfig | None,
     settings: Mapping[str, Any] | None,
 ) -> RunConfig:
+    weighted = dict(style) if isinstance(style, Mapping) else _paths(style)
     base = config if isinstance(config, RunConfig) else load_config(Path(config) if config else None)
-    return override(name_files(base, _paths(scene), style, output), settings or {})
+    return override(name_files(base, _paths(scene), weighted, output), settings or {})
 
 
-def _paths(scene: Paths) -> tuple[Path, ...]:
-    return (Path(scene),) if isinstance(scene, str | Path) else tuple(Path(path) for path in scene)
+def _paths(named: Paths) -> tuple[Path, ...]:
+    return (Path(named),) if isinstance(named, str | Path) else tuple(Path(path) for path in named)

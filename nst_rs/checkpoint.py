@@ -58,6 +58,8 @@ class Keeper:
 
     def __init__(self, workspace: Workspace, in_memory: bool) -> None:
         """Keep what lies in :attr:`storage`: in memory, or the workspace's own."""
+        if not in_memory:
+            workspace.create()
         self.storage: Storage = MemoryStorage() if in_memory else workspace.arrays
         self._workspace = workspace
         self._in_memory = in_memory
@@ -66,7 +68,6 @@ class Keeper:
 
     def start(self, form: Form) -> Point:
         """Return the beginning of a level, its picture not yet drawn."""
-        self._workspace.create()
         self._generation = _GENERATIONS[0]
         now, spare = (form.create(self.storage, _name(form, generation)) for generation in _GENERATIONS)
         return Point(now, spare)
@@ -87,6 +88,7 @@ class Keeper:
         if self._in_memory:
             if started < self._pause_until:
                 return
+            self._workspace.create()
             now.copy_to(form.create(self._workspace.arrays, _name(form, self._other)))
         self._generation = self._other
         replace(checkpoint, generation=self._generation).write(self._workspace)

@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 
 Scene = Annotated[list[Path] | None, typer.Argument(help="GeoTIFF tiles of one scene, or folders of them.")]
-Style = Annotated[Path | None, typer.Option(help="The image whose style is taken.")]
+Style = Annotated[list[Path] | None, typer.Option(help="An image whose style is taken; several are blended.")]
 Output = Annotated[Path | None, typer.Option(help="The map to write, a .tif.")]
 ConfigFile = Annotated[Path | None, typer.Option(help="A configuration (YAML), or an earlier run's record (JSON).")]
 Assignments = Annotated[
@@ -45,7 +45,7 @@ def stylize(
 ) -> None:
     """Style a scene: one georeferenced map on exactly the scene's grid, with a preview and a record beside it."""
     with _errors_as_lines(verbose) as screen:
-        run = name_files(load_config(config, settings or ()), scene or None, style, output)
+        run = name_files(load_config(config, settings or ()), scene or None, style or None, output)
         with _native_notes_hidden():
             from nst_rs import pipeline, record
 
@@ -68,7 +68,7 @@ def plan(
 ) -> None:
     """Say what `stylize` would run with the same arguments: levels, tiles, memory, operations, time. Writes nothing."""
     with _errors_as_lines(verbose):
-        run = name_files(load_config(config, settings or ()), scene or None, style, output)
+        run = name_files(load_config(config, settings or ()), scene or None, style or None, output)
         with _native_notes_hidden():
             from nst_rs import pipeline
 

@@ -87,7 +87,10 @@ class Run:
     def yardstick(self) -> str:
         """What the distances depend on besides the picture: only where two runs' are equal can they be compared."""
         config = self.config.model_dump(mode="json", include={"composite", "style", "model", "objective"})
-        del config["style"]["image"], config["objective"]["alpha"], config["objective"]["beta"]
+        # The images themselves are among the inputs, which are compared by what they hold.
+        config["style"]["images"] = list(self.config.style.shares.values())
+        del config["style"]["stroke"]  # it is in the size
+        del config["objective"]["alpha"], config["objective"]["beta"]
         inputs = [entry["sha256"] for entry in self.record["inputs"]]
         return json.dumps([config, inputs, self.record["levels"][-1]["shape"]], sort_keys=True)
 
@@ -147,7 +150,7 @@ def _as_csv(table: Sequence[Mapping[str, str]]) -> str:
 
 def _contact_sheet(runs: Sequence[Run], folder: Path) -> Figure:
     """Draw every scene composite and style that the runs used, and what every run made."""
-    pictures = [*_sources(runs, folder), *((run.label, _read(run.outputs.preview)) for run in runs)]
+    pictures = [*sources(runs, folder), *((run.label, _read(run.outputs.preview)) for run in runs)]
     height = math.ceil(len(pictures) / _COLUMNS)
     figure = Figure(figsize=(_COLUMNS * _CELL_INCHES, height * _CELL_INCHES * 1.2), layout="constrained")
     for axes, (label, picture) in zip(figure.subplots(height, _COLUMNS, squeeze=False).flat, pictures, strict=False):
@@ -158,10 +161,10 @@ def _contact_sheet(runs: Sequence[Run], folder: Path) -> Figure:
     return figure
 
 
-def _sources(runs: Sequence[Run], folder: Path) -> list[tuple[str, Rgb]]:
+def sources(runs: Sequence[Run], folder: Path) -> list[tuple[str, Rgb]]:
     """Return the scenes' composites and the styles that the runs used, each once."""
     scenes = {run.config.model_dump_json(include={"scene", "composite"}): run.config for run in runs}
-    styles = dict.fromkeys(run.config.style.image for run in runs if run.config.style.image is not None)
+    styles = dict.fromkeys(path for run in runs for path in run.config.style.images)
     contents = [("content", _composite(config, folder)) for config in scenes.values()]
     return [*contents, *((f"style: {path.stem}", _read(path)) for path in styles)]
 

@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,13 +16,15 @@ from pydantic import (
     Field,
     StrictInt,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
 )
 from pydantic_core import ErrorDetails
 
-from nst_rs.architecture import VGG16
+from nst_rs.architecture import VGG16, Trunk
+from nst_rs.color import Color
 from nst_rs.errors import ConfigError
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -30,6 +33,11 @@ Band = StrictInt | str
 
 _ITERATIONS = (30, 60, 100)
 """Steps by default at the finest level, the next coarser one, and all others."""
+
+SMALLEST_STYLE, LARGEST_STYLE = 64, 4096
+"""What ``style.size`` may be."""
+
+MOST_LEVELS = 12
 
 NAMED_WEIGHTS = ("packaged", "imagenet")
 """What ``model.weights`` may be besides a path."""
@@ -73,11 +81,33 @@ class CompositeSection(Section):
 
 
 class StyleSection(Section):
-    """The image whose style is taken."""
+    """The images whose style is taken, blended where they are several."""
 
-    image: Path | None = None
-    size: int = Field(512, ge=64, le=4096)
+    images: dict[Path, Weight] = {}
+    """Image → weight, of which only the ratios count. May be written as one path, or as a list, each weighing 1."""
+    size: int = Field(512, ge=SMALLEST_STYLE, le=LARGEST_STYLE)
     """Longer side in pixels to which the style is scaled: strokes grow with it."""
+    stroke: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Size of a stroke in metres on the ground, taken as 1/32 of the style's longer side. Where it is set it decides
+    `size` and ``schedule.levels``, so that scenes of any resolution get strokes of one size: nst_rs/stroke.py."""
+    color: Color = "style"
+    """Whose colours the map has: ``style``; ``scene``: its luminance alone is styled; ``histogram``: the style's, given
+    the scene's mean and covariance first. nst_rs/color.py has the formulas."""
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _weighted(cls, value: Any) -> Any:
+        paths = [value] if isinstance(value, str | Path) else value
+        if isinstance(paths, list | tuple) and all(isinstance(path, str | Path) for path in paths):
+            return Counter(map(Path, paths))
+        if not isinstance(value, dict):
+            raise ValueError("a path, a list of paths, or paths with weights")
+        return value
+
+    @property
+    def shares(self) -> dict[Path, float]:
+        """Image → its share of the style; they add up to one. At least one image must weigh something."""
+        return {path: weight / sum(self.images.values()) for path, weight in self.images.items()}
 
 
 class ModelSection(Section):
@@ -119,7 +149,7 @@ class ObjectiveSection(Section):
 class ScheduleSection(Section):
     """How the picture is found."""
 
-    levels: int = Field(3, ge=1, le=12)
+    levels: int = Field(3, ge=1, le=MOST_LEVELS)
     """Levels of the pyramid, each half the next one's size; the coarsest decides how large strokes are."""
     iterations: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] | None = None
     """Steps at every level, or one number a level from coarse to fine; none: 30 at the finest, 60, then 100."""
@@ -133,14 +163,6 @@ class ScheduleSection(Section):
     """The share of a level's last iterations whose mean picture is the level's result; 0: the last one is."""
     init: Literal["content", "noise"] = "content"
     seed: int = Field(0, ge=0)
-
-    @model_validator(mode="after")
-    def _one_a_level(self) -> Self:
-        if isinstance(self.iterations, tuple) and len(self.iterations) != self.levels:
-            raise ValueError(
-                f"iterations: one number, or one for each of {self.levels} levels, not {len(self.iterations)} numbers"
-            )
-        return self
 
     @property
     def level_iterations(self) -> tuple[int, ...]:
@@ -218,20 +240,29 @@ class RunConfig(Section):
     compute: ComputeSection = ComputeSection()
     output: OutputSection = OutputSection()
 
-    @model_validator(mode="after")
-    def _an_alpha_a_level(self) -> Self:
-        alpha = self.objective.alpha
-        if isinstance(alpha, tuple) and len(alpha) != self.schedule.levels:
-            raise ValueError(
-                f"objective.alpha: one number, or one for each of {self.schedule.levels} levels, not {len(alpha)}"
-            )
-        return self
-
     @property
     def level_alphas(self) -> tuple[float, ...]:
         """α at every level, from coarse to fine."""
         alpha = self.objective.alpha
         return alpha if isinstance(alpha, tuple) else (alpha,) * self.schedule.levels
+
+    @field_validator("schedule")
+    @classmethod
+    def _one_a_level(cls, value: ScheduleSection, info: ValidationInfo) -> ScheduleSection:
+        style, objective = info.data.get("style"), info.data.get("objective")
+        if style is None or objective is None or style.stroke is not None:
+            return value  # nst_rs/stroke.py checks once it has decided the levels
+        for name, given in (("iterations", value.iterations), ("objective.alpha", objective.alpha)):
+            if isinstance(given, tuple) and len(given) != value.levels:
+                raise ValueError(
+                    f"{name}: one number, or one for each of {value.levels} levels, not {len(given)} numbers"
+                )
+        return value
+
+
+def trunk_of(config: RunConfig) -> Trunk:
+    """Return the part of VGG16 that the objective's layers need."""
+    return Trunk.reaching([*config.objective.content_layers, *config.objective.style_layers])
 
 
 def load_config(path: Path | None, assignments: Iterable[str] = ()) -> RunConfig:
@@ -264,18 +295,18 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
 
 def name_files(config: RunConfig, scene: Iterable[Any] | None, style: Any, output: Any) -> RunConfig:
     """Return `config` with its files named anew; what is None leaves the configuration's own."""
-    named = {"scene.paths": scene, "style.image": style, "output.path": output}
+    named = {"scene.paths": scene, "style.images": style, "output.path": output}
     return override(config, {key: value for key, value in named.items() if value is not None})
 
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:
     """Return `config` with its paths made absolute, so that it means the same from any folder."""
-    style, output, weights = config.style.image, config.output.path, config.model.weights
+    output, weights = config.output.path, config.model.weights
     return override(
         config,
         {
             "scene.paths": tuple(map(os.path.abspath, config.scene.paths)),
-            "style.image": style and os.path.abspath(style),
+            "style.images": _by_absolute_path(config.style.images),
             "output.path": output and os.path.abspath(output),
             "model.weights": weights if weights in NAMED_WEIGHTS else os.path.abspath(weights),
         },
@@ -290,6 +321,14 @@ def decided_as(config: RunConfig, made: RunConfig) -> RunConfig:
         "compute.precision": (config.compute.precision, made.compute.precision),
     }
     return override(config, {key: decided for key, (wanted, decided) in choices.items() if wanted == "auto"})
+
+
+def _by_absolute_path(images: Mapping[Path, float]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for path, weight in images.items():
+        name = os.path.abspath(path)
+        found[name] = found.get(name, 0) + weight  # one image may have gone by two names
+    return found
 
 
 def _parse(data: Mapping[str, Any]) -> RunConfig:
@@ -317,17 +356,19 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the paths in `data` start from `folder`. What is not of the right shape is left for the check to name."""
     scene, style, output, model = (data.get(name) for name in ("scene", "style", "output", "model"))
-    if isinstance(scene, dict) and isinstance(scene.get("paths"), list):
-        scene["paths"] = [_anchored(folder, path) if isinstance(path, str) else path for path in scene["paths"]]
-    for section, key in ((style, "image"), (output, "path"), (model, "weights")):
-        value = section.get(key) if isinstance(section, dict) else None
-        if isinstance(section, dict) and isinstance(value, str) and value not in NAMED_WEIGHTS:
-            section[key] = _anchored(folder, value)
+    for section, key in ((scene, "paths"), (style, "images"), (output, "path"), (model, "weights")):
+        if isinstance(section, dict) and key in section:
+            section[key] = _anchored(folder, section[key], NAMED_WEIGHTS if key == "weights" else ())
     return data
 
 
-def _anchored(folder: Path, path: str) -> str:
-    return os.path.normpath(folder / path)
+def _anchored(folder: Path, value: Any, names: Container[str] = ()) -> Any:
+    """Return a path, a list of paths, or a mapping's keys, as starting from `folder`; `names` are no paths."""
+    if isinstance(value, list):
+        return [_anchored(folder, path, names) for path in value]
+    if isinstance(value, dict):
+        return {_anchored(folder, path, names): weight for path, weight in value.items()}
+    return os.path.normpath(folder / value) if isinstance(value, str) and value not in names else value
 
 
 def _set(data: dict[str, Any], name: str, value: Any) -> None:
@@ -369,6 +410,7 @@ def _expected(error: ErrorDetails) -> str:
         "float_parsing": "a number",
         "float_type": "a number",
         "string_type": "a name",
+        "path_type": "a path",
         "model_type": "keys of their own",
         "model_attributes_type": "keys of their own",
     }

@@ -1,27 +1,23 @@
-"""Configuration to network: the kernel, the objective with the style's Gram matrices, this machine's rate."""
+"""Configuration to network: the kernel, the objective with the styles' Gram matrices, this machine's rate."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from nst_rs.architecture import Trunk
 from nst_rs.arrays import Array, Pixels
 from nst_rs.canvas import Canvas
-from nst_rs.config import RunConfig
+from nst_rs.config import RunConfig, trunk_of
 from nst_rs.neural.device import Device
 from nst_rs.neural.kernel import Kernel
 from nst_rs.neural.vgg import Encoder, load_convolutions
 from nst_rs.objective import Objective
 from nst_rs.problem import scene_moments
+from nst_rs.style import Style
 from nst_rs.tiling import make_level
 
 _TRIAL_SIDE = 256
-
-
-def trunk_of(config: RunConfig) -> Trunk:
-    """Return the part of VGG16 that the objective's layers need."""
-    return Trunk.reaching([*config.objective.content_layers, *config.objective.style_layers])
 
 
 def build_kernel(config: RunConfig, device: Device) -> Kernel:
@@ -33,9 +29,18 @@ def build_kernel(config: RunConfig, device: Device) -> Kernel:
     return Kernel(encoder, list(objective.style_layers), list(objective.content_layers), device.name)
 
 
-def build_objective(config: RunConfig, kernel: Kernel, style: Pixels, tile: int) -> Objective:
-    """Return the objective whose targets are the Gram matrices of `style`, (H, W, 3) RGB in [0, 255]."""
-    return _objective(config, style_grams(kernel, style, trunk_of(config), tile))
+def build_objective(config: RunConfig, kernel: Kernel, styles: Sequence[Style], tile: int) -> Objective:
+    """Return the objective whose targets are the Gram matrices of `styles`, blended."""
+    return _objective(config, blended_grams(kernel, styles, trunk_of(config), tile))
+
+
+def blended_grams(kernel: Kernel, styles: Sequence[Style], trunk: Trunk, tile: int) -> dict[str, Array]:
+    """Return layer → Σ share · Ĝ over `styles`: as if the picture's positions were divided among them."""
+    grams = [style_grams(kernel, style.image, trunk, tile) for style in styles]
+    return {
+        name: np.sum([style.share * gram[name] for style, gram in zip(styles, grams, strict=True)], axis=0)
+        for name in grams[0]
+    }
 
 
 def style_grams(kernel: Kernel, style: Pixels, trunk: Trunk, tile: int) -> dict[str, Array]:

@@ -52,9 +52,9 @@ class Memory:
 
 
 def memory(
-    plan: Plan, style: tuple[int, int], content_layers: Iterable[str], value_bytes: int, budget: float
+    plan: Plan, styles: Iterable[tuple[int, int]], content_layers: Iterable[str], value_bytes: int, budget: float
 ) -> Memory:
-    """Estimate the peak of a plan with a style of shape `style` (H, W).
+    """Estimate the peak of a plan with styles of shapes `styles`, (H, W) each.
 
     `value_bytes` is 4 for float32 activations, 2 for bfloat16; canvases of more than `budget` bytes are kept on disk.
     """
@@ -63,7 +63,7 @@ def memory(
     features = sum(4 * VGG16[name].channels / VGG16[name].stride ** 2 for name in content_layers)
     canvases = sum(math.prod(level.canvas_shape) for level in plan.levels) * _CANVAS_BYTES_PER_PIXEL
     canvases += rows * columns * _LOOP_BYTES_PER_PIXEL + finest.computed_pixels * features
-    measured = [make_level(style, 1, plan.tile, plan.trunk), *plan.levels]
+    measured = [*(make_level(style, 1, plan.tile, plan.trunk) for style in styles), *plan.levels]
     window = max(math.prod(level.window_shape) for level in measured)
     bands = min(rows, BAND_ROWS) * columns * _BAND_BYTES_PER_PIXEL
     return Memory(canvases, window_bytes(window, plan.trunk, value_bytes), bands, canvases > budget)

@@ -124,9 +124,9 @@ def measure(
 ) -> dict[str, Any]:
     """Return the figures of `result` against `content`, ready for JSON.
 
-    Both are (H, W, 3) RGB in [0, 255], the result as it is or already rounded to whole values; `valid` is (H, W), above 0
-    where there is data.
-    `seams` are the rows and the columns of the scene before which a tile's core begins. `band` rows are read at a time.
+    Both are (H, W, 3) RGB in [0, 255], the result as it is or already rounded to whole values; `valid` is (H, W), above
+    0 where there is data. `seams` are the rows and the columns of the scene before which a tile's core begins. `band`
+    rows are read at a time.
 
     >>> scene = np.random.default_rng(0).integers(0, 256, (64, 64, 3))
     >>> found = measure(scene, 255 - scene, np.ones((64, 64), bool), ([32], []))

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nst_rs.arrays import Pixels
 from nst_rs.composite import resolve_bands
-from nst_rs.config import RunConfig
+from nst_rs.config import RunConfig, override
 from nst_rs.errors import ConfigError
 from nst_rs.mosaic import check_crs
 from nst_rs.publish import Outputs, check_output
 from nst_rs.scene import Scene, open_scene
-from nst_rs.style import read_style
+from nst_rs.stroke import settle_stroke
+from nst_rs.style import Style, read_styles
 
 
 @dataclass(frozen=True)
@@ -19,30 +19,35 @@ class Inputs:
 
     scene: Scene
     bands: tuple[int, int, int]
-    style_path: Path
-    style: Pixels  # (H, W, 3) RGB in [0, 255]
+    styles: tuple[Style, ...]
+    files: tuple[Path, ...]
+    """What the run reads: the scene's tiles and, last, the style images."""
     outputs: Outputs | None
 
-    @property
-    def files(self) -> list[Path]:
-        """The files that the run reads."""
-        return [*(tile.path for tile in self.scene.tiles), self.style_path]
+
+def settle(config: RunConfig, scene: Scene) -> RunConfig:
+    """Return `config` with what the scene decides: bands by number, and what a stroke asks of size and levels."""
+    bands = resolve_bands(scene, config.composite.bands)
+    return override(settle_stroke(config, scene.grid), {"composite.bands": bands})
 
 
 def open_inputs(config: RunConfig, to_write: bool) -> Inputs:
     """Open and check what `config` names; `to_write`: it must name an output that can be written. Raises NstError."""
     if not config.scene.paths:
         raise ConfigError("scene.paths", expected="at least one GeoTIFF or folder", got="none")
-    if config.style.image is None:
-        raise ConfigError("style.image", expected="an image", got="none", do="name one with --style")
+    if not any(config.style.images.values()):
+        raise ConfigError(
+            "style.images", expected="an image of a weight above 0", got="none", do="name one with --style"
+        )
     if to_write and config.output.path is None:
         raise ConfigError("output.path", expected="the map to write", got="none", do="name it with --output")
     scene = open_scene(config.scene.paths, config.scene.nodata)
     bands = resolve_bands(scene, config.composite.bands)
-    style = read_style(config.style.image, config.style.size)
+    styles = read_styles(config.style.shares, settle(config, scene).style.size)
+    files = (*(tile.path for tile in scene.tiles), *config.style.images)
     outputs = None if config.output.path is None else Outputs(config.output.path)
-    inputs = Inputs(scene, bands, config.style.image, style, outputs)
+    inputs = Inputs(scene, bands, styles, files, outputs)
     if outputs is not None:
-        check_output(outputs, inputs.files, [path for path in config.scene.paths if path.is_dir()])
+        check_output(outputs, list(files), [path for path in config.scene.paths if path.is_dir()])
         check_crs(scene.grid)
     return inputs

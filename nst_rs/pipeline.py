@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,18 +17,21 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import psutil
 
 from nst_rs import estimate, progress, record
+from nst_rs.arrays import Pixels
 from nst_rs.canvas import Canvas, first_picture, next_picture
 from nst_rs.checkpoint import Checkpoint, Keeper
+from nst_rs.color import Color, count_colors, to_imitate, to_optimise, to_show
 from nst_rs.composite import Composite, compose
-from nst_rs.config import RunConfig, override, with_absolute_paths
+from nst_rs.config import RunConfig, override, trunk_of, with_absolute_paths
 from nst_rs.descent import Descent, Point, descend
-from nst_rs.engine import build_kernel, build_objective, measure_rate, trunk_of
-from nst_rs.errors import OutputError, ResourceError
+from nst_rs.engine import build_kernel, build_objective, measure_rate
+from nst_rs.errors import OutputError, ResourceError, SceneError
 from nst_rs.figures import measure
-from nst_rs.inputs import Inputs, open_inputs
+from nst_rs.inputs import Inputs, open_inputs, settle
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Objective
@@ -37,7 +40,8 @@ from nst_rs.publish import Outputs, disk_bytes, publish
 from nst_rs.pyramid import halve_into, mirror
 from nst_rs.rounds import Exact, Local, Predicted, Round
 from nst_rs.state import Form
-from nst_rs.storage import Inset, PixelArray, Storage
+from nst_rs.storage import Inset, PixelArray, Storage, Window, bands
+from nst_rs.style import Style
 from nst_rs.tiling import Plan, make_plan
 from nst_rs.workspace import Workspace
 
@@ -49,7 +53,7 @@ class Job:
     """A run that has been checked against its inputs and the machine, before anything is computed."""
 
     config: RunConfig
-    """With every choice that was left open (bands, tile, precision) made, so that it repeats the run elsewhere."""
+    """With every choice that was left open (bands, stroke, tile, precision) made: it repeats the run elsewhere."""
     inputs: Inputs
     plan: Plan
     device: Device
@@ -66,9 +70,9 @@ class Job:
     @property
     def memory(self) -> estimate.Memory:
         """What the run will hold at its peak, but for the activations it keeps where there is room for them."""
-        height, width, _ = self.inputs.style.shape
+        styles = [(len(style.image), style.image.shape[1]) for style in self.inputs.styles]
         return estimate.memory(
-            self.plan, (height, width), self.config.objective.content_layers, _value_bytes(self.config), self.budget
+            self.plan, styles, self.config.objective.content_layers, _value_bytes(self.config), self.budget
         )
 
     @property
@@ -108,10 +112,12 @@ class Composed:
     """The scene as RGB, and as the canvas of every level."""
 
     composite: Composite
+    image: PixelArray  # (H, W, 3) RGB in [0, 255]
+    """The composite, in its own colours."""
     canvases: tuple[Canvas, ...]
-    """From coarse to fine."""
+    """From coarse to fine: what the picture is found by."""
     fingerprints: tuple[dict[str, Any], ...]
-    """Of the scene's tiles and, last, the style, as they were read."""
+    """Of the scene's tiles and, last, the style images, as they were read."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +155,7 @@ def prepare(config: RunConfig, to_write: bool = True) -> Job:
     inputs = open_inputs(config, to_write)
     device = choose_device(config.compute.device)
     precision = choose_precision(config.compute.precision, device)
-    settled = {"composite.bands": inputs.bands, "compute.precision": precision}
-    config = override(with_absolute_paths(config), settled)
+    config = override(with_absolute_paths(settle(config, inputs.scene)), {"compute.precision": precision})
     budget = _budget(config, device)
     plan = _plan(config, inputs.scene.grid.shape, _window_budget(device, budget))
     job = Job(override(config, {"tiling.tile": plan.tile}), inputs, plan, device, budget)
@@ -165,7 +170,7 @@ def prepare(config: RunConfig, to_write: bool = True) -> Job:
 def forecast(config: RunConfig) -> Forecast:
     """Return what a configuration would run; computes one small window to know this machine. Raises NstError."""
     job = prepare(config, to_write=False)
-    iterations = config.schedule.level_iterations
+    iterations = job.config.schedule.level_iterations
     flops = sum(
         estimate.flops(level, iterations[index], job.plan.trunk, job.kept_windows(index))
         for index, level in enumerate(job.plan.levels)
@@ -189,11 +194,47 @@ def compose_canvases(job: Job, storage: Storage) -> Composed:
     finest = canvases[-1]
     percentiles = job.config.composite.percentiles
     composite = compose(inputs.scene, inputs.bands, percentiles, finest.scene_image, finest.scene_weight)
+    shown = _set_aside(job.config.style.color, finest, storage)
     for fine, coarse in pairwise(reversed(canvases)):
         halve_into(fine.scene_image, fine.scene_weight, coarse.scene_image, coarse.scene_weight)
     for canvas in canvases:
         mirror(canvas.image, canvas.level)
-    return Composed(composite, tuple(canvases), tuple(record.fingerprints(inputs.files)))
+    return Composed(composite, shown, tuple(canvases), tuple(record.fingerprints(inputs.files)))
+
+
+def _set_aside(color: Color, finest: Canvas, storage: Storage) -> PixelArray:
+    """Leave on the finest canvas what the picture is found by, and return the composite in its own colours."""
+    image = finest.scene_image
+    if color != "scene":
+        return image
+    own = storage.create("composite", image.shape, np.float32)
+    for rows in bands(image.shape[0]):
+        own[rows] = image[rows]
+        image[rows] = to_optimise(color, own[rows])
+    return own
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The map's pixels, joined as they are read."""
+
+    color: Color
+    result: PixelArray
+    scene: PixelArray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.result.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.result.dtype
+
+    def __getitem__(self, window: Window) -> Pixels:
+        return to_show(self.color, self.result[window], self.scene[window])
+
+    def __setitem__(self, window: Window, values: Any) -> None:
+        raise TypeError("a map is only read")
 
 
 def _budget(config: RunConfig, device: Device) -> float:
@@ -299,10 +340,11 @@ class Session:
     def publish(self) -> Result:
         """Write the map, its preview and its record; needs the finest level."""
         job, canvas, outputs = self.job, self._composed.canvases[-1], self.job.outputs
-        finest = Inset(self._pictures[len(job.plan.levels) - 1], canvas.level.scene_slices)
+        found = Inset(self._pictures[len(job.plan.levels) - 1], canvas.level.scene_slices)
+        finest = _Shown(job.config.style.color, found, self._composed.image)
         seams = canvas.level.rows.seams, canvas.level.columns.seams
         with self._timed("figures"):
-            figures = measure(canvas.scene_image, finest, canvas.scene_weight, seams)
+            figures = measure(self._composed.image, finest, canvas.scene_weight, seams)
         started = time.perf_counter()
 
         def finished_record() -> dict[str, Any]:
@@ -360,7 +402,6 @@ class Session:
 
     @cached_property
     def _keeper(self) -> Keeper:
-        self.job.workspace.create()
         return Keeper(self.job.workspace, in_memory=not self.job.memory.on_disk)
 
     @cached_property
@@ -376,13 +417,25 @@ class Session:
     @cached_property
     def _composed(self) -> Composed:
         with self._timed("compose"):
-            return compose_canvases(self.job, self._keeper.storage)
+            try:
+                return compose_canvases(self.job, self._keeper.storage)
+            except SceneError:
+                self.job.workspace.remove()  # there is nothing to go on from
+                raise
 
     @cached_property
     def _engine(self) -> tuple[Kernel, Objective]:
         with self._timed("network"):
             kernel = build_kernel(self.job.config, self.job.device)
-            return kernel, build_objective(self.job.config, kernel, self.job.inputs.style, self.job.plan.tile)
+            return kernel, build_objective(self.job.config, kernel, self._styles(), self.job.plan.tile)
+
+    def _styles(self) -> Sequence[Style]:
+        """Return the style images in the colours that are to be imitated."""
+        color, styles = self.job.config.style.color, self.job.inputs.styles
+        if color == "style":
+            return styles
+        scene = count_colors(self._composed.image, self._composed.canvases[-1].scene_weight)
+        return [replace(style, image=to_imitate(color, style.image, scene)) for style in styles]
 
     @cached_property
     def _tracker(self) -> progress.Tracker:

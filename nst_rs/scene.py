@@ -1,6 +1,7 @@
 """Tiles of one scene as one virtual mosaic on one grid: opening, checking, reading windows. Pixel values as stored."""
 
 import logging
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ SUFFIXES = frozenset({".tif", ".tiff", ".jp2", ".vrt", ".img"})
 DTYPES = ("uint8", "uint16", "int16", "float32")
 GDAL_CACHE_BYTES = 256 * 2**20
 """For decoded blocks, in place of GDAL's own twentieth of all memory: a band of rows of a wide scene."""
+_METRES_PER_RADIAN = math.degrees(111_320.0)  # along the equator of WGS 84, where a degree is 111 320 metres
 _ALIGNMENT_TOLERANCE = 1e-3  # of a pixel: what rounding in the tiles' headers may come to
 
 
@@ -43,6 +45,20 @@ class Grid:
     def shape(self) -> tuple[int, int]:
         """(H, W)."""
         return self.height, self.width
+
+    @property
+    def metres_per_pixel(self) -> float:
+        """Side, in metres on the ground, of a square as large as a pixel.
+
+        In a projected CRS of its plane's metres. In a geographic one a degree is taken as 111 320 m along the meridian,
+        and cos φ as much along the parallel of the scene's middle.
+        """
+        unit = self.crs.units_factor[1]  # in metres, or in radians where the CRS is geographic
+        area = abs(self.transform.determinant) * unit**2
+        if self.crs.is_geographic:
+            _, latitude = self.transform @ (self.width / 2, self.height / 2)
+            area *= _METRES_PER_RADIAN**2 * abs(math.cos(latitude * unit))
+        return math.sqrt(area)
 
     def describe(self) -> str:
         """Return the grid in one line."""

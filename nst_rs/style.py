@@ -1,5 +1,7 @@
-"""The style image: reading and scaling. What is computed from it is in :mod:`nst_rs.engine`."""
+"""The style images: reading and scaling. What is computed from them is in :mod:`nst_rs.engine`."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,20 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nst_rs.arrays import Pixels
 from nst_rs.errors import StyleError
+
+
+@dataclass(frozen=True)
+class Style:
+    """One of the images whose style is taken."""
+
+    image: Pixels  # (H, W, 3) RGB in [0, 255]
+    share: float = 1.0
+    """Of the blend: all images' add up to one."""
+
+
+def read_styles(shares: Mapping[Path, float], size: int) -> tuple[Style, ...]:
+    """Read the images that `shares` names, each scaled to a longer side of `size`. Raises StyleError."""
+    return tuple(Style(read_style(path, size), share) for path, share in shares.items())
 
 
 def read_style(path: Path, size: int) -> Pixels:

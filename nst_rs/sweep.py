@@ -8,9 +8,9 @@ from pathlib import Path
 
 from nst_rs import pipeline, record
 from nst_rs.comparison import Run, write_comparison
-from nst_rs.composite import resolve_bands
 from nst_rs.config import RunConfig, decided_as, load_config, override, with_absolute_paths
 from nst_rs.errors import ConfigError, OutputError
+from nst_rs.inputs import settle
 from nst_rs.publish import Outputs
 from nst_rs.scene import open_scene
 
@@ -90,9 +90,8 @@ def is_done(variant: Variant) -> bool:
 
 
 def _settled_like(config: RunConfig, made: RunConfig) -> RunConfig:
-    """Return `config` with what it leaves open decided as in `made`, and its bands by number."""
-    scene = open_scene(config.scene.paths, config.scene.nodata)
-    return decided_as(override(config, {"composite.bands": resolve_bands(scene, config.composite.bands)}), made)
+    """Return `config` with what it leaves open decided as in `made`, or by the scene."""
+    return decided_as(settle(config, open_scene(config.scene.paths, config.scene.nodata)), made)
 
 
 def _unchanged(entry: dict[str, object]) -> bool:
@@ -102,8 +101,8 @@ def _unchanged(entry: dict[str, object]) -> bool:
 
 def _choices(text: str) -> Iterator[tuple[str, str]]:
     key, equals, values = text.partition("=")
-    # A comma inside brackets belongs to a value that is a list.
-    choices = [value.strip() for value in re.split(r",(?![^\[]*\])", values)]
+    # A comma inside brackets belongs to a value that is a list or a mapping.
+    choices = [value.strip() for value in re.split(r",(?![^\[]*\]|[^{]*\})", values)]
     if not equals or not all(choices):
         raise ConfigError(
             f"--vary {text}", expected="SECTION.KEY=VALUE,VALUE,...", do="write for example objective.alpha=0.1,0.2"
@@ -112,5 +111,5 @@ def _choices(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _in_a_name(value: str) -> str:
-    stem = Path(value).stem if "/" in value else value
-    return re.sub(r"[^\w.+-]+", "-", stem).strip("-")
+    stems = re.sub(r"[^,:\[\]{}]*/[^,:\[\]{}]*", lambda path: Path(path[0]).stem, value)
+    return re.sub(r"[^\w.+-]+", "-", stems).strip("-")

@@ -159,7 +159,7 @@ def make_plan(shape: tuple[int, int], *, levels: int, tile: int, trunk: Trunk) -
     >>> [(level.shape, len(level.tiles), level.window_shape) for level in plan.levels]
     [((930, 1021), 6, (576, 496)), ((1860, 2041), 20, (608, 560))]
     """
-    coarsest = tuple(-(-size // 2 ** (levels - 1)) for size in shape)
+    coarsest = coarsest_shape(shape, levels)
     if min(coarsest) < trunk.stride:
         raise ConfigError(
             f"schedule.levels {levels}",
@@ -169,6 +169,16 @@ def make_plan(shape: tuple[int, int], *, levels: int, tile: int, trunk: Trunk) -
         )
     factors = [2**k for k in reversed(range(levels))]
     return Plan(shape, tile, trunk, tuple(make_level(shape, factor, tile, trunk) for factor in factors))
+
+
+def coarsest_shape(shape: tuple[int, int], levels: int) -> tuple[int, int]:
+    """Return (H, W) at the coarsest of `levels` levels of a scene of `shape` (H, W).
+
+    >>> coarsest_shape((349, 352), 3)
+    (88, 88)
+    """
+    height, width = (-(-size // 2 ** (levels - 1)) for size in shape)
+    return height, width
 
 
 def make_level(shape: tuple[int, int], factor: int, tile: int, trunk: Trunk) -> Level:

@@ -1,5 +1,6 @@
 """The command line as a person meets it: what is printed, the exit code, what is written."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -72,11 +73,20 @@ def test_stylize_writes_the_map_and_tells_its_progress_in_plain_lines(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.png", "map.run.json", "map.tif"]
 
 
+def test_several_styles_are_blended_evenly(olinda: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
+    centre, other, output = olinda.with_name("olinda_centre.tif"), harvest.with_name("night_cafe.jpg"), "map.tif"
+    styles = ("--style", harvest, "--style", other)
+    assert run("stylize", centre, *styles, "--output", tmp_path / output, *assignments(quick)) == 0
+    record = json.loads((tmp_path / "map.run.json").read_text())
+    assert record["configuration"]["style"]["images"] == {str(harvest): 1.0, str(other): 1.0}
+    assert [Path(entry["path"]) for entry in record["inputs"]] == [centre, harvest, other]
+
+
 def test_a_sweep_runs_what_is_not_done_and_prints_the_table(
     olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     config, folder = tmp_path / "small.yaml", tmp_path / "made"
-    config.write_text(f"scene: {{paths: [{olinda.with_name('olinda_centre.tif')}]}}\nstyle: {{image: {harvest}}}\n")
+    config.write_text(f"scene: {{paths: [{olinda.with_name('olinda_centre.tif')}]}}\nstyle: {{images: {harvest}}}\n")
     command = ["sweep", config, "--output", folder, "--vary", "objective.alpha=0.1,1", *assignments(quick)]
     assert run(*command) == 0
     first = capfd.readouterr()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -36,16 +36,16 @@ def test_there_are_configurations_to_load() -> None:
 def test_every_configuration_of_the_repository_loads_and_its_inputs_exist(path: Path) -> None:
     config = load_config(path)
     assert config.scene.paths
-    assert config.style.image is not None
-    assert all(file.exists() for file in (*config.scene.paths, config.style.image))
+    assert config.style.images
+    assert all(file.exists() for file in (*config.scene.paths, *config.style.images))
 
 
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
         ({"scenes": {}}, f"unknown key scenes: expected one of {SECTIONS}"),
-        ({"style": {"imgae": "a.png"}}, "unknown key style.imgae: expected one of image, size"),
-        ({"schedule": {"step": 1}}, "unknown key schedule.step: expected one of levels, iterations, step_size, init"),
+        ({"style": {"imgae": "a.png"}}, "unknown key style.imgae: expected one of images, size, stroke, color"),
+        ({"schedule": {"step": 1}}, "unknown key schedule.step: expected one of levels, iterations, step_size, last_step, tolerance"),
     ],
 )
 def test_an_unknown_key_is_refused_naming_those_there_are(tmp_path: Path, data: Any, complaint: str) -> None:
@@ -56,7 +56,7 @@ def test_an_unknown_key_is_refused_naming_those_there_are(tmp_path: Path, data: 
 @pytest.mark.parametrize(
     ("assignment", "complaint"),
     [
-        ("objective.alpha=-1", "objective.alpha: expected greater than or equal to 0, got -1"),
+        ("objective.alpha=-1", "objective.alpha: expected greater than or equal to 0 or a list, got -1"),
         ("objective.beta=.nan", "objective.beta: expected a finite number, got nan"),
         ("objective.beta=.inf", "objective.beta: expected a finite number, got inf"),
         ("objective.content_layers={conv4_2: -1}", "objective.content_layers.conv4_2: expected greater than or equal"),
@@ -67,8 +67,18 @@ def test_an_unknown_key_is_refused_naming_those_there_are(tmp_path: Path, data: 
         ("composite.percentiles=[2, 101]", "composite.percentiles: expected two rising numbers from 0 to 100, got [2"),
         ("composite.bands=[1, 2]", "composite.bands.2: expected a value, got nothing"),
         ("composite.bands=[1.5, 2, 3]", "composite.bands.0: expected a whole number or a name, got 1.5"),
+        ("style.images=5", "style.images: expected a path, a list of paths, or paths with weights, got 5"),
+        ("style.images=", "style.images: expected a path, a list of paths, or paths with weights, got None"),
+        ("style.images=[a.jpg, 2]", "style.images: expected a path, a list of paths, or paths with weights, got ['a"),
+        ("style.images={3: 1}", "style.images.3: expected a path, got 3"),
+        ("scene.paths=[3]", "scene.paths.0: expected a path, got 3"),
+        ("style.images={a.jpg: -1}", "style.images: expected greater than or equal to 0, got -1"),
+        ("style.images={a.jpg: much}", "style.images: expected a number, got 'much'"),
         ("style.size=63", "style.size: expected greater than or equal to 64, got 63"),
         ("style.size=4097", "style.size: expected less than or equal to 4096, got 4097"),
+        ("style.stroke=0", "style.stroke: expected greater than 0, got 0"),
+        ("style.stroke=.inf", "style.stroke: expected a finite number, got inf"),
+        ("style.color=grey", "style.color: expected 'style', 'scene' or 'histogram', got 'grey'"),
         ("model.pooling=min", "model.pooling: expected 'max' or 'average', got 'min'"),
         ("schedule.levels=0", "schedule.levels: expected greater than or equal to 1, got 0"),
         ("schedule.levels=13", "schedule.levels: expected less than or equal to 12, got 13"),
@@ -78,7 +88,7 @@ def test_an_unknown_key_is_refused_naming_those_there_are(tmp_path: Path, data: 
         ("schedule.step_size=256", "schedule.step_size: expected less than or equal to 255, got 256"),
         ("schedule.seed=-1", "schedule.seed: expected greater than or equal to 0, got -1"),
         ("tiling.tile=63", "tiling.tile: expected greater than or equal to 64 or 'auto', got 63"),
-        ("tiling.statistics=some", "tiling.statistics: expected 'exact', got 'some'"),
+        ("tiling.statistics=some", "tiling.statistics: expected 'auto', 'exact' or 'predicted', got 'some'"),
         ("compute.device=gpu", "compute.device: expected auto, cpu or gpu:N, got 'gpu'"),
         ("compute.precision=float64", "compute.precision: expected 'auto', 'float32' or 'bfloat16', got 'float64'"),
         ("compute.memory=much", "compute.memory: expected auto, or bytes such as 4GB or 512MB, got 'much'"),
@@ -112,6 +122,10 @@ def test_a_value_out_of_range_is_refused_by_its_key(assignment: str, complaint: 
         ("compute.memory=1000", 1000),
         ("compute.memory=auto", "auto"),
         ("tiling.tile=64", 64),
+        ("style.images=a.jpg", {Path("a.jpg"): 1.0}),
+        ("style.images=[a.jpg, b.jpg]", {Path("a.jpg"): 1.0, Path("b.jpg"): 1.0}),
+        ("style.images=[a.jpg, b.jpg, a.jpg]", {Path("a.jpg"): 2.0, Path("b.jpg"): 1.0}),
+        ("style.images={a.jpg: 2, b.jpg: 0.5}", {Path("a.jpg"): 2.0, Path("b.jpg"): 0.5}),
         ("scene.nodata=-3.4e38", -3.4e38),
         ("model.weights=a=b.h5", "a=b.h5"),
     ],
@@ -184,22 +198,33 @@ def test_a_layer_the_network_has_not_is_refused_naming_those_it_has(key: str, na
         override(RunConfig(), {f"objective.{key}": {"conv1_1": 1, name: 1}})
 
 
+@given(st.lists(st.floats(0, 1e6).filter(lambda weight: weight == 0 or weight > 1e-6), min_size=1, max_size=5))
+def test_the_styles_shares_add_up_to_one_in_the_ratio_of_their_weights(weights: list[float]) -> None:
+    assume(any(weights))
+    style = override(RunConfig(), {"style.images": {f"{i}.jpg": w for i, w in enumerate(weights)}}).style
+    assert sum(style.shares.values()) == pytest.approx(1)
+    assert [share * sum(weights) for share in style.shares.values()] == pytest.approx(weights)
+
+
 def test_an_objective_without_any_layer_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^objective: expected at least one content or style layer, got "):
         override(RunConfig(), {"objective.content_layers": {}, "objective.style_layers": {}})
 
 
-def test_relative_paths_start_from_the_files_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("images", "weight"), [("../style.png", 1.0), (["../style.png"], 1.0), ({"../style.png": 3}, 3.0)]
+)
+def test_relative_paths_start_from_the_files_folder(tmp_path: Path, images: object, weight: float) -> None:
     (tmp_path / "configs").mkdir()
     data = {
         "scene": {"paths": ["tiles", "../a.tif", "/data/b.tif"]},
-        "style": {"image": "../style.png"},
+        "style": {"images": images},
         "output": {"path": "out/map.tif"},
         "model": {"weights": "vgg.h5"},
     }
     config = load_config(written(tmp_path / "configs" / "run.yaml", data))
     assert config.scene.paths == (tmp_path / "configs/tiles", tmp_path / "a.tif", Path("/data/b.tif"))
-    assert config.style.image == tmp_path / "style.png"
+    assert config.style.images == {tmp_path / "style.png": weight}
     assert config.output.path == tmp_path / "configs/out/map.tif"
     assert config.model.weights == str(tmp_path / "configs/vgg.h5")
 
@@ -220,11 +245,17 @@ def test_absolute_paths_mean_the_same_from_any_folder(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     config = override(
         RunConfig(),
-        {"scene.paths": ["a.tif"], "style.image": "s.png", "output.path": "map.tif", "model.weights": "w.h5"},
+        {
+            "scene.paths": ["a.tif"],
+            "style.images": {"s.png": 2, "x/../s.png": 1},
+            "output.path": "map.tif",
+            "model.weights": "w.h5",
+        },
     )
     absolute = with_absolute_paths(config)
     assert absolute.scene.paths == (tmp_path / "a.tif",)
-    assert (absolute.style.image, absolute.output.path) == (tmp_path / "s.png", tmp_path / "map.tif")
+    assert absolute.style.images == {tmp_path / "s.png": 3}
+    assert absolute.output.path == tmp_path / "map.tif"
     assert absolute.model.weights == str(tmp_path / "w.h5")
     assert with_absolute_paths(absolute) == absolute
 
@@ -233,7 +264,7 @@ def test_the_record_of_a_run_is_its_configuration(tmp_path: Path) -> None:
     config = with_absolute_paths(
         override(
             RunConfig(),
-            {"scene.paths": ["a.tif"], "composite.bands": (4, "red", 1), "schedule.iterations": (3, 2, 1)},
+            {"scene.paths": ["a.tif"], "style.images": {"b.png": 1, "a.png": 2}, "schedule.iterations": (3, 2, 1)},
         )
     )
     record = {"record": 1, "configuration": config.model_dump(mode="json"), "scene": {"tiles": []}}

@@ -7,17 +7,17 @@ import pytest
 import rasterio
 
 from nst_rs.adam import Move
-from nst_rs.arrays import Pixels
+from nst_rs.arrays import Array, Pixels
 from nst_rs.canvas import Canvas
-from nst_rs.config import RunConfig
-from nst_rs.engine import build_kernel, build_objective, measure_rate, style_grams, trunk_of
+from nst_rs.config import RunConfig, trunk_of
+from nst_rs.engine import blended_grams, build_kernel, build_objective, measure_rate, style_grams
 from nst_rs.neural.device import Device
 from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Objective
 from nst_rs.problem import Problem
 from nst_rs.rounds import Exact
 from nst_rs.storage import MemoryStorage
-from nst_rs.style import read_style
+from nst_rs.style import Style, read_style, read_styles
 from nst_rs.tiling import make_plan
 from tests.pixel_kernel import scene_gradient, state_of
 
@@ -34,7 +34,7 @@ def kernel() -> Kernel:
 
 @pytest.fixture(scope="module")
 def objective(kernel: Kernel) -> Objective:
-    return build_objective(CONFIG, kernel, read_style(SAMPLES / "styles" / "harvest.jpg", 256), 1024)
+    return build_objective(CONFIG, kernel, read_styles({SAMPLES / "styles" / "harvest.jpg": 1}, 256), 1024)
 
 
 def scene() -> tuple[Pixels, Pixels]:
@@ -109,6 +109,36 @@ def test_a_styles_gram_matrices_do_not_depend_on_how_often_it_is_repeated(kernel
     once, both = (style_grams(kernel, s, trunk_of(CONFIG), 1024)["conv1_1"] for s in (style, twice))
     flipped = style_grams(kernel, style[:, ::-1].copy(), trunk_of(CONFIG), 1024)["conv1_1"]
     np.testing.assert_allclose(both, (once + flipped) / 2, rtol=1e-4)
+
+
+def blend(kernel: Kernel, *blended: tuple[str, float]) -> dict[str, Array]:
+    styles = [Style(read_style(SAMPLES / "styles" / f"{name}.jpg", 96), share) for name, share in blended]
+    return blended_grams(kernel, styles, trunk_of(CONFIG), 1024)
+
+
+@pytest.fixture(scope="module")
+def harvest_grams(kernel: Kernel) -> dict[str, Array]:
+    return blend(kernel, ("harvest", 1.0))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.0])
+def test_an_image_blended_with_itself_is_itself(kernel: Kernel, harvest_grams: dict[str, Array], share: float) -> None:
+    found = blend(kernel, ("harvest", share), ("harvest", 1 - share))
+    for name, gram in harvest_grams.items():
+        np.testing.assert_allclose(found[name], gram, rtol=1e-14)
+
+
+def test_an_image_without_weight_does_not_count(kernel: Kernel, harvest_grams: dict[str, Array]) -> None:
+    found = blend(kernel, ("harvest", 1.0), ("night_cafe", 0.0))
+    for name, gram in harvest_grams.items():
+        assert (found[name] == gram).all()
+
+
+def test_a_blend_lies_between_its_images_as_its_weights_say(kernel: Kernel, harvest_grams: dict[str, Array]) -> None:
+    other, found = blend(kernel, ("night_cafe", 1.0)), blend(kernel, ("harvest", 0.75), ("night_cafe", 0.25))
+    for name, gram in harvest_grams.items():
+        assert np.linalg.norm(other[name] - gram) > 0.1 * np.linalg.norm(gram)
+        np.testing.assert_allclose(found[name], gram + 0.25 * (other[name] - gram), rtol=1e-12)
 
 
 def test_the_machines_rate_is_a_plausible_number() -> None:

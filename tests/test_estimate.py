@@ -14,7 +14,7 @@ def plan_of(shape: tuple[int, int], tile: int, levels: int = 1) -> Plan:
 
 
 def window_need(plan: Plan) -> float:
-    return estimate.memory(plan, (64, 64), ["conv4_2"], 4, 1e12).windows
+    return estimate.memory(plan, [(64, 64)], ["conv4_2"], 4, 1e12).windows
 
 
 @given(st.tuples(st.integers(100, 6000), st.integers(100, 6000)), st.floats(0.3e9, 16e9))
@@ -37,7 +37,7 @@ def test_without_any_memory_the_smallest_tile_is_returned() -> None:
 
 def test_half_as_wide_values_take_half_the_memory_of_the_windows() -> None:
     plan = plan_of((1000, 1000), 512)
-    assert estimate.memory(plan, (64, 64), ["conv4_2"], 2, 1e12).windows == window_need(plan) / 2
+    assert estimate.memory(plan, [(64, 64)], ["conv4_2"], 2, 1e12).windows == window_need(plan) / 2
 
 
 def test_a_landsat_scene_is_computed_at_most_1_35_times() -> None:
@@ -56,15 +56,15 @@ def test_a_levels_operations_are_those_of_its_windows() -> None:
 
 def test_a_large_style_takes_its_own_room() -> None:
     plan = plan_of((200, 200), 1024)
-    small, large = (estimate.memory(plan, (side, side), ["conv4_2"], 4, 1e12).windows for side in (64, 1000))
+    small, large = (estimate.memory(plan, [(side, side)], ["conv4_2"], 4, 1e12).windows for side in (64, 1000))
     assert large > 4 * small
 
 
 def test_canvases_that_do_not_fit_the_budget_are_kept_on_disk_and_leave_the_memory_to_a_band_of_rows() -> None:
     plan = plan_of((4000, 5000), 512, levels=3)
-    fitting = estimate.memory(plan, (64, 64), ["conv4_2"], 4, 1e12)
-    held = estimate.memory(plan, (64, 64), ["conv4_2"], 4, fitting.canvases)
-    kept = estimate.memory(plan, (64, 64), ["conv4_2"], 4, fitting.canvases - 1)
+    fitting = estimate.memory(plan, [(64, 64)], ["conv4_2"], 4, 1e12)
+    held = estimate.memory(plan, [(64, 64)], ["conv4_2"], 4, fitting.canvases)
+    kept = estimate.memory(plan, [(64, 64)], ["conv4_2"], 4, fitting.canvases - 1)
     assert (held.on_disk, kept.on_disk) == (False, True)
     assert held.canvases == kept.canvases == held.host - kept.host
     # Of the finest level alone: colours, weights and the picture, in whole chunks.
@@ -73,7 +73,7 @@ def test_canvases_that_do_not_fit_the_budget_are_kept_on_disk_and_leave_the_memo
 
 def test_on_disk_the_memory_grows_with_the_scenes_width_alone() -> None:
     low, high, wide = (
-        estimate.memory(plan_of(shape, 512), (64, 64), [], 4, 0).scene
+        estimate.memory(plan_of(shape, 512), [(64, 64)], [], 4, 0).scene
         for shape in ((4000, 4000), (32000, 4000), (4000, 32000))
     )
     assert low == high < wide

@@ -48,7 +48,7 @@ def finished(
     output = tmp_path_factory.mktemp("flow") / "map.tif"
     relative = os.path.relpath(output)
     state = flows.stylize_scene(
-        scene=[str(olinda)], style=str(harvest), output=relative, settings=quick, return_state=True
+        scene=[str(olinda)], style=[str(harvest)], output=relative, settings=quick, return_state=True
     )
     return state, output
 
@@ -94,7 +94,7 @@ def test_a_wrong_scene_fails_the_flow_with_its_one_line_and_no_traceback(
     flows: Any, harvest: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     output = tmp_path / "map.tif"
-    state = flows.stylize_scene(scene=["nowhere"], style=str(harvest), output=str(output), return_state=True)
+    state = flows.stylize_scene(scene=["nowhere"], style=[str(harvest)], output=str(output), return_state=True)
     assert state.is_failed()
     assert state.message == "scene nowhere: expected a file or folder, got nothing of that name"
     with pytest.raises(SceneError):
@@ -117,7 +117,7 @@ def test_a_stage_that_fails_once_is_tried_again(
 
     monkeypatch.setattr(flows.Session, "stylize", fails_at_first)
     state = flows.stylize_scene(
-        scene=[str(olinda)], style=str(harvest), output=str(tmp_path / "map.tif"), settings=quick, return_state=True
+        scene=[str(olinda)], style=[str(harvest)], output=str(tmp_path / "map.tif"), settings=quick, return_state=True
     )
     assert state.is_completed()
     assert attempts == [0, 0, 1]
@@ -128,6 +128,13 @@ def test_the_command_line_prints_one_line_for_a_users_mistake(flows: Any, capsys
     assert "error: scene nowhere: expected a file or folder" in capsys.readouterr().err
 
 
+def test_the_command_line_takes_several_styles(flows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(flows, "stylize_scene", given.update)
+    assert flows.main(["scene.tif", "--style", "a.jpg", "--style", "b.jpg"]) == 0
+    assert given["style"] == ["a.jpg", "b.jpg"]
+
+
 def test_a_users_mistake_that_shows_late_is_not_tried_again(
     flows: Any, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +143,7 @@ def test_a_users_mistake_that_shows_late_is_not_tried_again(
     monkeypatch.setattr(flows.Session, "compose", lambda session: (attempts.append(1), compose(session)))
     empty = write_raster(tmp_path / "empty.tif", np.zeros((3, 80, 80), np.uint8), nodata=0)
     state = flows.stylize_scene(
-        scene=[str(empty)], style=str(harvest), output=str(tmp_path / "map.tif"), settings=quick, return_state=True
+        scene=[str(empty)], style=[str(harvest)], output=str(tmp_path / "map.tif"), settings=quick, return_state=True
     )
     assert state.is_failed()
     assert "expected some valid pixels" in str(state.result(raise_on_failure=False))

@@ -19,7 +19,7 @@ from nst_rs.errors import ConfigError, NstError, ResourceError
 from nst_rs.figures import measure
 from nst_rs.pipeline import Result, compose_canvases, prepare, run
 from nst_rs.progress import Progress
-from nst_rs.storage import DiskStorage
+from nst_rs.storage import DiskStorage, MemoryStorage
 
 Settings = dict[str, Any]
 
@@ -104,12 +104,10 @@ def test_the_record_says_what_was_done(result: Result, scene: Path) -> None:
 
 def test_the_records_figures_are_those_of_the_published_map(result: Result, scene: Path, harvest: Path) -> None:
     job = prepare(load_config(result.record))
-    composite, (rows, columns) = (
-        compose_canvases(job).composite,
-        (job.plan.levels[-1].rows, job.plan.levels[-1].columns),
-    )
+    composed, level = compose_canvases(job, MemoryStorage()), job.plan.levels[-1]
     map_rgb = np.moveaxis(pixels(result.output), 0, -1)
-    expected = measure(composite.image, map_rgb, composite.valid, (rows.seams, columns.seams))
+    seams = level.rows.seams, level.columns.seams
+    expected = measure(composed.image, map_rgb, composed.canvases[-1].scene_weight, seams)
     assert json.loads(result.record.read_text())["figures"] == expected == result.figures
     assert 0.1 < expected["legibility"]["1"] < 0.99
 
@@ -248,7 +246,7 @@ def test_a_damaged_checkpoint_is_as_none(scene: Path, harvest: Path, quick: Sett
 
 
 def test_more_memory_means_larger_tiles_and_more_kept_activations(scene: Path, harvest: Path) -> None:
-    files = [f"scene.paths=[{scene}]", f"style.image={harvest}", "compute.precision=float32", "compute.device=cpu"]
+    files = [f"scene.paths=[{scene}]", f"style.images={harvest}", "compute.precision=float32", "compute.device=cpu"]
     small, large = (
         prepare(load_config(None, [*files, f"compute.memory={memory}"]), to_write=False) for memory in ("50MB", "16GB")
     )
@@ -265,6 +263,54 @@ def test_too_little_disk_is_refused_before_anything_is_written(
     with pytest.raises(ResourceError, match=complaint):
         nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=quick)
     assert list(tmp_path.iterdir()) == []
+
+
+def in_colors(color: str, scene: Path, harvest: Path, folder: Path, settings: Settings) -> Result:
+    return nst_rs.stylize(scene, harvest, folder / f"{color}.tif", settings={**settings, "style.color": color})
+
+
+@pytest.mark.parametrize("init", ["content", "noise"])
+def test_in_the_scenes_colors_the_map_has_its_chrominance_and_another_luminance(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, init: str
+) -> None:
+    made = in_colors("scene", scene, harvest, tmp_path, {**quick, "schedule.init": init})
+    job = prepare(load_config(made.record))
+    composed = compose_canvases(job, MemoryStorage())
+    valid = composed.canvases[-1].scene_weight[:, :] > 0
+    found, own = (x[valid].astype(float) for x in (pixels(made.output).transpose(1, 2, 0), composed.image[:, :]))
+    inside = ((found > 0) & (found < 255)).all(axis=-1)
+    assert inside.mean() > 0.5
+    change = (found - own)[inside]
+    # The same in all channels but for the rounding to bytes: half a value each.
+    assert np.ptp(change, axis=-1).max() < 1.001
+    assert np.abs(change).mean() > 5
+
+
+@pytest.mark.parametrize("color", ["scene", "histogram"])
+def test_colors_are_the_whole_scenes_whatever_the_tile_and_repeat_from_the_record(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, color: str
+) -> None:
+    whole = in_colors(color, scene, harvest, tmp_path, quick)
+    before = pixels(whole.output)
+    cut = run(prepare(load_config(whole.record, ["tiling.tile=64", f"output.path={tmp_path}/cut.tif"])))
+    difference = np.abs(pixels(cut.output).astype(int) - before)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.001
+    run(prepare(load_config(whole.record)))
+    assert (pixels(whole.output) == before).all()
+
+
+def test_a_style_in_the_scenes_colors_asks_for_other_colors_than_its_own(
+    result: Result, scene: Path, harvest: Path, quick: Settings, tmp_path: Path
+) -> None:
+    job = prepare(load_config(result.record))
+    composed = compose_canvases(job, MemoryStorage())
+    valid = composed.canvases[-1].scene_weight[:, :] > 0
+    own = composed.image[:, :][valid].mean(axis=0)
+    matched = in_colors("histogram", scene, harvest, tmp_path, quick)
+    means = [pixels(made.output).transpose(1, 2, 0)[valid].mean(axis=0) for made in (result, matched)]
+    plain, kept = (np.linalg.norm(mean - own) for mean in means)
+    assert kept < plain
 
 
 def test_a_listener_hears_the_run_to_its_end(scene: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
@@ -288,6 +334,15 @@ def test_a_plan_says_what_would_run_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_plan_counts_the_levels_of_the_stroke(scene: Path, harvest: Path, quick: Settings) -> None:
+    # Pixels of 28.5 m: 600 m are 21 of them, 10.5 after one halving.
+    open_settings = {key: value for key, value in quick.items() if not key.startswith("schedule")}
+    by_stroke = nst_rs.plan(scene, harvest, settings={**open_settings, "style.stroke": 600})
+    by_hand = nst_rs.plan(scene, harvest, settings={**open_settings, "style.size": 337, "schedule.levels": 2})
+    assert by_stroke.flops == by_hand.flops
+    assert by_stroke.job.plan == by_hand.job.plan
+
+
 def test_too_little_memory_is_refused_before_anything_is_written(
     scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,18 +358,23 @@ def test_too_little_memory_is_refused_before_anything_is_written(
     ("missing", "message"),
     [
         ("scene", "scene.paths: expected at least one GeoTIFF or folder, got none"),
-        ("style", "style.image: expected an image, got none"),
+        ("style", "style.images: expected an image of a weight above 0, got none"),
         ("output", "output.path: expected the map to write, got none"),
     ],
 )
 def test_a_run_must_name_its_files(scene: Path, harvest: Path, tmp_path: Path, missing: str, message: str) -> None:
     named = {
         "scene": f"scene.paths=[{scene}]",
-        "style": f"style.image={harvest}",
+        "style": f"style.images={harvest}",
         "output": f"output.path={tmp_path}/o.tif",
     }
     with pytest.raises(ConfigError, match=message):
         prepare(load_config(None, [text for key, text in named.items() if key != missing]))
+
+
+def test_images_that_weigh_nothing_are_no_style(scene: Path, harvest: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^style.images: expected an image of a weight above 0, got none"):
+        nst_rs.stylize(scene, {harvest: 0}, tmp_path / "map.tif")
 
 
 def test_an_error_anywhere_leaves_an_earlier_map_as_it_was(

@@ -36,7 +36,7 @@ def test_a_level_is_recorded_with_its_geometry_and_every_loss() -> None:
         Losses(content={"conv2_2": 1.5}, style={"conv1_1": 0.5, "conv3_1": 0.25}, total=4.0),
         Losses(content={"conv2_2": 1.0}, style={"conv1_1": 0.375, "conv3_1": 0.125}, total=2.0),
     ]
-    found = level_record(level, history)
+    found = level_record(level, len(history), history)
     assert found == {
         "factor": 1,
         "shape": [300, 420],
@@ -54,7 +54,7 @@ def test_a_level_is_recorded_with_its_geometry_and_every_loss() -> None:
 
 def test_a_level_without_iterations_has_no_losses() -> None:
     (level,) = make_plan((64, 64), levels=1, tile=64, trunk=Trunk.reaching(["conv1_1"])).levels
-    assert level_record(level, [])["losses"] == {"total": [], "content": {}, "style": {}}
+    assert level_record(level, 0, [])["losses"] == {"total": [], "content": {}, "style": {}}
 
 
 def test_versions_are_those_that_run() -> None:

@@ -1,3 +1,4 @@
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from nst_rs.errors import SceneError
-from nst_rs.scene import DTYPES, Scene, crs_name, open_scene, report
+from nst_rs.scene import DTYPES, Grid, Scene, crs_name, open_scene, report
 from tests.rasters import NORTH_UP, ROTATED, TRANSFORMS, UTM, random_values, write_raster, write_tiles
 
 # Files take their time on a busy disk.
@@ -318,3 +319,30 @@ def test_a_tile_whose_bands_come_in_another_order_is_refused_by_name(tmp_path: P
     complaint = r"b\.tif does not belong with .*a\.tif: band names: expected red, green, blue, got blue, green, red"
     with pytest.raises(SceneError, match=complaint):
         open_scene([first, other])
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform", "expected"),
+    [
+        (UTM, NORTH_UP, 30.0),
+        (UTM, ROTATED, 30.0),
+        (UTM, Affine(10, 0, 500_000, 0, -40, 9_000_000), 20.0),
+        ("EPSG:2263", Affine(100, 0, 980_000, 0, -100, 200_000), 100 * 1200 / 3937),  # US survey feet
+        ("EPSG:4326", Affine(0.001, 0, -1, 0, -0.001, 1), 111.32),  # a degree of the equator is 111 319.5 m
+        ("EPSG:4326", Affine(0.001, 0, -1, 0, -0.001, 61), 111.32 * math.sqrt(0.5)),
+        ("EPSG:4807", Affine(0.001, 0, -1, 0, -0.001, 200 / 3 + 1), 100.188 * math.sqrt(0.5)),  # grads, 60° north
+    ],
+)
+def test_a_pixels_side_in_metres_on_the_ground(crs: str, transform: Affine, expected: float) -> None:
+    grid = Grid(rasterio.CRS.from_string(crs), transform, 2000, 2000)  # its middle is 1 (degree, grad) below its top
+    assert grid.metres_per_pixel == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_degrees_metres_are_those_of_a_projection() -> None:
+    from rasterio.warp import transform_bounds
+
+    grid = Grid(rasterio.CRS.from_epsg(4326), Affine(0.0003, 0, -35.0, 0, -0.0003, -8.0), 200, 100)
+    west, south, east, north = transform_bounds(grid.crs, "EPSG:31985", -35.0, -8.03, -34.94, -8.0, densify_pts=0)
+    side = math.sqrt((east - west) / 200 * (north - south) / 100)
+    # The ellipsoid is flattened by 0.3 %, and the meridian turned by 0.3° in the projection.
+    assert grid.metres_per_pixel == pytest.approx(side, rel=0.01)

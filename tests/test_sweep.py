@@ -9,7 +9,7 @@ import yaml
 from PIL import Image
 
 from nst_rs import pipeline
-from nst_rs.comparison import Run, rows
+from nst_rs.comparison import Run, rows, sources
 from nst_rs.config import load_config, override
 from nst_rs.errors import ConfigError
 from nst_rs.sweep import Comparison, Variant, compare, is_done, variants, waiting
@@ -23,7 +23,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, olinda: Path, harvest: Path, 
     path = tmp_path_factory.mktemp("config") / "base.yaml"
     data: dict[str, Any] = {
         "scene": {"paths": [str(olinda.with_name("olinda_centre.tif"))]},
-        "style": {"image": str(harvest)},
+        "style": {"images": str(harvest)},
     }
     settings = {
         **quick,
@@ -89,6 +89,12 @@ def test_values_may_be_lists(base: Path, tmp_path: Path) -> None:
     assert len({variant.name for variant in grid}) == 2
 
 
+def test_values_may_be_blends_of_styles_named_after_their_images(base: Path, tmp_path: Path) -> None:
+    grid = variants([base], tmp_path, ["style.images=/x/a.jpg,{/x/a.jpg: 1, /x/b.jpg: 2},[/x/a.jpg, /y/b.jpg]"], [])
+    assert [variant.name for variant in grid] == ["base_images=a", "base_images=a-1-b-2", "base_images=a-b"]
+    assert list(grid[1].config.style.images.values()) == [1, 2]
+
+
 @pytest.mark.parametrize("vary", ["objective.alpha", "objective.alpha=", "objective.alpha=1,,2"])
 def test_a_grid_without_values_is_refused(base: Path, tmp_path: Path, vary: str) -> None:
     with pytest.raises(ConfigError, match=r"--vary .*expected SECTION\.KEY=VALUE"):
@@ -140,6 +146,23 @@ def test_distances_by_other_measures_are_not_compared(made: Comparison, base: Pa
     assert rows([made.runs[0], *other.runs])[1]["style change"] == ""
 
 
+def test_the_sheet_shows_every_style_and_blends_compare_by_their_shares(
+    made: Comparison, base: Path, harvest: Path, tmp_path: Path
+) -> None:
+    other = harvest.with_name("night_cafe.jpg")
+    blends = [{harvest: 1, other: 2}, {harvest: 2, other: 2}, {harvest: 2, other: 4}]
+    grid = [
+        Variant(f"{i}", override(load_config(base), {"style.images": images, "output.path": tmp_path / f"{i}.tif"}))
+        for i, images in enumerate(blends)
+    ]
+    short = [Variant(v.name, override(v.config, {"schedule.iterations": 1})) for v in grid]
+    first, second, again = run_all(short, tmp_path).runs
+    assert [label for label, _ in sources([first], tmp_path)] == ["content", "style: harvest", "style: night_cafe"]
+    assert [Path(entry["path"]) for entry in first.record["inputs"]][1:] == [harvest, other]
+    assert first.yardstick == again.yardstick != second.yardstick
+    assert first.total == again.total != second.total
+
+
 def test_the_sheet_and_the_curves_are_pictures(made: Comparison) -> None:
     for path in (made.sheet, made.losses):
         with Image.open(path) as picture:
@@ -163,6 +186,14 @@ def test_another_setting_or_another_input_is_another_run(made: Comparison, chose
         assert not is_done(Variant(done.name, override(done.config, {key: value})))
 
 
+def test_a_run_by_stroke_is_known_as_done(base: Path, tmp_path: Path) -> None:
+    settings = ["style.stroke=120", "schedule.levels=3", "schedule.iterations=1"]
+    grid = variants([base], tmp_path, [], settings)
+    run_all(grid, tmp_path)
+    assert is_done(grid[0])
+    assert not is_done(variants([base], tmp_path, [], [*settings, "style.stroke=160"])[0])
+
+
 def test_a_sweep_checks_all_runs_before_the_first(base: Path, tmp_path: Path) -> None:
     grid = variants([base], tmp_path / "made", ["composite.bands=[1,2,3],[1,2,9]"], [])
     with pytest.raises(ConfigError, match=r"composite\.bands"):
@@ -175,7 +206,8 @@ def test_the_experiments_are_complete_configurations(path: Path) -> None:
     config = load_config(path)
     assert config.objective.content_normalization == "sum"
     assert config.schedule.init == "noise"
-    assert all(file.is_file() for file in (*config.scene.paths, config.style.image) if file is not None)
+    assert config.style.images
+    assert all(file.is_file() for file in (*config.scene.paths, *config.style.images))
 
 
 def test_the_sources_experiments_are_the_reports() -> None:

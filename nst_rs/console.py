@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column, Table
 
-from nst_rs import estimate, progress
+from nst_rs import progress
 from nst_rs.composite import available_composites
 from nst_rs.figures import describe
 from nst_rs.scene import SceneReport
@@ -95,7 +95,7 @@ def show_forecast(console: Console, forecast: "Forecast") -> None:
         f"memory about {(memory.host + job.kept_bytes) / 1e9:.1f} GB ({where})", highlight=False, soft_wrap=True
     )
     if memory.on_disk:
-        size = estimate.stored_bytes(job.plan)
+        size = job.disk_bytes
         console.print(f"disk about {size / 1e9:.1f} GB beside the map while it is made", highlight=False)
     console.print(f"{forecast.flops / 1e12:.1f} TFLOP, about {progress.duration(forecast.seconds)}", highlight=False)
 

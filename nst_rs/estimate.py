@@ -17,10 +17,6 @@ LARGEST_TILE = 1152
 
 # Copies of all activations that the gradient's pass holds at its peak: measured, see benchmarks/memory.py.
 _ACTIVATION_COPIES = 2.0
-# Bytes per pixel of a level's canvas: the scene's colours and weights, and the picture.
-_CANVAS_BYTES_PER_PIXEL = 12.0 + 4.0 + 12.0
-# Bytes per pixel of the finest level held by the loop: Adam's state, gradient, copies.
-_LOOP_BYTES_PER_PIXEL = 72.0
 # Bytes per pixel of a band of rows at its peak, while nodata is filled: measured at widths of 4,096 to 16,384 pixels.
 _BAND_BYTES_PER_PIXEL = 85.0
 # TensorFlow, GDAL and the weights, before the first pixel.
@@ -51,28 +47,52 @@ class Memory:
         return self.scene + self.windows + self.process
 
 
-def memory(
-    plan: Plan, styles: Iterable[tuple[int, int]], content_layers: Iterable[str], value_bytes: int, budget: float
-) -> Memory:
+@dataclass(frozen=True)
+class Kept:
+    """The arrays that a run keeps of its scene, in memory or on disk: shape and type of each."""
+
+    canvases: tuple[tuple[tuple[int, ...], str], ...]
+    """Levels' colours and weights, and the content's features at the finest."""
+    states: tuple[tuple[tuple[int, ...], str], ...]
+    """The descent's two states at the finest level and at the one below; on disk in any case, so that a run can go on.
+    """
+
+    @classmethod
+    def by(cls, plan: Plan, content_layers: Iterable[str], precision: str, arrays: int) -> "Kept":
+        """Return what `plan` keeps; `arrays`: how many a state has."""
+        colors = [((*level.canvas_shape, 3), "float32") for level in plan.levels]
+        weights = [(level.canvas_shape, "float32") for level in plan.levels]
+        kind = "uint16" if precision == "bfloat16" else "float32"
+        layers = [VGG16[name] for name in content_layers]
+        rows, columns = plan.levels[-1].canvas_shape
+        content = [((rows // layer.stride, columns // layer.stride, layer.channels), kind) for layer in layers]
+        states = [color for color in colors[-2:] for _ in range(2 * arrays)]
+        return cls((*colors, *weights, *content), tuple(states))
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes where they are kept in memory."""
+        return sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in (*self.canvases, *self.states))
+
+    def disk_bytes(self, on_disk: bool) -> int:
+        """Bytes of disk; `on_disk`: also the canvases are kept there."""
+        kept = (*self.canvases, *self.states) if on_disk else self.states
+        return sum(storage.stored_bytes(shape, kind) for shape, kind in kept)
+
+
+def memory(plan: Plan, kept: Kept, styles: Iterable[tuple[int, int]], value_bytes: int, budget: float) -> Memory:
     """Estimate the peak of a plan with styles of shapes `styles`, (H, W) each.
 
-    `value_bytes` is 4 for float32 activations, 2 for bfloat16; canvases of more than `budget` bytes are kept on disk.
+    `value_bytes` is 4 for float32 activations, 2 for bfloat16; arrays of more than `budget` bytes are kept on disk.
     """
     finest = plan.levels[-1]
     rows, columns = finest.canvas_shape
-    features = sum(4 * VGG16[name].channels / VGG16[name].stride ** 2 for name in content_layers)
-    canvases = sum(math.prod(level.canvas_shape) for level in plan.levels) * _CANVAS_BYTES_PER_PIXEL
-    canvases += rows * columns * _LOOP_BYTES_PER_PIXEL + finest.computed_pixels * features
     measured = [*(make_level(style, 1, plan.tile, plan.trunk) for style in styles), *plan.levels]
     window = max(math.prod(level.window_shape) for level in measured)
-    bands = min(rows, BAND_ROWS) * columns * _BAND_BYTES_PER_PIXEL
+    # A band of rows being composed or stepped, and the shares of the gradient of one row of tiles.
+    bands = (min(rows, BAND_ROWS) * _BAND_BYTES_PER_PIXEL + finest.window_shape[0] * 12) * columns
+    canvases = float(kept.memory_bytes)
     return Memory(canvases, window_bytes(window, plan.trunk, value_bytes), bands, canvases > budget)
-
-
-def stored_bytes(plan: Plan) -> int:
-    """Return the bytes that the canvases and pictures of all levels take on disk."""
-    pictures = sum(2 * storage.stored_bytes((*level.canvas_shape, 3), np.float32) for level in plan.levels)
-    return pictures + sum(storage.stored_bytes(level.canvas_shape, np.float32) for level in plan.levels)
 
 
 def window_bytes(pixels: int, trunk: Trunk, value_bytes: int) -> float:
@@ -98,11 +118,6 @@ def best_tile(shape: tuple[int, int], trunk: Trunk, value_bytes: int, budget: fl
     return min(fitting, key=lambda tile: (fitting[tile].computed_pixels, tile))
 
 
-def flops(level: Level, iterations: int, trunk: Trunk, kept: int) -> float:
-    """Return the convolutions' operations for a level: each iteration goes forward and back once.
-
-    A forward pass costs `trunk.flops_per_pixel`, a backward pass as much again; the content features cost one forward
-    pass at the start. The `kept` windows' activations are kept between the passes; the others go forward twice.
-    """
-    passes = 2 * iterations + 1 + iterations * (1 - kept / len(level.tiles))
+def flops(level: Level, trunk: Trunk, passes: float) -> float:
+    """Return the convolutions' operations of `passes` over a level, forward or back: one costs as much as the other."""
     return passes * level.computed_pixels * trunk.flops_per_pixel

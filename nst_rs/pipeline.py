@@ -71,9 +71,19 @@ class Job:
     def memory(self) -> estimate.Memory:
         """What the run will hold at its peak, but for the activations it keeps where there is room for them."""
         styles = [(len(style.image), style.image.shape[1]) for style in self.inputs.styles]
-        return estimate.memory(
-            self.plan, styles, self.config.objective.content_layers, _value_bytes(self.config), self.budget
-        )
+        return estimate.memory(self.plan, self.kept, styles, _value_bytes(self.config), self.budget)
+
+    @property
+    def kept(self) -> estimate.Kept:
+        """What the run keeps of its scene."""
+        arrays = 4 if self.config.schedule.averaged else 3
+        layers, precision = self.config.objective.content_layers, self.config.compute.precision
+        return estimate.Kept.by(self.plan, layers, precision, arrays)
+
+    @property
+    def disk_bytes(self) -> int:
+        """What the run takes on disk until it has ended, the map included."""
+        return disk_bytes(self.inputs.scene.grid) + self.kept.disk_bytes(self.memory.on_disk)
 
     @property
     def workspace(self) -> Workspace:
@@ -91,6 +101,18 @@ class Job:
             schedule.averaged,
             schedule.tolerance,
         )
+
+    def passes(self, index: int) -> float:
+        """How often a level goes through the network, forward or back, on average over its windows.
+
+        Once for the content's features; forward and back in every iteration; forward once more in every iteration where
+        activations are not kept, or at first where statistics are predicted.
+        """
+        iterations = self.config.schedule.level_iterations[index]
+        again = 1.0
+        if self.config.tiling.statistics == "exact":
+            again = iterations * (1 - self.kept_windows(index) / len(self.plan.levels[index].tiles))
+        return 1 + 2 * iterations + again
 
     def kept_windows(self, index: int) -> int:
         """How many windows of level `index` keep their activations: as many as the budget has room for."""
@@ -170,11 +192,7 @@ def prepare(config: RunConfig, to_write: bool = True) -> Job:
 def forecast(config: RunConfig) -> Forecast:
     """Return what a configuration would run; computes one small window to know this machine. Raises NstError."""
     job = prepare(config, to_write=False)
-    iterations = job.config.schedule.level_iterations
-    flops = sum(
-        estimate.flops(level, iterations[index], job.plan.trunk, job.kept_windows(index))
-        for index, level in enumerate(job.plan.levels)
-    )
+    flops = sum(estimate.flops(level, job.plan.trunk, job.passes(index)) for index, level in enumerate(job.plan.levels))
     return Forecast(job, flops, flops / measure_rate(job.config, job.device))
 
 
@@ -288,9 +306,7 @@ def _check_room(place: str, needed: float, free: float) -> None:
 def _check_disk(job: Job) -> None:
     """Refuse to start what could not be written in the end."""
     folder = job.outputs.tif.parent
-    needed = disk_bytes(job.inputs.scene.grid)
-    if job.memory.on_disk:
-        needed += estimate.stored_bytes(job.plan)
+    needed = job.disk_bytes
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise ResourceError(

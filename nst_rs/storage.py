@@ -20,6 +20,8 @@ from nst_rs.errors import OutputError
 BAND_ROWS = 512
 """Rows of a band: the side of a stored chunk and of a GeoTIFF's block."""
 
+_MOST_CHUNK_BYTES = 4 * 2**20
+
 Window = slice | tuple[slice, ...]
 """Rows, or (rows, columns), or (rows, columns, channels); in steps of one."""
 
@@ -83,7 +85,7 @@ class MemoryStorage:
 
 
 class DiskStorage:
-    """Arrays on disk: in `folder`, one uncompressed Zarr array a name, in chunks of BAND_ROWS × BAND_ROWS pixels.
+    """Arrays on disk: in `folder`, one uncompressed Zarr array a name, in square chunks of BAND_ROWS pixels at most.
 
     A chunk is never half written. OutputError says so when the folder cannot take or give the pixels.
     """
@@ -94,14 +96,13 @@ class DiskStorage:
     def create(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> PixelArray:
         """See :class:`Storage`."""
         self.delete(name)
-        sides = tuple(min(BAND_ROWS, size) for size in shape[:2])
         try:
             array = zarr.create_array(
                 LocalStore(self._folder),
                 name=name,
                 shape=shape,
                 dtype=np.dtype(dtype),
-                chunks=(*sides, *shape[2:]),
+                chunks=_chunk(shape, dtype),
                 compressors=None,
                 filters=None,
                 fill_value=0,
@@ -186,8 +187,16 @@ def bands(height: int, rows: int = BAND_ROWS) -> Iterator[slice]:
 
 def stored_bytes(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
     """Return the bytes that an array takes on disk: whole chunks."""
-    sides = [-(-size // side) * side for size in shape[:2] for side in [min(BAND_ROWS, size)]]
-    return math.prod([*sides, *shape[2:]]) * np.dtype(dtype).itemsize
+    whole = [-(-size // side) * side for size, side in zip(shape, _chunk(shape, dtype), strict=True)]
+    return math.prod(whole) * np.dtype(dtype).itemsize
+
+
+def _chunk(shape: tuple[int, ...], dtype: npt.DTypeLike) -> tuple[int, ...]:
+    """Return the shape of a chunk: BAND_ROWS along a side, fewer where there are many channels."""
+    side = BAND_ROWS
+    while side > 1 and side**2 * math.prod(shape[2:]) * np.dtype(dtype).itemsize > _MOST_CHUNK_BYTES:
+        side //= 2
+    return (*(min(side, size) for size in shape[:2]), *shape[2:])
 
 
 def _unusable(folder: Path, error: OSError) -> OutputError:

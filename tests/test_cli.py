@@ -57,7 +57,7 @@ def test_plan_says_what_a_scene_beyond_the_memory_takes_on_disk(
     olinda: Path, harvest: Path, quick: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run("plan", olinda, "--style", harvest, *assignments({**quick, "compute.memory": "1MB"})) == 0
-    assert "disk about 0.0 GB beside the map while it is made" in capfd.readouterr().out
+    assert "disk about 0.1 GB beside the map while it is made" in capfd.readouterr().out
 
 
 def test_stylize_writes_the_map_and_tells_its_progress_in_plain_lines(

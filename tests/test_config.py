@@ -45,7 +45,10 @@ def test_every_configuration_of_the_repository_loads_and_its_inputs_exist(path: 
     [
         ({"scenes": {}}, f"unknown key scenes: expected one of {SECTIONS}"),
         ({"style": {"imgae": "a.png"}}, "unknown key style.imgae: expected one of images, size, stroke, color"),
-        ({"schedule": {"step": 1}}, "unknown key schedule.step: expected one of levels, iterations, step_size, last_step, tolerance"),
+        (
+            {"schedule": {"step": 1}},
+            "unknown key schedule.step: expected one of levels, iterations, step_size, last_step, tolerance",
+        ),
     ],
 )
 def test_an_unknown_key_is_refused_naming_those_there_are(tmp_path: Path, data: Any, complaint: str) -> None:

@@ -128,7 +128,7 @@ def _errors_as_lines(verbose: bool) -> Iterator[Console]:
             screen.print(f"error: {error}", highlight=False, markup=False, soft_wrap=True)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            screen.print("interrupted: nothing was written")
+            screen.print("interrupted: no map was written; the same command goes on from here", soft_wrap=True)
             raise typer.Exit(130) from error
         finally:
             logger.removeHandler(handler)

@@ -1,8 +1,10 @@
 """The command line as a person meets it: what is printed, the exit code, what is written."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +238,27 @@ def test_importing_the_package_brings_neither_tensorflow_nor_rasterio() -> None:
     code = "import sys, nst_rs, nst_rs.cli; print([m for m in ('tensorflow', 'keras', 'prefect') if m in sys.modules])"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "[]"
+
+
+def test_a_killed_command_goes_on_to_the_same_map(
+    olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = {**quick, "schedule.iterations": "[2, 40]", "schedule.levels": 2, "tiling.tile": 128}
+    arguments = ["stylize", str(olinda), "--style", str(harvest), *assignments(settings)]
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    killed = tmp_path / "killed" / "map.tif"
+    code = f"from nst_rs.cli import app; app({[*arguments, '--output', str(killed)]!r})"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoint = killed.parent / ".map.tif.work" / "checkpoint.json"
+    while not (checkpoint.is_file() and json.loads(checkpoint.read_text())["level"] == 1):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not killed.exists()
+    assert run(*arguments, "--output", killed) == 0
+    assert "going on where an earlier run stopped: level 2" in capfd.readouterr().err
+    assert run(*arguments, "--output", tmp_path / "whole" / "map.tif") == 0
+    assert killed.read_bytes() == (tmp_path / "whole" / "map.tif").read_bytes()
+    assert {path.name for path in killed.parent.iterdir()} == {"map.tif", "map.png", "map.run.json"}

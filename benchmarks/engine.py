@@ -11,15 +11,21 @@ import tensorflow as tf
 from nst_rs.canvas import Canvas
 from nst_rs.config import RunConfig, trunk_of
 from nst_rs.engine import build_kernel, build_objective
+from nst_rs.moments import total
 from nst_rs.neural.device import Device
+from nst_rs.neural.kernel import Kernel
 from nst_rs.neural.vgg import Convolution, Encoder, load_convolutions
+from nst_rs.objective import Objective
 from nst_rs.problem import Problem
+from nst_rs.storage import MemoryStorage
 from nst_rs.style import read_styles
 from nst_rs.tiling import make_plan
 
 CPU = Device("/CPU:0", 8 * 10**9)
 STYLE = Path(__file__).parents[1] / "sample_data" / "styles" / "harvest.jpg"
+STYLES = read_styles({STYLE: 1}, 256)
 SIDE = 512
+SIDES = (512, 768, 1152)
 
 
 def shortest(work: Callable[[], Any], runs: int = 4) -> float:
@@ -33,23 +39,31 @@ def shortest(work: Callable[[], Any], runs: int = 4) -> float:
 
 
 def step_against_matrix_product() -> dict[str, float]:
-    """An iteration's passes over one 512-pixel window, as operations a second, over a 4096³ matrix product's."""
+    """A step's two passes over one window, as a rate over that of a 4096³ matrix product in the same process."""
     found = {}
     for precision in ("float32", "bfloat16"):
-        config = RunConfig.model_validate({"compute": {"precision": precision}})
-        kernel, flops = build_kernel(config, CPU), trunk_of(config).flops_per_pixel * SIDE**2
-        window, weight = np.full((SIDE, SIDE, 3), 99, np.float32), np.ones((SIDE, SIDE), np.float32)
-        objective = build_objective(config, kernel, read_styles({STYLE: 1}, 256), SIDE)
-        forward, content = kernel.forward(window, weight), kernel.content(window)
-        pull = objective.pull(forward.moments)
         product = 2 * 4096**3 / shortest(_matrix_product(precision))
-        ahead = shortest(lambda k=kernel, w=window, v=weight: k.forward(w, v))
-        back = shortest(lambda k=kernel, f=forward, v=weight, c=content, p=pull: k.backward(f.activations, v, c, p))
-        found[f"{precision}: forward pass / matrix product"] = flops / ahead / product
-        found[f"{precision}: backward pass / matrix product"] = flops / back / product
-        found[f"{precision}: forward and backward pass / matrix product"] = 2 * flops / (ahead + back) / product
         found[f"{precision}: matrix product, GFLOP/s"] = product / 1e9
+        config = RunConfig.model_validate({"compute": {"precision": precision}})
+        kernel = build_kernel(config, CPU)
+        objective = build_objective(config, kernel, STYLES, SIDE)
+        for side in SIDES:
+            flops = trunk_of(config).flops_per_pixel * side**2
+            ahead, back = (flops / seconds / product for seconds in _passes(kernel, objective, side))
+            found[f"{precision}, {side} pixels: forward pass / matrix product"] = ahead
+            found[f"{precision}, {side} pixels: backward pass / matrix product"] = back
+            found[f"{precision}, {side} pixels: step / matrix product"] = 2 / (1 / ahead + 1 / back)
     return found
+
+
+def _passes(kernel: Kernel, objective: Objective, side: int) -> tuple[float, float]:
+    """Return the seconds of a forward and of a backward pass over a window."""
+    window, weight = np.full((side, side, 3), 99, np.float32), np.ones((side, side), np.float32)
+    content = kernel.content(window)
+    forward = kernel.forward(window, weight, content)
+    pull = objective.pull(forward.moments)
+    ahead = shortest(lambda: kernel.forward(window, weight, content))
+    return ahead, shortest(lambda: kernel.backward(forward.activations, weight, content, pull))
 
 
 def _matrix_product(dtype: str) -> Callable[[], Any]:
@@ -107,25 +121,34 @@ def _differentiate(forward: Callable[[Any], Any]) -> Callable[[], Any]:
 
 
 def tiles_against_whole() -> dict[str, float]:
-    """The gradient of a noise scene with nodata: error against the untiled one, and time."""
+    """The gradient of a noise scene with nodata: error against the untiled one, and what is computed for it."""
     config = RunConfig.model_validate({"compute": {"precision": "float32"}})
     kernel = build_kernel(config, CPU)
-    objective = build_objective(config, kernel, read_styles({STYLE: 1}, 256), SIDE)
+    objective = build_objective(config, kernel, STYLES, SIDE)
     image = np.random.default_rng(0).uniform(0, 255, (SIDE, SIDE, 3)).astype(np.float32)
     weight = np.ones((SIDE, SIDE), np.float32)
     weight[100:180, 300:] = 0
     found, whole = {}, None
     for tile in (4096, 128, 192, 288):
         (level,) = make_plan((SIDE, SIDE), levels=1, tile=tile, trunk=trunk_of(config)).levels
-        canvas = Canvas.around(level, image, weight)
-        picture = np.random.default_rng(1).uniform(0, 255, canvas.image.shape).astype(np.float32)
-        gradient, _ = Problem(kernel, canvas, objective).gradient(picture)
+        problem = Problem.of(kernel, Canvas.around(level, image, weight), objective, MemoryStorage())
+        gradient = _gradient(problem, np.random.default_rng(1).uniform(0, 255, (*level.canvas_shape, 3)))
         if whole is None:
             whole = gradient
             continue
         name = f"cores of {level.rows.cores[0].size} pixels"
-        found[f"{name}: relative error of the gradient"] = float(
-            np.linalg.norm(gradient - whole) / np.linalg.norm(whole)
-        )
+        error = np.linalg.norm(gradient - whole) / np.linalg.norm(whole)
+        found[f"{name}: relative error of the gradient"] = float(error)
         found[f"{name}: pixels computed / pixels of the scene"] = level.computed_pixels / SIDE**2
     return found
+
+
+def _gradient(problem: Problem, picture: Any) -> Any:
+    """Return the scene's gradient, tile by tile."""
+    views = [problem.view(tile, picture[tile.window_slices].astype(np.float32)) for tile in problem.canvas.tiles]
+    forwards = [problem.forward(view) for view in views]
+    pull = problem.objective.pull(total(forward.moments for forward in forwards))
+    gradient = np.zeros(picture.shape)
+    for view, forward in zip(views, forwards, strict=True):
+        gradient[view.tile.window_slices] += problem.share(view, forward.activations, pull)
+    return gradient

@@ -108,13 +108,17 @@ class Kernel:
     def _trace_backward(
         self, activations: Any, weight: Any, content: Mapping[str, Any], style_pull: Mapping[str, Any], factors: Any
     ) -> Any:
-        features = self._chosen(activations)
-        weights = position_weights(weight, features)
-        upstream = {name: tf.zeros_like(x) for name, x in features.items()}
+        chosen = {name: activations[name][0] for name in (*self.style_layers, *self.content_layers)}
+        weights = position_weights(weight, chosen)
+        upstream: dict[str, Any] = {}
         for name in self.style_layers:
-            upstream[name] += weights[name] * _times(features[name], 2 * style_pull[name])
+            # In the encoder's type: what it carries back is of that type in any case, and this is a tenth of the step.
+            asked = _times(chosen[name], tf.cast(2 * style_pull[name], self.encoder.dtype))
+            upstream[name] = tf.cast(weights[name], self.encoder.dtype) * asked
         for name in self.content_layers:
-            upstream[name] += factors[name] * weights[name] * (features[name] - self._unpacked(content[name]))
+            difference = tf.cast(chosen[name], self.accumulate) - self._unpacked(content[name])
+            asked = tf.cast(factors[name] * weights[name] * difference, self.encoder.dtype)
+            upstream[name] = upstream[name] + asked if name in upstream else asked
         share = self.encoder.carry_back(activations, {name: x[tf.newaxis] for name, x in upstream.items()})
         return tf.cast(share[0], self.accumulate)
 

@@ -58,6 +58,7 @@ def stylize_scene(
     style: list[str] | None = None,
     output: str | None = None,
     config: str | None = None,
+    preset: str | None = None,
     settings: dict[str, Any] | None = None,
 ) -> str | State[Any]:
     """Style a scene and return the map's path.
@@ -67,10 +68,11 @@ def stylize_scene(
         style: Images whose style is taken; several are blended.
         output: The map to write, a .tif; its preview and record are written beside it.
         config: A configuration (YAML) or an earlier run's record (JSON). What else is given here replaces its values.
+        preset: legible, balanced or painterly: what the configuration does not decide.
         settings: "section.key" to value, for example {"schedule.levels": 4}.
     """
     try:
-        base = override(load_config(Path(config) if config else None), settings or {})
+        base = override(load_config(Path(config) if config else None, preset=preset), settings or {})
         job = prepare(name_files(base, scene or None, style or None, output or None))
     except NstError as error:
         return Failed(message=str(error), data=error)  # a user's mistake: its one line, without a traceback

@@ -7,6 +7,7 @@
 """
 
 from nst_rs.api import inspect, plan, stylize
+from nst_rs.config import PRESETS
 from nst_rs.errors import NstError
 
-__all__ = ["NstError", "inspect", "plan", "stylize"]
+__all__ = ["PRESETS", "NstError", "inspect", "plan", "stylize"]

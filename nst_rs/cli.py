@@ -31,6 +31,7 @@ ConfigFile = Annotated[Path | None, typer.Option(help="A configuration (YAML), o
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting.")
 ]
+Preset = Annotated[str | None, typer.Option(help="legible, balanced or painterly: what no setting decides.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what is decided and how long it took.")]
 
 
@@ -40,12 +41,13 @@ def stylize(
     style: Style = None,
     output: Output = None,
     config: ConfigFile = None,
+    preset: Preset = None,
     settings: Assignments = None,
     verbose: Verbose = False,
 ) -> None:
     """Style a scene: one georeferenced map on exactly the scene's grid, with a preview and a record beside it."""
     with _errors_as_lines(verbose) as screen:
-        run = name_files(load_config(config, settings or ()), scene or None, style or None, output)
+        run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
         with _native_notes_hidden():
             from nst_rs import pipeline, record
 
@@ -63,12 +65,13 @@ def plan(
     style: Style = None,
     output: Output = None,
     config: ConfigFile = None,
+    preset: Preset = None,
     settings: Assignments = None,
     verbose: Verbose = False,
 ) -> None:
     """Say what `stylize` would run with the same arguments: levels, tiles, memory, operations, time. Writes nothing."""
     with _errors_as_lines(verbose):
-        run = name_files(load_config(config, settings or ()), scene or None, style or None, output)
+        run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
         with _native_notes_hidden():
             from nst_rs import pipeline
 

@@ -48,6 +48,14 @@ STYLE_LAYERS = {"conv1_1": 6e-7, "conv2_1": 3e-10, "conv3_1": 1e-10, "conv4_1": 
 the layer's loss against a blank picture, for paintings scaled to 512 pixels. They make α and β numbers around one."""
 
 
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "legible": {"objective.alpha": 1.0, "schedule.levels": 2},
+    "balanced": {},
+    "painterly": {"objective.alpha": 0.05},
+}
+"""Names for settings that go together: ``section.key`` to value. A configuration's own settings come after them."""
+
+
 class Section(BaseModel):
     """What all sections share."""
 
@@ -265,13 +273,14 @@ def trunk_of(config: RunConfig) -> Trunk:
     return Trunk.reaching([*config.objective.content_layers, *config.objective.style_layers])
 
 
-def load_config(path: Path | None, assignments: Iterable[str] = ()) -> RunConfig:
+def load_config(path: Path | None, assignments: Iterable[str] = (), preset: str | None = None) -> RunConfig:
     """Read a run's configuration from YAML, or from the record of an earlier run, and apply ``section.key=value``.
 
-    Relative paths in a file start from that file's folder. Raises ConfigError for a file that cannot be read, an
-    unknown key, or a value out of range.
+    What neither names is taken from the `preset`, one of PRESETS, then from the defaults. Relative paths in a file
+    start from its folder. Raises ConfigError for a file that cannot be read, an unknown key, or a value out of range.
     """
     data = {} if path is None else _anchor_paths(_read_mapping(path), path.parent)
+    _set_missing(data, _preset(preset))
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals:
@@ -369,6 +378,22 @@ def _anchored(folder: Path, value: Any, names: Container[str] = ()) -> Any:
     if isinstance(value, dict):
         return {_anchored(folder, path, names): weight for path, weight in value.items()}
     return os.path.normpath(folder / value) if isinstance(value, str) and value not in names else value
+
+
+def _preset(name: str | None) -> Mapping[str, Any]:
+    if name is None:
+        return {}
+    if name not in PRESETS:
+        raise ConfigError("preset", expected=f"one of {', '.join(PRESETS)}", got=name)
+    return PRESETS[name]
+
+
+def _set_missing(data: dict[str, Any], settings: Mapping[str, Any]) -> None:
+    for name, value in settings.items():
+        section, key = name.split(".")
+        present = data.setdefault(section, {})
+        if isinstance(present, dict):  # what is not is left for the check to name
+            present.setdefault(key, value)
 
 
 def _set(data: dict[str, Any], name: str, value: Any) -> None:

@@ -340,3 +340,19 @@ def test_of_several_mistakes_one_is_named_with_its_own_value(one: str, other: st
 )
 def test_levels_bring_their_own_iterations(levels: int, iterations: tuple[int, ...]) -> None:
     assert load_config(None, [f"schedule.levels={levels}"]).schedule.level_iterations == iterations
+
+
+def test_a_preset_decides_what_neither_file_nor_assignment_does(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("objective: {beta: 2.0}")
+    assert load_config(file, preset="painterly").objective.alpha < load_config(file).objective.alpha
+    assert load_config(file, preset="legible").objective.alpha > load_config(file).objective.alpha
+    assert load_config(file, preset="balanced") == load_config(file)
+    assert load_config(file, ["objective.alpha=0.3"], preset="legible").objective.alpha == 0.3
+    file.write_text("objective: {alpha: 0.4}")
+    assert load_config(file, preset="legible").objective.alpha == 0.4
+
+
+def test_an_unknown_preset_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"preset: expected one of legible, balanced, painterly, got nice"):
+        load_config(None, preset="nice")

@@ -128,8 +128,9 @@ class Encoder:
         """Return Σ_l (∂F^l/∂x)ᵀ upstream^l, (N, H, W, 3) in `dtype`: the gradient with respect to the pictures.
 
         `features` is what :meth:`features` returned for them; `upstream` maps any of its layers to arrays of their
-        shape and type. The gradient of a 3×3 stride-1 "SAME" convolution to its input is the convolution with the mirrored,
-        transposed kernel. Asking for it in this form takes the fast forward path; benchmarks/engine.py has by how much.
+        shape and type. The gradient of a 3×3 stride-1 "SAME" convolution to its input is the convolution with the
+        mirrored, transposed kernel. Asking for it in this form takes the fast forward path; benchmarks/engine.py has by
+        how much.
         """
         flow = tf.zeros_like(features[self.convolutions[-1].name])
         for convolution, before in reversed(self._with_layer_before()):

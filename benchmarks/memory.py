@@ -10,7 +10,7 @@ import numpy as np
 import rasterio
 
 from nst_rs.config import load_config, name_files
-from nst_rs.pipeline import prepare
+from nst_rs.job import prepare
 
 STYLE = Path(__file__).parents[1] / "sample_data" / "styles" / "harvest.jpg"
 RUNS = [(512, 512), (1024, 1024), (1536, 512)]

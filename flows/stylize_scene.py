@@ -40,7 +40,8 @@ from prefect.states import Failed
 from nst_rs.config import load_config, name_files, override
 from nst_rs.errors import NstError
 from nst_rs.figures import describe
-from nst_rs.pipeline import Job, Result, Session, prepare
+from nst_rs.job import Job, prepare
+from nst_rs.pipeline import Result, Session
 from nst_rs.progress import Progress, duration
 
 SECONDS_BETWEEN_REPORTS = 2.0

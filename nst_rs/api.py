@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from nst_rs.config import RunConfig, load_config, name_files, override
 
 if TYPE_CHECKING:
-    from nst_rs.pipeline import Forecast, Result
+    from nst_rs.job import Forecast
+    from nst_rs.pipeline import Result
     from nst_rs.progress import Listener
     from nst_rs.scene import SceneReport
 
@@ -37,8 +38,9 @@ def stylize(
     the input.
     """
     from nst_rs import pipeline, progress
+    from nst_rs.job import prepare
 
-    job = pipeline.prepare(_configure(scene, style, output, config, settings))
+    job = prepare(_configure(scene, style, output, config, settings))
     return pipeline.run(job, listener or progress.ignore)
 
 
@@ -50,9 +52,9 @@ def plan(
     settings: Mapping[str, Any] | None = None,
 ) -> Forecast:
     """Return what :func:`stylize` would run and what it would take; writes nothing. Raises NstError like it."""
-    from nst_rs import pipeline
+    from nst_rs.job import forecast
 
-    return pipeline.forecast(_configure(scene, style, None, config, settings))
+    return forecast(_configure(scene, style, None, config, settings))
 
 
 def inspect(scene: Paths, *, nodata: float | None = None) -> SceneReport:

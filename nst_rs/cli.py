@@ -50,8 +50,9 @@ def stylize(
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
         with _native_notes_hidden():
             from nst_rs import pipeline, record
+            from nst_rs.job import prepare
 
-            job = pipeline.prepare(run)
+            job = prepare(run)
         if config is not None:
             record.warn_of_changes(config, job.inputs.files)
         with console.listening(screen) as listener:
@@ -73,10 +74,10 @@ def plan(
     with _errors_as_lines(verbose):
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
         with _native_notes_hidden():
-            from nst_rs import pipeline
+            from nst_rs.job import forecast
 
-            forecast = pipeline.forecast(run)
-        console.show_forecast(Console(), forecast)
+            found = forecast(run)
+        console.show_forecast(Console(), found)
 
 
 @app.command()

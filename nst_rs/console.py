@@ -15,7 +15,8 @@ from nst_rs.figures import describe
 from nst_rs.scene import SceneReport
 
 if TYPE_CHECKING:  # The pipeline brings TensorFlow, which inspecting a scene does without.
-    from nst_rs.pipeline import Forecast, Result
+    from nst_rs.job import Forecast
+    from nst_rs.pipeline import Result
     from nst_rs.sweep import Comparison
 
 SECONDS_BETWEEN_LINES = 15.0

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nst_rs import pipeline, record
+from nst_rs import record
 from nst_rs.comparison import Run, write_comparison
 from nst_rs.config import RunConfig, decided_as, load_config, override, with_absolute_paths
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.inputs import settle
+from nst_rs.job import Job, prepare
 from nst_rs.publish import Outputs
 from nst_rs.scene import open_scene
 
@@ -60,7 +61,7 @@ def variants(files: Iterable[Path], folder: Path, vary: Sequence[str], assignmen
     return found
 
 
-def waiting(chosen: Sequence[Variant], folder: Path) -> list[tuple[Variant, pipeline.Job]]:
+def waiting(chosen: Sequence[Variant], folder: Path) -> list[tuple[Variant, Job]]:
     """Return the runs that are not done, each checked and ready for :func:`nst_rs.pipeline.run`; make `folder`.
 
     All are checked before the first is computed. Raises NstError.
@@ -69,7 +70,7 @@ def waiting(chosen: Sequence[Variant], folder: Path) -> list[tuple[Variant, pipe
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"output folder {folder}", expected="a folder to write to", got=str(error)) from error
-    return [(variant, pipeline.prepare(variant.config)) for variant in chosen if not is_done(variant)]
+    return [(variant, prepare(variant.config)) for variant in chosen if not is_done(variant)]
 
 
 def compare(chosen: Sequence[Variant], folder: Path) -> Comparison:

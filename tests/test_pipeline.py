@@ -17,7 +17,9 @@ import nst_rs
 from nst_rs.config import load_config
 from nst_rs.errors import ConfigError, NstError, ResourceError
 from nst_rs.figures import measure
-from nst_rs.pipeline import Result, compose_canvases, prepare, run
+from nst_rs.job import prepare
+from nst_rs.neural.device import Device
+from nst_rs.pipeline import Result, compose_canvases, run
 from nst_rs.progress import Progress
 from nst_rs.storage import DiskStorage, MemoryStorage
 
@@ -232,6 +234,27 @@ def test_another_run_does_not_go_on_where_one_was_killed(
     assert other.losses == fresh.losses
 
 
+def test_what_was_left_to_the_machine_stays_decided_as_when_the_run_began(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**quick, "compute.precision": "auto", "schedule.iterations": (8, 6)}
+    heard: list[Progress] = []
+    for precision, rounds in (("float32", 2), ("bfloat16", 0)):
+        monkeypatch.setattr(
+            "nst_rs.job.choose_precision", lambda wanted, _, p=precision: p if wanted == "auto" else wanted
+        )
+        heard.clear()
+        with pytest.raises(KeyboardInterrupt):
+            nst_rs.stylize(
+                scene,
+                harvest,
+                tmp_path / "map.tif",
+                settings=settings,
+                listener=lambda s, n=rounds: _interrupt_after(s, n, heard),
+            )
+    assert heard[0].step.before > 0
+
+
 def test_a_damaged_checkpoint_is_as_none(scene: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
     heard: list[Progress] = []
     with pytest.raises(KeyboardInterrupt):
@@ -258,7 +281,7 @@ def test_too_little_disk_is_refused_before_anything_is_written(
     scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = SimpleNamespace(free=3_000_000)
-    monkeypatch.setattr("nst_rs.pipeline.shutil.disk_usage", lambda _folder: free)
+    monkeypatch.setattr("nst_rs.job.shutil.disk_usage", lambda _folder: free)
     complaint = rf"disk of {tmp_path} for this map: expected about .* GB free, got 0\.0 GB; free some space"
     with pytest.raises(ResourceError, match=complaint):
         nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=quick)
@@ -346,7 +369,7 @@ def test_a_plan_counts_the_levels_of_the_stroke(scene: Path, harvest: Path, quic
 def test_too_little_memory_is_refused_before_anything_is_written(
     scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nst_rs.pipeline.choose_device", lambda _wanted: nst_rs.pipeline.Device("/CPU:0", 10**6))
+    monkeypatch.setattr("nst_rs.job.choose_device", lambda _wanted: Device("/CPU:0", 10**6))
     with pytest.raises(
         ResourceError, match=r"memory of the host for this plan: expected about .* GB free, got 0\.0 GB"
     ):

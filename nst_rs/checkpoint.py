@@ -66,14 +66,25 @@ class Keeper:
         self._generation = _GENERATIONS[0]
         self._pause_until = 0.0
 
-    def start(self, form: Form) -> Point:
-        """Return the beginning of a level, its picture not yet drawn."""
+    def start(self, form: Form, level: int) -> Point:
+        """Return the beginning of `level`, from 0, its picture not yet drawn; it is never gone on from again."""
+        earlier = Checkpoint.read(self._workspace)
+        if earlier is not None and earlier.level == level:
+            self._workspace.checkpoint.unlink()
         self._generation = _GENERATIONS[0]
         now, spare = (form.create(self.storage, _name(form, generation)) for generation in _GENERATIONS)
         return Point(now, spare)
 
+    def has(self, form: Form, checkpoint: Checkpoint) -> bool:
+        """Whether the arrays that belong to `checkpoint` are there."""
+        try:
+            form.open(self._workspace.arrays, _name(form, checkpoint.generation))
+        except KeyError:
+            return False
+        return True
+
     def resume(self, form: Form, checkpoint: Checkpoint) -> Point:
-        """Return the point of the checkpoint; raises KeyError where its arrays are gone."""
+        """Return the point of the checkpoint."""
         self._generation = checkpoint.generation
         now = form.open(self._workspace.arrays, _name(form, self._generation))
         spare = form.create(self.storage, _name(form, self._other))

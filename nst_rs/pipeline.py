@@ -146,12 +146,12 @@ class Session:
 
     def stylize(self, index: int) -> None:
         """Style level `index`, from 0, the coarsest; needs the level before."""
-        checkpoint = self._checkpoint
+        checkpoint = self._read_checkpoint()
         if checkpoint is not None and index < checkpoint.level:
             self._tracker.restore(index, checkpoint.histories[index])
             return
         with self._timed(f"level {index + 1}"):
-            form, point = self._forms[index], self._start(index)
+            form, point = self._forms[index], self._start(index, checkpoint)
             self._tracker.restore(index, point.history)
             kind = self._round(index)
             end = descend(
@@ -186,12 +186,13 @@ class Session:
         preview, made, tif = (Path(os.path.abspath(path)) for path in outputs)
         return Result(tif, preview, made, losses, dict(self._seconds), figures)
 
-    def _start(self, index: int) -> Point:
-        """Return where a level begins, or where a killed run's has come to."""
-        if self._checkpoint is not None and index == self._checkpoint.level:
-            return self._keeper.resume(self._forms[index], self._checkpoint)
+    def _start(self, index: int, checkpoint: Checkpoint | None) -> Point:
+        """Return where a level begins, or what it has come to in a killed run, or before this stage failed."""
+        if checkpoint is not None and index == checkpoint.level:
+            log.warning("going on where an earlier run stopped: level %d, iteration %d", index + 1, checkpoint.done)
+            return self._keeper.resume(self._forms[index], checkpoint)
         schedule, canvases = self.job.config.schedule, self._composed.canvases
-        point = self._keeper.start(self._forms[index])
+        point = self._keeper.start(self._forms[index], index)
         if index == 0:
             first_picture(canvases[0], schedule.init, schedule.seed, point.now.picture)
         else:
@@ -220,13 +221,11 @@ class Session:
         inputs = [entry["sha256"] for entry in self._composed.fingerprints]
         return {"configuration": config, "inputs": inputs, "versions": record.versions()}
 
-    @cached_property
-    def _checkpoint(self) -> Checkpoint | None:
-        """Where an earlier run of the same was killed."""
+    def _read_checkpoint(self) -> Checkpoint | None:
+        """Return how far this run has come, in this process or in one that was killed."""
         found = Checkpoint.read(self.job.workspace)
-        if found is None or found.run != self._identity:
+        if found is None or found.run != self._identity or not self._keeper.has(self._forms[found.level], found):
             return None
-        log.warning("going on where an earlier run stopped: level %d, iteration %d", found.level + 1, found.done)
         return found
 
     @cached_property

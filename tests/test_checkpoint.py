@@ -37,7 +37,7 @@ def test_what_is_no_checkpoint_is_none(workspace: Workspace, text: str | None) -
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_a_kept_state_is_where_the_next_run_resumes(workspace: Workspace, in_memory: bool) -> None:
     keeper = Keeper(workspace, in_memory)
-    point = keeper.start(FORM)
+    point = keeper.start(FORM, 0)
     point.spare.picture[:, :] = 7
     keeper.keep(FORM, point.spare, REACHED)
     found = Checkpoint.read(workspace)
@@ -51,7 +51,7 @@ def test_a_kept_state_is_where_the_next_run_resumes(workspace: Workspace, in_mem
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_what_is_whole_is_not_written_while_the_next_is_kept(workspace: Workspace, in_memory: bool) -> None:
     keeper = Keeper(workspace, in_memory)
-    point = keeper.start(FORM)
+    point = keeper.start(FORM, 0)
     states, generations = [point.spare, point.now] * 2, []
     for value, state in enumerate(states, start=1):
         state.picture[:, :] = value
@@ -69,7 +69,7 @@ def test_what_is_whole_is_not_written_while_the_next_is_kept(workspace: Workspac
 
 def test_states_in_memory_are_copied_no_more_often_than_is_worth_it(workspace: Workspace) -> None:
     keeper = Keeper(workspace, in_memory=True)
-    point = keeper.start(FORM)
+    point = keeper.start(FORM, 0)
     keeper.keep(FORM, point.spare, REACHED)
     keeper.keep(FORM, point.now, replace(REACHED, done=4))
     found = Checkpoint.read(workspace)
@@ -79,6 +79,28 @@ def test_states_in_memory_are_copied_no_more_often_than_is_worth_it(workspace: W
 
 def test_a_forgotten_level_leaves_nothing(workspace: Workspace) -> None:
     keeper = Keeper(workspace, in_memory=False)
-    keeper.start(FORM)
+    keeper.start(FORM, 0)
     keeper.forget(FORM)
     assert list((workspace.folder / "arrays").glob("level-*")) == []
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_level_begun_anew_is_not_gone_on_from(workspace: Workspace, in_memory: bool) -> None:
+    keeper = Keeper(workspace, in_memory)
+    point = keeper.start(FORM, 0)
+    keeper.keep(FORM, point.spare, REACHED)
+    keeper.start(FORM, 1)
+    assert Checkpoint.read(workspace) is not None
+    keeper.start(FORM, 0)
+    assert Checkpoint.read(workspace) is None
+
+
+def test_a_checkpoint_without_its_arrays_is_noticed(workspace: Workspace) -> None:
+    keeper = Keeper(workspace, in_memory=False)
+    point = keeper.start(FORM, 0)
+    keeper.keep(FORM, point.spare, REACHED)
+    found = Checkpoint.read(workspace)
+    assert found is not None
+    assert keeper.has(FORM, found)
+    keeper.forget(FORM)
+    assert not keeper.has(FORM, found)

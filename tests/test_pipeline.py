@@ -19,7 +19,7 @@ from nst_rs.errors import ConfigError, NstError, ResourceError
 from nst_rs.figures import measure
 from nst_rs.job import prepare
 from nst_rs.neural.device import Device
-from nst_rs.pipeline import Result, compose_canvases, run
+from nst_rs.pipeline import Result, Session, compose_canvases, run
 from nst_rs.progress import Progress
 from nst_rs.storage import DiskStorage, MemoryStorage
 
@@ -253,6 +253,28 @@ def test_what_was_left_to_the_machine_stays_decided_as_when_the_run_began(
                 listener=lambda s, n=rounds: _interrupt_after(s, n, heard),
             )
     assert heard[0].step.before > 0
+
+
+@pytest.mark.parametrize("memory", ["2GB", "1MB"])
+def test_a_stage_that_failed_goes_on_when_it_is_tried_again(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, memory: str
+) -> None:
+    settings = {**quick, "schedule.iterations": (6, 5), "tiling.tile": 64, "compute.memory": memory}
+    whole = nst_rs.stylize(scene, harvest, tmp_path / "whole.tif", settings=settings)
+    heard: list[Progress] = []
+    job = prepare(load_config(whole.record, [f"output.path={tmp_path}/again.tif"]))
+    session = Session(job, lambda state: _interrupt_after(state, 2, heard))
+    for index in (0, 1):
+        for _ in range(2):
+            heard.clear()
+            with pytest.raises(KeyboardInterrupt):
+                session.stylize(index)
+        session._tracker.listener = lambda _state: None
+        session.stylize(index)
+        session._tracker.listener = lambda state: _interrupt_after(state, 1, heard)
+    again = session.publish()
+    assert again.output.read_bytes() == whole.output.read_bytes()
+    assert again.losses == whole.losses
 
 
 def test_a_damaged_checkpoint_is_as_none(scene: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:

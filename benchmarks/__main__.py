@@ -8,12 +8,13 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from benchmarks import engine, memory
+from benchmarks import engine, faithfulness, memory
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "the step against the matrix product": engine.step_against_matrix_product,
     "the gradient as a convolution against TensorFlow's own": engine.gradient_against_tensorflow,
     "tiles against the whole scene": engine.tiles_against_whole,
+    "the map against how the scene was cut": faithfulness.of_tiles_and_statistics,
     "memory against its estimate": memory.against_estimate,
 }
 

@@ -5,25 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nst_rs.architecture import Trunk
 from nst_rs.canvas import Canvas, Init, first_picture, next_picture
 from nst_rs.pyramid import enlarge
 from nst_rs.storage import DiskStorage, MemoryStorage
-from nst_rs.tiling import Level, make_plan
-
-TRUNK = Trunk.reaching(["conv3_1"])
-
-
-def level_of(shape: tuple[int, int], tile: int) -> Level:
-    return make_plan(shape, levels=1, tile=tile, trunk=TRUNK).levels[0]
-
-
-def canvas_of(shape: tuple[int, int], tile: int, seed: int = 0, nodata: bool = False) -> Canvas:
-    rng = np.random.default_rng(seed)
-    weight = np.ones(shape, np.float32)
-    if nodata:
-        weight[: shape[0] // 2] = 0
-    return Canvas.around(level_of(shape, tile), rng.uniform(0, 255, (*shape, 3)).astype(np.float32), weight)
+from nst_rs.tiling import make_plan
+from tests.pixel_kernel import TRUNK, canvas_of, level_of
 
 
 def test_a_canvas_mirrors_the_scene_around_it_at_no_weight() -> None:

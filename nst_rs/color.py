@@ -17,7 +17,7 @@ from nst_rs.storage import PixelArray, bands
 
 Color = Literal["style", "scene", "histogram"]
 
-_LUMINANCE = np.array([0.299, 0.587, 0.114])
+LUMINANCE = np.array([0.299, 0.587, 0.114])
 """Y of YIQ: the shares of red, green and blue."""
 
 _LEAST_VARIANCE = 1 / 12
@@ -79,7 +79,7 @@ def luminance(image: Pixels) -> Pixels:
     [[76.0, 10.0]]
     """
     # No matrix product: its sums' order depends on the shape, and a window's pixels are to be the whole's to the bit.
-    red, green, blue = (image[..., channel] * np.float32(share) for channel, share in enumerate(_LUMINANCE))
+    red, green, blue = (image[..., channel] * np.float32(share) for channel, share in enumerate(LUMINANCE))
     found: Pixels = red + green + blue
     return found
 
@@ -101,10 +101,10 @@ def join(result: Pixels, scene: Pixels) -> Pixels:
 
 def match_luminance(style: Colors, scene: Colors) -> ColorMap:
     """Return the map to a grey of the scene's mean and standard deviation: L' = σ_C / σ_S (L − μ_S) + μ_C."""
-    from_mean, to_mean = (colors.mean @ _LUMINANCE for colors in (style, scene))
-    variance, wanted = (_LUMINANCE @ colors.covariance @ _LUMINANCE for colors in (style, scene))
+    from_mean, to_mean = (colors.mean @ LUMINANCE for colors in (style, scene))
+    variance, wanted = (LUMINANCE @ colors.covariance @ LUMINANCE for colors in (style, scene))
     scale = np.sqrt(max(0.0, wanted) / variance) if variance > _LEAST_VARIANCE else 0.0
-    return ColorMap(scale * np.tile(_LUMINANCE, (3, 1)), np.full(3, to_mean - scale * from_mean))
+    return ColorMap(scale * np.tile(LUMINANCE, (3, 1)), np.full(3, to_mean - scale * from_mean))
 
 
 def match_colors(style: Colors, scene: Colors) -> ColorMap:

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nst_rs.arrays import Array, Mask
+from nst_rs.color import LUMINANCE
+from nst_rs.storage import bands
 
 DISTANCES = (1, 2, 4)
 """Pixels between the two ends of a luminance gradient."""
@@ -23,7 +25,6 @@ BESIDE = (-8, -6, -4, -2, 2, 4, 6, 8)
 """Where the lines lie that a core border is compared with, in pixels from it. Even: pooling takes pixels by twos, and
 leaves the steps between two cells larger than those within a cell; core borders always lie between cells."""
 
-_LUMINANCE = np.array([0.299, 0.587, 0.114])
 _BAND = 128
 _FLAT = 1e-12
 """A variance smaller than this share of the mean square is rounding."""
@@ -136,8 +137,7 @@ def measure(
     (1, True)
     """
     height = valid.shape[0]
-    starts = range(0, height, band)
-    sums = reduce(add, (_sums(content, result, valid, slice(i, min(i + band, height))) for i in starts))
+    sums = reduce(add, (_sums(content, result, valid, rows) for rows in bands(height, band)))
     ratio, error = sums.result.across(seams)
     correlations = zip(DISTANCES, sums.gradients.correlations, strict=True)
     return {
@@ -213,7 +213,7 @@ def _pairs(array: npt.NDArray[Any], rows: int, distance: int = 1) -> tuple[_Pair
 
 
 def _gradients(content: Array, result: Array, band: _Band) -> Gradients:
-    rows, luminances = band.rows.stop - band.rows.start, (content @ _LUMINANCE, result @ _LUMINANCE)
+    rows, luminances = band.rows.stop - band.rows.start, (content @ LUMINANCE, result @ LUMINANCE)
     sums = np.zeros((len(DISTANCES), 6))
     for index, distance in enumerate(DISTANCES):
         pairs = (_pairs(array, rows, distance) for array in (*luminances, band.valid))

@@ -1,6 +1,5 @@
 """A run before it is computed: configuration, inputs and machine brought together, every open choice made."""
 
-import logging
 import shutil
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -19,8 +18,6 @@ from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.publish import Outputs, disk_bytes
 from nst_rs.tiling import Plan, make_plan
 from nst_rs.workspace import Workspace
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -188,31 +185,24 @@ def _value_bytes(config: RunConfig) -> int:
 def _check_memory(job: Job) -> None:
     need = job.memory
     if job.device.is_gpu:
-        _check_room(job.device.name, need.windows, job.device.free_bytes)
-        _check_room("the host", need.scene + need.process, psutil.virtual_memory().available)
+        _check_memory_of(job.device.name, need.windows, job.device.free_bytes)
+        _check_memory_of("the host", need.scene + need.process, psutil.virtual_memory().available)
     else:
-        _check_room("the host", need.host, job.device.free_bytes)
+        _check_memory_of("the host", need.host, job.device.free_bytes)
 
 
-def _check_room(place: str, needed: float, free: float) -> None:
-    if needed > free:
-        raise ResourceError(
-            f"memory of {place} for this plan",
-            expected=f"about {needed / 1e9:.1f} GB free",
-            got=f"{free / 1e9:.1f} GB",
-            do="use a smaller tiling.tile, or a smaller compute.memory, to keep more on disk",
-        )
+def _check_memory_of(place: str, needed: float, free: float) -> None:
+    remedy = "use a smaller tiling.tile, or a smaller compute.memory, to keep more on disk"
+    _check_room(f"memory of {place} for this plan", needed, free, remedy)
 
 
 def _check_disk(job: Job) -> None:
     """Refuse to start what could not be written in the end."""
     folder = job.outputs.tif.parent
-    needed = job.disk_bytes
-    free = shutil.disk_usage(folder).free
+    remedy = "free some space, or write to another disk"
+    _check_room(f"disk of {folder} for this map", job.disk_bytes, shutil.disk_usage(folder).free, remedy)
+
+
+def _check_room(what: str, needed: float, free: float, remedy: str) -> None:
     if needed > free:
-        raise ResourceError(
-            f"disk of {folder} for this map",
-            expected=f"about {needed / 1e9:.1f} GB free",
-            got=f"{free / 1e9:.1f} GB",
-            do="free some space, or write to another disk",
-        )
+        raise ResourceError(what, expected=f"about {needed / 1e9:.1f} GB free", got=f"{free / 1e9:.1f} GB", do=remedy)

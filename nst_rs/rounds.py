@@ -17,11 +17,10 @@ from nst_rs.objective import Losses
 from nst_rs.problem import Forward, Problem
 from nst_rs.recollection import Recollection
 from nst_rs.state import State
+from nst_rs.storage import BAND_ROWS
 from nst_rs.tiling import Tile
 
 AfterWindow = Callable[[Tile], None]
-
-_ROWS = 512  # stepped at a time, on the grid of the arrays' chunks
 
 
 class Round(Protocol):
@@ -205,7 +204,8 @@ class _Stepping:
 
     def _step_to(self, row: int) -> None:
         while self._top < row:
-            stop = min(row, self._top + len(self._sum), (self._top // _ROWS + 1) * _ROWS)
+            # On the grid of the arrays' chunks.
+            stop = min(row, self._top + len(self._sum), (self._top // BAND_ROWS + 1) * BAND_ROWS)
             rows, count = (slice(self._top, stop), slice(None)), stop - self._top
             part = self._now.part(rows)
             part.step(self._sum[:count], self._move)

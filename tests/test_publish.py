@@ -1,8 +1,6 @@
 import json
 import os
-import resource
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from nst_rs.errors import OutputError
 from nst_rs.mosaic import to_bytes
 from nst_rs.publish import PREVIEW_SIDE, Outputs, check_output, disk_bytes, preview, publish
 from nst_rs.scene import Grid
+from tests.full_disk import files_of_at_most
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 
 RECORD = {"record": 1, "place": "São Paulo"}
@@ -192,17 +191,6 @@ def test_the_map_is_moved_into_place_last(tmp_path: Path, monkeypatch: pytest.Mo
 
 def refuse(*_: Any, **__: Any) -> None:
     raise OSError(28, "No space left on device")
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """Let every longer write fail as it does on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("step", ["write_geotiff", "cog_translate", "cog_validate", "preview", "os.replace"])

@@ -1,6 +1,4 @@
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 
 from nst_rs.errors import OutputError
 from nst_rs.storage import BAND_ROWS, DiskStorage, Inset, MemoryStorage, Storage, bands, stored_bytes
+from tests.full_disk import files_of_at_most
 
 # Files take their time on a busy disk.
 with_files = settings(max_examples=30, deadline=None)
@@ -92,17 +91,6 @@ def test_an_array_takes_the_disk_that_was_expected(tmp_path: Path, shape: tuple[
     DiskStorage(tmp_path).create("array", shape, "float32")[0 : shape[0]] = 1
     taken = sum(path.stat().st_size for path in tmp_path.rglob("c/**/*") if path.is_file())
     assert taken == stored_bytes(shape, "float32")
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """Let every longer write fail as it does on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_is_told_in_plain_words_and_leaves_no_chunk_half_written(tmp_path: Path) -> None:

@@ -299,7 +299,18 @@ class Session:
                 )
             ],
             "seconds": self._seconds,
+            "effort": self._effort(),
             "peak_memory_bytes": record.peak_memory_bytes(),
+        }
+
+    def _effort(self) -> dict[str, float]:
+        """Return how much of the time and of what was computed went into the map itself, and not around it."""
+        canvas, (kernel, _) = self._composed.canvases[-1], self._engine
+        computed = len(canvas.tiles) * math.prod(canvas.level.window_shape)
+        return {
+            "seconds_in_network": round(kernel.seconds, 3),
+            "share_in_network": kernel.seconds / sum(self._seconds.values()),
+            "computed_over_scene": computed / math.prod(canvas.level.shape),
         }
 
     @contextmanager

@@ -20,6 +20,7 @@ import numpy as np
 
 from nst_rs import progress, record
 from nst_rs.arrays import Pixels
+from nst_rs.calm import measure_calm
 from nst_rs.canvas import Canvas, first_picture, next_picture
 from nst_rs.checkpoint import Checkpoint, Keeper
 from nst_rs.color import Color, count_colors, to_imitate, to_optimise, to_show
@@ -68,7 +69,7 @@ class Result:
     seconds: Mapping[str, float]
     """Stage → seconds."""
     figures: Mapping[str, Any]
-    """How faithful and how seamless the map is: see :func:`nst_rs.figures.measure`."""
+    """How faithful and how seamless the map is: see :mod:`nst_rs.figures` and :mod:`nst_rs.calm`."""
 
 
 def run(job: Job, listener: progress.Listener = progress.ignore) -> Result:
@@ -174,6 +175,7 @@ class Session:
         seams = canvas.level.rows.seams, canvas.level.columns.seams
         with self._timed("figures"):
             figures = measure(self._composed.image, finest, canvas.scene_weight, seams)
+            figures["calm"] = measure_calm(self._composed.image, finest, canvas.scene_weight)
         started = time.perf_counter()
 
         def finished_record() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from rasterio.windows import Window
 from rio_cogeo.cogeo import cog_validate
 
 import nst_rs
+from nst_rs.calm import measure_calm
 from nst_rs.config import load_config
 from nst_rs.errors import ConfigError, NstError, ResourceError
 from nst_rs.figures import measure
@@ -113,7 +114,8 @@ def test_the_records_figures_are_those_of_the_published_map(result: Result, scen
     composed, level = compose_canvases(job, MemoryStorage()), job.plan.levels[-1]
     map_rgb = np.moveaxis(pixels(result.output), 0, -1)
     seams = level.rows.seams, level.columns.seams
-    expected = measure(composed.image, map_rgb, composed.canvases[-1].scene_weight, seams)
+    weight = composed.canvases[-1].scene_weight
+    expected = measure(composed.image, map_rgb, weight, seams) | {"calm": measure_calm(composed.image, map_rgb, weight)}
     assert json.loads(result.record.read_text())["figures"] == expected == result.figures
     assert 0.1 < expected["legibility"]["1"] < 0.99
 

@@ -4,6 +4,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,7 @@ from typing import Literal
 import psutil
 from pydantic import ValidationError
 
-from nst_rs import estimate
+from nst_rs import estimate, lock
 from nst_rs.checkpoint import Checkpoint
 from nst_rs.config import RunConfig, decided_as, override, trunk_of, with_absolute_paths
 from nst_rs.descent import Descent
@@ -65,6 +66,11 @@ class Job:
     def workspace(self) -> Workspace:
         """Where what does not fit in memory is kept; raises OutputError when the job was prepared without an output."""
         return Workspace(self.outputs.tif)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold the output, and the workspace with it, against other runs; raises LockedError where one has it."""
+        tif = self.outputs.tif
+        return lock.alone(lock.path_for(tif), f"output {tif}")
 
     def descent(self, index: int) -> Descent:
         """How level `index` goes downhill."""

@@ -73,12 +73,13 @@ class Result:
 
 
 def run(job: Job, listener: progress.Listener = progress.ignore) -> Result:
-    """Run every stage of `job` in order."""
-    session = Session(job, listener)
-    session.compose()
-    for index in range(len(job.plan.levels)):
-        session.stylize(index)
-    return session.publish()
+    """Run every stage of `job` in order. Raises LockedError where another run is at the same output."""
+    with job.alone():
+        session = Session(job, listener)
+        session.compose()
+        for index in range(len(job.plan.levels)):
+            session.stylize(index)
+        return session.publish()
 
 
 def compose_canvases(job: Job, storage: Storage) -> Composed:
@@ -93,7 +94,11 @@ def compose_canvases(job: Job, storage: Storage) -> Composed:
         halve_into(fine.scene_image, fine.scene_weight, coarse.scene_image, coarse.scene_weight)
     for canvas in canvases:
         mirror(canvas.image, canvas.level)
-    return Composed(composite, shown, tuple(canvases), tuple(record.fingerprints(inputs.files)))
+    try:
+        fingerprints = tuple(record.fingerprints(inputs.files))
+    finally:
+        inputs.check_unchanged()  # else they may be of other pixels than those that were read
+    return Composed(composite, shown, tuple(canvases), fingerprints)
 
 
 def _set_aside(color: Color, finest: Canvas, storage: Storage) -> PixelArray:
@@ -250,7 +255,8 @@ class Session:
             try:
                 return compose_canvases(self.job, self._keeper.storage)
             except SceneError:
-                self.job.workspace.remove()  # there is nothing to go on from
+                if Checkpoint.read(self.job.workspace) is None:
+                    self.job.workspace.remove()  # there is nothing to go on from
                 raise
 
     @cached_property

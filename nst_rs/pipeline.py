@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nst_rs import progress, record
+from nst_rs import progress, provenance, record
 from nst_rs.arrays import Pixels
 from nst_rs.canvas import Canvas, first_picture, next_picture
 from nst_rs.checkpoint import Checkpoint, Keeper
@@ -29,6 +29,7 @@ from nst_rs.engine import build_kernel, build_objective
 from nst_rs.errors import SceneError
 from nst_rs.figures import measure
 from nst_rs.job import Job
+from nst_rs.mosaic import StyledMap
 from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Objective
 from nst_rs.problem import Problem
@@ -180,7 +181,9 @@ class Session:
             self._seconds["publish"] = round(time.perf_counter() - started, 3)
             return {**self._record(), "figures": figures}
 
-        publish(outputs, finest, canvas.scene_weight, job.inputs.scene.grid, finished_record)
+        tags = provenance.tags(job.config, self._composed.fingerprints)
+        grid, profile = job.inputs.scene.grid, job.config.output.profile
+        publish(outputs, StyledMap(finest, canvas.scene_weight, grid, profile, tags), finished_record)
         job.workspace.remove()
         losses = tuple(losses.total for level in self._tracker.history for losses in level)
         preview, made, tif = (Path(os.path.abspath(path)) for path in outputs)
@@ -282,6 +285,7 @@ class Session:
         return {
             "record": 1,
             "configuration": json.loads(job.config.model_dump_json()),
+            "settings_sha256": provenance.settings_digest(job.config),
             "versions": record.versions(),
             "device": job.device.name,
             "inputs": list(self._composed.fingerprints),

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,23 @@ class Outputs:
         """The run record, for machines."""
         return self.tif.with_suffix(".run.json")
 
+    @property
+    def item(self) -> Path:
+        """The STAC item, for catalogues."""
+        return self.tif.with_suffix(".stac.json")
+
+    @property
+    def report(self) -> Path:
+        """The page that shows what the run made, and how."""
+        return self.tif.with_suffix(".html")
+
     def __iter__(self) -> Iterator[Path]:
         """Return the files in the order in which they are moved into place: the map, which readers wait for, last."""
-        return iter((self.preview, self.record, self.tif))
+        return iter((self.preview, self.record, self.item, self.report, self.tif))
+
+
+Companion = Callable[[Outputs, Mapping[str, Any]], None]
+"""Writes a file that goes with a map: told where all are being written, and the map's record."""
 
 
 def check_output(outputs: Outputs, inputs: list[Path], scene_folders: Sequence[Path] = ()) -> None:
@@ -92,10 +106,12 @@ def publish(
     outputs: Outputs,
     styled: StyledMap,
     make_record: Callable[[], Mapping[str, Any]],
+    companions: Iterable[Companion],
 ) -> None:
-    """Write the map, its preview and its record under temporary names, then move them into place, the map last.
+    """Write the map and all that goes with it under temporary names, then move them into place, the map last.
 
-    `make_record` is called once the map is written. Raises OutputError when the folder cannot take the files.
+    `make_record` is called once the map is written, then every one of `companions`, which write what of `outputs` is
+    neither the map nor its preview nor its record. Raises OutputError when the folder cannot take the files.
     """
     folder = outputs.tif.parent
     try:
@@ -103,7 +119,10 @@ def publish(
             made = Outputs(Path(temporary) / outputs.tif.name)
             _write_cog(made.tif, styled)
             preview(styled.picture, styled.weight).save(made.preview)
-            made.record.write_text(json.dumps(make_record(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            record = make_record()
+            made.record.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            for write in companions:
+                write(made, record)
             for source, target in zip(made, outputs, strict=True):
                 os.replace(source, target)
     except (OSError, CPLE_BaseError) as error:  # GDAL reports a full disk as either
@@ -117,10 +136,13 @@ def disk_bytes(grid: Grid) -> int:
     return 2 * plain * 4 // 3  # both with their overviews
 
 
-def preview(picture: PixelArray, weight: PixelArray) -> Image.Image:
-    """Return `picture`, as :func:`publish` has it, at most PREVIEW_SIDE pixels wide and high, as RGBA; by bands."""
+def preview(picture: PixelArray, weight: PixelArray, side: int = PREVIEW_SIDE) -> Image.Image:
+    """Return `picture`, (H, W, 3) in [0, 255], at most `side` pixels wide and high, as RGBA; by bands.
+
+    Where `weight`, (H, W), is 0 there is no data, and the preview is transparent.
+    """
     height, width, _ = picture.shape
-    scale = max(1.0, max(height, width) / PREVIEW_SIDE)
+    scale = max(1.0, max(height, width) / side)
     size = max(1, round(width / scale)), max(1, round(height / scale))
     shown = Image.new("RGBA", size)
     for rows in bands(size[1], max(1, int(BAND_ROWS / scale))):

@@ -22,6 +22,10 @@ from tests.full_disk import files_of_at_most
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 
 RECORD = {"record": 1, "place": "São Paulo"}
+COMPANIONS = (
+    lambda made, record: made.item.write_text(json.dumps(record)),
+    lambda made, _: made.report.write_text("a page"),
+)
 
 
 def record() -> Mapping[str, Any]:
@@ -37,7 +41,7 @@ def publish_picture(
     valid[2:9, 5:20] = False
     rgb[~valid] = 0
     grid = Grid(CRS.from_string(UTM), transform, width, height)
-    publish(Outputs(tif), StyledMap(rgb.astype(np.float32), valid, grid), make_record)
+    publish(Outputs(tif), StyledMap(rgb.astype(np.float32), valid, grid), make_record, COMPANIONS)
     return rgb, valid
 
 
@@ -96,7 +100,7 @@ def smooth_map(profile: Any, **options: Any) -> tuple[StyledMap, np.ndarray]:
 @pytest.mark.parametrize("profile", ["deflate", "lzw", "jpeg", "webp"])
 def test_every_profile_is_a_cog_of_its_compression_with_the_exact_mask(tmp_path: Path, profile: Any) -> None:
     styled, valid = smooth_map(profile)
-    publish(Outputs(tmp_path / "map.tif"), styled, record)
+    publish(Outputs(tmp_path / "map.tif"), styled, record, COMPANIONS)
     assert cog_validate(tmp_path / "map.tif", strict=True) == (True, [], [])
     expected = to_bytes(styled.picture[:, :], valid)
     with rasterio.open(tmp_path / "map.tif") as found:
@@ -116,7 +120,7 @@ def test_every_profile_is_a_cog_of_its_compression_with_the_exact_mask(tmp_path:
 @pytest.mark.parametrize("profile", ["jpeg", "webp"])
 def test_black_does_not_bleed_into_the_edge_of_the_data_under_a_lossy_profile(tmp_path: Path, profile: Any) -> None:
     styled, valid = smooth_map(profile)
-    publish(Outputs(tmp_path / "map.tif"), styled, record)
+    publish(Outputs(tmp_path / "map.tif"), styled, record, COMPANIONS)
     edge = valid & ~np.roll(valid, 3, axis=1)
     with rasterio.open(tmp_path / "map.tif") as found:
         error = np.abs(np.moveaxis(found.read(), 0, -1) - styled.picture[:, :]).mean(axis=-1)
@@ -126,14 +130,14 @@ def test_black_does_not_bleed_into_the_edge_of_the_data_under_a_lossy_profile(tm
 def test_lossy_profiles_are_smaller(tmp_path: Path) -> None:
     sizes = {}
     for profile in ("deflate", "jpeg", "webp"):
-        publish(Outputs(tmp_path / f"{profile}.tif"), smooth_map(profile)[0], record)
+        publish(Outputs(tmp_path / f"{profile}.tif"), smooth_map(profile)[0], record, COMPANIONS)
         sizes[profile] = (tmp_path / f"{profile}.tif").stat().st_size
     assert sizes["webp"] < sizes["jpeg"] < sizes["deflate"]
 
 
 def test_the_file_says_where_it_comes_from(tmp_path: Path) -> None:
     tags = {"TIFFTAG_SOFTWARE": "nst-rs 1", "NST_RS_STYLE": "Café, <b>.jpg", "NST_RS_INPUTS": "a.tif sha256:0"}
-    publish(Outputs(tmp_path / "map.tif"), smooth_map("jpeg", tags=tags)[0], record)
+    publish(Outputs(tmp_path / "map.tif"), smooth_map("jpeg", tags=tags)[0], record, COMPANIONS)
     with rasterio.open(tmp_path / "map.tif") as found:
         assert tags.items() <= found.tags().items()
 
@@ -152,7 +156,7 @@ def test_overviews_are_averages(tmp_path: Path) -> None:
     rgb = np.zeros((600, 600, 3), np.uint8)
     rgb[:, ::2], rgb[:, 1::2] = 100, 200
     grid = Grid(CRS.from_string(UTM), NORTH_UP, 600, 600)
-    publish(Outputs(tmp_path / "map.tif"), StyledMap(rgb, np.ones((600, 600), bool), grid), record)
+    publish(Outputs(tmp_path / "map.tif"), StyledMap(rgb, np.ones((600, 600), bool), grid), record, COMPANIONS)
     with rasterio.open(tmp_path / "map.tif", overview_level=0) as overview:
         assert (overview.read() == 150).all()
 
@@ -161,7 +165,7 @@ def test_nodata_does_not_darken_the_overviews(tmp_path: Path) -> None:
     valid = np.random.default_rng(0).random((600, 600)) < 0.5
     rgb = np.where(valid[..., np.newaxis], np.uint8([200, 100, 50]), np.uint8(0))
     grid = Grid(CRS.from_string(UTM), NORTH_UP, 600, 600)
-    publish(Outputs(tmp_path / "map.tif"), StyledMap(rgb, valid, grid), record)
+    publish(Outputs(tmp_path / "map.tif"), StyledMap(rgb, valid, grid), record, COMPANIONS)
     with rasterio.open(tmp_path / "map.tif", overview_level=0) as overview:
         assert overview.shape == (300, 300)
         shown = np.moveaxis(overview.read(), 0, -1)[overview.dataset_mask() > 0]
@@ -230,10 +234,10 @@ def test_the_record_is_written_as_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["map.tif", "map.tiff", "my.map.v2.TIF"])
-def test_a_run_leaves_three_files_and_nothing_else(tmp_path: Path, name: str) -> None:
+def test_a_run_leaves_its_files_and_nothing_else(tmp_path: Path, name: str) -> None:
     publish_picture(tmp_path / name)
     stem = Path(name).stem
-    assert set(contents(tmp_path)) == {name, f"{stem}.png", f"{stem}.run.json"}
+    assert set(contents(tmp_path)) == {name, *(f"{stem}{end}" for end in (".png", ".run.json", ".stac.json", ".html"))}
     assert {path.name for path in Outputs(tmp_path / name)} == set(contents(tmp_path))
 
 
@@ -242,14 +246,14 @@ def test_a_later_run_replaces_an_earlier_one(tmp_path: Path) -> None:
     rgb, _ = publish_picture(tmp_path / "map.tif", seed=2)
     with rasterio.open(tmp_path / "map.tif") as found:
         np.testing.assert_array_equal(np.moveaxis(found.read(), 0, -1), rgb)
-    assert len(contents(tmp_path)) == 3
+    assert len(contents(tmp_path)) == 5
 
 
 def test_the_map_is_moved_into_place_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     moved, replace = [], os.replace
     monkeypatch.setattr(os, "replace", lambda source, target: (moved.append(target.name), replace(source, target)))
     publish_picture(tmp_path / "map.tif")
-    assert moved == ["map.png", "map.run.json", "map.tif"]
+    assert moved == ["map.png", "map.run.json", "map.stac.json", "map.html", "map.tif"]
 
 
 def refuse(*_: Any, **__: Any) -> None:
@@ -296,6 +300,14 @@ def test_a_record_that_cannot_be_made_leaves_everything_as_it_was(tmp_path: Path
     assert contents(tmp_path) == before
 
 
+def test_a_companion_that_cannot_be_written_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    publish_picture(tmp_path / "map.tif", seed=1)
+    before = contents(tmp_path)
+    with pytest.raises(OutputError, match="No space left on device"):
+        publish(Outputs(tmp_path / "map.tif"), smooth_map("deflate")[0], record, [*COMPANIONS, refuse])
+    assert contents(tmp_path) == before
+
+
 @pytest.mark.parametrize("flaws", [(["not tiled"], []), ([], ["not tiled"])])
 def test_a_map_that_is_not_cloud_optimised_is_not_handed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flaws: tuple[list[str], list[str]]
@@ -335,14 +347,14 @@ def test_an_output_in_a_folder_that_cannot_be_written_is_refused(
         check_output(Outputs(tmp_path / "map.tif"), [])
 
 
-@pytest.mark.parametrize("name", ["map.tif", "map.png", "map.run.json"])
+@pytest.mark.parametrize("name", ["map.tif", "map.png", "map.run.json", "map.stac.json", "map.html"])
 def test_an_output_that_is_a_folder_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     with pytest.raises(OutputError, match=f"output {tmp_path}/{name}: expected a file's name, got a folder"):
         check_output(Outputs(tmp_path / "map.tif"), [])
 
 
-@pytest.mark.parametrize("name", ["map.tif", "map.png", "map.run.json"])
+@pytest.mark.parametrize("name", ["map.tif", "map.png", "map.run.json", "map.stac.json", "map.html"])
 def test_no_output_may_overwrite_an_input(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(OutputError, match=f"output {tmp_path}/{name}: expected a new file, got an input of this run"):
@@ -377,5 +389,11 @@ def test_a_map_in_the_scenes_own_folder_is_refused(tmp_path: Path) -> None:
 def test_a_map_may_have_any_name(tmp_path: Path) -> None:
     rgb, valid = np.full((20, 30, 3), 9, np.uint8), np.ones((20, 30), bool)
     grid = Grid(CRS.from_user_input(UTM), NORTH_UP, 30, 20)
-    publish(Outputs(tmp_path / "plain.tif"), StyledMap(rgb, valid, grid), dict)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["plain.png", "plain.run.json", "plain.tif"]
+    publish(Outputs(tmp_path / "plain.tif"), StyledMap(rgb, valid, grid), dict, COMPANIONS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "plain.html",
+        "plain.png",
+        "plain.run.json",
+        "plain.stac.json",
+        "plain.tif",
+    ]

@@ -190,6 +190,9 @@ class TilingSection(Section):
     """How the scene's Gram matrices are had: ``exact`` measures all tiles in every iteration before any is changed;
     ``predicted`` goes forward and back in one tile after the other, at the moments the scene should have by then.
     ``auto`` is exact where all tiles' activations fit in memory, so that it costs no more, and predicted elsewhere."""
+    tiles_at_once: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """At predicted statistics, how many tiles go forward before they go back: the more, the better is the prediction;
+    all of them keep their activations meanwhile. ``auto``: as many as there is memory for."""
     steps_per_round: int = Field(1, ge=1, le=100)
     """Steps that a tile takes at predicted moments before the tiles meet again: less to read and write, more seams."""
 
@@ -330,6 +333,7 @@ def decided_as(config: RunConfig, made: RunConfig) -> RunConfig:
     choices = {
         "tiling.tile": (config.tiling.tile, made.tiling.tile),
         "tiling.statistics": (config.tiling.statistics, made.tiling.statistics),
+        "tiling.tiles_at_once": (config.tiling.tiles_at_once, made.tiling.tiles_at_once),
         "compute.precision": (config.compute.precision, made.compute.precision),
     }
     return override(config, {key: decided for key, (wanted, decided) in choices.items() if wanted == "auto"})

@@ -224,7 +224,7 @@ class Session:
         tiling = self.job.config.tiling
         if tiling.statistics == "exact":
             return Exact(problem, self.job.kept_windows(index))
-        return Predicted(problem) if tiling.steps_per_round == 1 else Local(problem)
+        return Predicted(problem, self.job.kept_windows(index)) if tiling.steps_per_round == 1 else Local(problem)
 
     def _checkpoint_at(self, index: int, point: Point) -> Checkpoint:
         histories = [*self._tracker.history[:index], point.history]

@@ -30,6 +30,7 @@ from nst_rs.errors import ConfigError
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 LayerWeights = dict[str, Weight]
 Band = StrictInt | str
+Archive = Literal["pmtiles", "mbtiles"]
 Profile = Literal["deflate", "lzw", "jpeg", "webp"]
 
 _ITERATIONS = (30, 60, 100)
@@ -239,6 +240,8 @@ class OutputSection(Section):
     """The map, a GeoTIFF; what else a run writes stands beside it."""
     profile: Profile = "deflate"
     """How the map's pixels are stored: ``deflate`` and ``lzw`` keep them as they are, ``jpeg`` and ``webp`` do not."""
+    tiles: Archive | None = None
+    """Web tiles besides, in one file: ``pmtiles`` for pages without a server, ``mbtiles`` for desktop programs."""
 
 
 class RunConfig(Section):

@@ -12,6 +12,7 @@ from nst_rs.publish import Outputs, check_output, check_profile
 from nst_rs.scene import Scene, open_scene
 from nst_rs.stroke import settle_stroke
 from nst_rs.style import Style, read_styles
+from nst_rs.webtiles import check_place
 
 Stamp = tuple[int, int, int]
 """A file's inode, its size in bytes, and when it was last written to, in nanoseconds."""
@@ -63,12 +64,14 @@ def open_inputs(config: RunConfig, to_write: bool) -> Inputs:
     files = (*(tile.path for tile in scene.tiles), *config.style.images)
     stamps = _stamps(files)
     styles = read_styles(config.style.shares, settle(config, scene).style.size)
-    outputs = None if config.output.path is None else Outputs(config.output.path)
+    outputs = None if config.output.path is None else Outputs.of(config.output)
     inputs = Inputs(scene, bands, styles, files, outputs, stamps)
     if outputs is not None:
         check_output(outputs, list(files), [path for path in config.scene.paths if path.is_dir()])
         check_crs(scene.grid)
         check_profile(config.output.profile)
+        if outputs.tiles is not None:
+            check_place(outputs.tiles, scene.grid)
     return inputs
 
 

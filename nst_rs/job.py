@@ -60,7 +60,9 @@ class Job:
     @property
     def disk_bytes(self) -> int:
         """What the run takes on disk until it has ended, the map included."""
-        return disk_bytes(self.inputs.scene.grid) + self.kept.disk_bytes(self.memory.on_disk)
+        return disk_bytes(self.inputs.scene.grid, self.config.output.tiles is not None) + self.kept.disk_bytes(
+            self.memory.on_disk
+        )
 
     @property
     def workspace(self) -> Workspace:

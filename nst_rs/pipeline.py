@@ -35,7 +35,7 @@ from nst_rs.mosaic import StyledMap
 from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Objective
 from nst_rs.problem import Problem
-from nst_rs.publish import Outputs, publish
+from nst_rs.publish import Companion, Outputs, publish
 from nst_rs.pyramid import halve_into, mirror
 from nst_rs.report import Pictures, write_report
 from nst_rs.rounds import Exact, Local, Predicted, Round
@@ -43,6 +43,7 @@ from nst_rs.stac import write_item
 from nst_rs.state import Form
 from nst_rs.storage import Inset, PixelArray, Storage, Window, bands
 from nst_rs.style import Style
+from nst_rs.webtiles import write_tiles
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +197,8 @@ class Session:
         grid, profile = job.inputs.scene.grid, job.config.output.profile
         styled = StyledMap(finest, canvas.scene_weight, grid, profile, tags)
         pictures = Pictures(self._composed.image, finest, canvas.scene_weight, grid, job.inputs.styles)
-        publish(outputs, styled, finished_record, [write_item, partial(write_report, pictures)])
+        companions: list[Companion] = [write_tiles, write_item, partial(write_report, pictures)]
+        publish(outputs, styled, finished_record, companions)
         job.workspace.remove()
         losses = tuple(losses.total for level in self._tracker.history for losses in level)
         made = Outputs(Path(os.path.abspath(outputs.tif)))

@@ -134,13 +134,16 @@ def _figures(record: Mapping[str, Any]) -> list[_Figure]:
     if seams["result"] is not None:
         said = f"1 where tiles do not show, along {seams['lines']} lines. The scene's own: {_number(seams['content'])}."
         found.append(_Figure("Seam ratio", _number(seams["result"]), f"± {_number(seams['standard_error'])}", said))
-    said = f"Far above the scene's, {_number(frame['content'])}, it would be a frame along the edge of the data."
+    framed = f"Far above the scene's, {_number(frame['content'])}, it would be a frame along the edge of the data."
+    calm = figures["calm"]
+    calmed = f"Near 1, flat areas vary as the others do: blotches. The scene's: {_number(calm['content'])}."
     memory = f"{record['peak_memory_bytes'] / 1e9:.1f}"
     iterations = sum(level["iterations"] for level in record["levels"])
     total = duration(sum(record["seconds"].values()))
     return [
         *found,
-        _Figure("Frame ratio", _number(frame["result"]), "", said),
+        _Figure("Frame ratio", _number(frame["result"]), "", framed),
+        _Figure("Calm ratio", _number(calm["result"]), "", calmed),
         _Figure("Time", total, "", f"{iterations} iterations, on {record['device'].strip('/')}."),
         _Figure("Memory", memory, "GB", "The most that the run held at a time."),
     ]

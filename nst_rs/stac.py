@@ -74,7 +74,11 @@ def _projected(grid: Grid) -> dict[str, Any]:
 
 
 def _beside(made: Outputs) -> dict[str, Asset]:
-    return {
+    tiles = {}
+    if made.tiles is not None:
+        kind = {"pmtiles": "application/vnd.pmtiles", "mbtiles": "application/vnd.sqlite3"}[made.tiles.suffix[1:]]
+        tiles = {"tiles": Asset(made.tiles.name, media_type=kind, roles=["visual"])}
+    return tiles | {
         "thumbnail": Asset(made.preview.name, media_type=MediaType.PNG, roles=["thumbnail"]),
         "report": Asset(made.report.name, media_type=MediaType.HTML, roles=["overview"]),
         "record": Asset(made.record.name, media_type=MediaType.JSON, roles=["metadata"]),

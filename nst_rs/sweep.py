@@ -28,9 +28,7 @@ class Variant:
     @property
     def run(self) -> Run:
         """Where the run's files are, or will be."""
-        if self.config.output.path is None:
-            raise OutputError("output.path", expected="the map to write", got="none")
-        return Run(self.name, Outputs(self.config.output.path))
+        return Run(self.name, Outputs.of(self.config.output))
 
 
 @dataclass(frozen=True)

@@ -63,5 +63,6 @@ def record_of(settings: dict[str, Any] | None = None) -> dict[str, Any]:
             "legibility": {"1": 0.83, "2": 0.85, "4": None},
             "seams": {"lines": 2, "result": 1.02, "standard_error": 0.03, "content": 1.01},
             "frame": {"result": 1.1, "content": 1.0},
+            "calm": {"result": 0.4, "content": 0.1},
         },
     }

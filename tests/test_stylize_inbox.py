@@ -176,7 +176,7 @@ def test_a_scene_elsewhere_is_fetched_and_its_copy_removed(
     system = fsspec.filesystem("memory")
     system.pipe("/bucket/recife/a.tif", centre.read_bytes())
     assert night(inbox="memory://bucket").message == "1 made, 0 failed, 0 given up, 0 arriving"
-    assert {path.name for path in product(inbox).iterdir()} == {"catalogue.geojson", "recife.tif"}
+    assert {path.name for path in product(inbox).iterdir()} == {"catalogue.geojson", "recife.tif", "recife.stac.json"}
     system.rm("/bucket", recursive=True)
 
 

@@ -3,32 +3,36 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nst_rs.composite import resolve_bands
-from nst_rs.config import RunConfig, override
+from nst_rs.config import RunConfig
 from nst_rs.errors import ConfigError
+from nst_rs.locations import file_of, is_path
 from nst_rs.mosaic import check_crs
 from nst_rs.publish import Outputs, check_output
-from nst_rs.scene import Scene, open_scene
+from nst_rs.scene import Scene
 from nst_rs.stroke import settle_stroke
 from nst_rs.style import Style, read_styles
+from nst_rs.subject import Subject, open_subject
 
 
 @dataclass(frozen=True)
 class Inputs:
     """What a run reads, and where it will write."""
 
-    scene: Scene
-    bands: tuple[int, int, int]
+    subject: Subject
     styles: tuple[Style, ...]
-    files: tuple[Path, ...]
-    """What the run reads: the scene's tiles and, last, the style images."""
+    files: tuple[str, ...]
+    """What the run reads: where the scene's rasters lie and, last, the style images."""
     outputs: Outputs | None
 
+    @property
+    def scene(self) -> Scene:
+        """What is styled."""
+        return self.subject.scene
 
-def settle(config: RunConfig, scene: Scene) -> RunConfig:
-    """Return `config` with what the scene decides: bands by number, and what a stroke asks of size and levels."""
-    bands = resolve_bands(scene, config.composite.bands)
-    return override(settle_stroke(config, scene.grid), {"composite.bands": bands})
+
+def settle(config: RunConfig, subject: Subject) -> RunConfig:
+    """Return `config` with what the scene decides: channels by number, and what a stroke asks of size and levels."""
+    return subject.settled(settle_stroke(config, subject.scene.grid))
 
 
 def open_inputs(config: RunConfig, to_write: bool) -> Inputs:
@@ -41,13 +45,13 @@ def open_inputs(config: RunConfig, to_write: bool) -> Inputs:
         )
     if to_write and config.output.path is None:
         raise ConfigError("output.path", expected="the map to write", got="none", do="name it with --output")
-    scene = open_scene(config.scene.paths, config.scene.nodata)
-    bands = resolve_bands(scene, config.composite.bands)
-    styles = read_styles(config.style.shares, settle(config, scene).style.size)
-    files = (*(tile.path for tile in scene.tiles), *config.style.images)
+    subject = open_subject(config)
+    styles = read_styles(config.style.shares, settle(config, subject).style.size)
+    files = (*subject.scene.locations, *map(str, config.style.images))
     outputs = None if config.output.path is None else Outputs(config.output.path)
-    inputs = Inputs(scene, bands, styles, files, outputs)
+    inputs = Inputs(subject, styles, files, outputs)
     if outputs is not None:
-        check_output(outputs, list(files), [path for path in config.scene.paths if path.is_dir()])
-        check_crs(scene.grid)
+        read = [*filter(None, map(file_of, files)), *(Path(path) for path in config.scene.paths if is_path(path))]
+        check_output(outputs, [path for path in read if path.is_file()], [path for path in read if path.is_dir()])
+        check_crs(subject.scene.grid)
     return inputs

@@ -119,7 +119,7 @@ def prepare(config: RunConfig, to_write: bool = True) -> Job:
     """
     inputs = open_inputs(config, to_write)
     device = choose_device(config.compute.device)
-    config = _as_begun(with_absolute_paths(settle(config, inputs.scene)))
+    config = _as_begun(with_absolute_paths(settle(config, inputs.subject)))
     config = override(config, {"compute.precision": choose_precision(config.compute.precision, device)})
     budget = _budget(config, device)
     plan = _plan(config, inputs.scene.grid.shape, _window_budget(device, budget))

@@ -23,7 +23,7 @@ from nst_rs.arrays import Pixels
 from nst_rs.canvas import Canvas, first_picture, next_picture
 from nst_rs.checkpoint import Checkpoint, Keeper
 from nst_rs.color import Color, count_colors, to_imitate, to_optimise, to_show
-from nst_rs.composite import Composite, compose
+from nst_rs.composite import Composite, Sheets, compose
 from nst_rs.descent import Point, descend
 from nst_rs.engine import build_kernel, build_objective
 from nst_rs.errors import SceneError
@@ -38,6 +38,7 @@ from nst_rs.rounds import Exact, Local, Predicted, Round
 from nst_rs.state import Form
 from nst_rs.storage import Inset, PixelArray, Storage, Window, bands
 from nst_rs.style import Style
+from nst_rs.unstyled import with_unstyled
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Composed:
     """From coarse to fine: what the picture is found by."""
     fingerprints: tuple[dict[str, Any], ...]
     """Of the scene's tiles and, last, the style images, as they were read."""
+    unstyled: PixelArray | None = None  # (H, W, 4) uint8 RGB, and 255 where it is what the map shows
 
 
 @dataclass(frozen=True)
@@ -85,14 +87,19 @@ def compose_canvases(job: Job, storage: Storage) -> Composed:
     inputs = job.inputs
     canvases = [Canvas.empty(level, storage) for level in job.plan.levels]
     finest = canvases[-1]
-    percentiles = job.config.composite.percentiles
-    composite = compose(inputs.scene, inputs.bands, percentiles, finest.scene_image, finest.scene_weight)
+    subject = inputs.subject
+    unstyled = None
+    if subject.keeps_clouds:
+        unstyled = storage.create("unstyled", (*subject.scene.grid.shape, 4), np.uint8)
+    sheets = Sheets(finest.scene_image, finest.scene_weight, unstyled)
+    composite = compose(subject.scene, subject.channels, subject.stretch, sheets)
     shown = _set_aside(job.config.style.color, finest, storage)
     for fine, coarse in pairwise(reversed(canvases)):
         halve_into(fine.scene_image, fine.scene_weight, coarse.scene_image, coarse.scene_weight)
     for canvas in canvases:
         mirror(canvas.image, canvas.level)
-    return Composed(composite, shown, tuple(canvases), tuple(record.fingerprints(inputs.files)))
+    fingerprints = tuple(record.fingerprints(inputs.files))
+    return Composed(composite, shown, tuple(canvases), fingerprints, unstyled)
 
 
 def _set_aside(color: Color, finest: Canvas, storage: Storage) -> PixelArray:
@@ -180,7 +187,8 @@ class Session:
             self._seconds["publish"] = round(time.perf_counter() - started, 3)
             return {**self._record(), "figures": figures}
 
-        publish(outputs, finest, canvas.scene_weight, job.inputs.scene.grid, finished_record)
+        picture, weight = with_unstyled(finest, canvas.scene_weight, self._composed.unstyled)
+        publish(outputs, picture, weight, job.inputs.scene.grid, finished_record)
         job.workspace.remove()
         losses = tuple(losses.total for level in self._tracker.history for losses in level)
         preview, made, tif = (Path(os.path.abspath(path)) for path in outputs)
@@ -286,6 +294,8 @@ class Session:
             "device": job.device.name,
             "inputs": list(self._composed.fingerprints),
             "scene": {
+                "sensor": scene.sensor.name if scene.sensor else None,
+                "bands": [scene.labels[band - 1].name if isinstance(band, int) else band for band in composite.bands],
                 "crs": scene.grid.crs.to_wkt(),
                 "transform": list(scene.grid.transform)[:6],
                 "shape": list(scene.grid.shape),

@@ -15,9 +15,9 @@ from rio_cogeo import cogeo
 from rio_cogeo.cogeo import cog_validate
 
 from nst_rs.errors import OutputError
+from nst_rs.grid import Grid
 from nst_rs.mosaic import to_bytes
 from nst_rs.publish import PREVIEW_SIDE, Outputs, check_output, disk_bytes, preview, publish
-from nst_rs.scene import Grid
 from tests.full_disk import files_of_at_most
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 

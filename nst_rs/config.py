@@ -122,7 +122,7 @@ class CompositeSection(Section):
     limits."""
     gamma: float = Field(1.0, gt=0, le=10)
     """Above 1 the middle is brightened: v → v^(1/gamma), v from 0 to 1."""
-    sigmoid: float = Field(0.0, ge=0, le=50)
+    sigmoid: Literal[0] | Annotated[float, Field(ge=0.01, le=50)] = 0
     """Contrast in the middle, at the cost of both ends; 0: none. nst_rs/stretch.py has the formula."""
     mask: Literal["none", "clouds"] = "none"
     """``clouds``: clouds, cirrus and shadows by the product's own quality band are not styled."""

@@ -482,8 +482,9 @@ def _read_warped(source: Any, sources: Sequence[Source], place: _Place, resampli
     at = {"crs": grid.crs, "transform": grid.transform, "width": grid.width, "height": grid.height}
     with WarpedVRT(source, **at, resampling=Resampling[resampling], **options) as warped:
         values = warped.read(indices, window=window)
-        valid = (warped.read_masks(indices, window=window) > 0).all(axis=0)
-    return values, valid
+        if options.get("add_alpha"):  # GDAL takes an alpha band for a mask in whole numbers only
+            return values, warped.read(warped.count, window=window) > 0
+        return values, (warped.read_masks(indices, window=window) > 0).all(axis=0)
 
 
 def _warp_options(source: Any, first: Source) -> dict[str, Any]:

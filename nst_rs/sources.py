@@ -17,7 +17,7 @@ from rasterio.transform import Affine
 
 from nst_rs.errors import SceneError
 from nst_rs.grid import Box, Grid
-from nst_rs.locations import is_path
+from nst_rs.locations import file_of, is_path
 from nst_rs.metadata import Calibration, read_mtl, read_safe
 from nst_rs.sensors import Label, MaskKind, Registry, Sensor
 
@@ -35,6 +35,7 @@ _MOST_SIDE = 2**20
 _MOST_PIXELS = 2**36
 _MOST_BLOCK_BYTES = 2**30
 _MOST_BANDS = 1000
+_MOST_UNFOLDED, _UNFOLDED_ANYWAY = 2000, 2**28
 _NETWORK = {"GDAL_HTTP_TIMEOUT": 60, "GDAL_HTTP_CONNECTTIMEOUT": 15, "GDAL_HTTP_MAX_RETRY": 2}
 _FAILURES = (RasterioError, CPLE_BaseError, ValueError, OverflowError, SystemError)
 """What rasterio raises for what is damaged or hostile in a file; the last for a name that is no UTF-8."""
@@ -152,24 +153,27 @@ def find_products(locations: Sequence[str], registry: Registry, sensor: Sensor |
     """
     files = [file for location in locations for file in _files(location)]
     known = Registry((sensor,)) if sensor else registry if detect else Registry(())
+    bands = {file: named for file in files if (named := known.of_file(_name(file)))}
     grouped: dict[tuple[str, str], dict[str, str]] = {}
-    found: list[Product] = []
-    places: dict[tuple[str, str], int] = {}
+    for file, (band_sensor, product, band) in bands.items():
+        _keep_finer(grouped.setdefault((band_sensor.name, product), {}), band, file)
+    found: dict[object, Product] = {}
     for file in files:
-        named = known.of_file(file.rpartition("/")[2])
-        if named is None:
+        if file in bands:
+            band_sensor, product, _ = bands[file]
+            key = band_sensor.name, product
+            if key not in found:
+                found[key] = _gathered(product, band_sensor, grouped[key])
+        elif any(_name(file).startswith(f"{product}_") for _, product in grouped):
+            log.info("%s is no band of its product, and is not read", file)
+        else:
             header = read_header(file)
-            found.append(_stack(header, sensor or _sensor_of(header, known)))
-            continue
-        band_sensor, product, band = named
-        key = band_sensor.name, product.upper()
-        if key not in grouped:
-            places[key] = len(found)
-            found.append(Product(product, band_sensor, (), ()))
-        _keep_finer(grouped.setdefault(key, {}), band, file)
-    for key, place in places.items():
-        found[place] = _gathered(found[place], grouped[key])
-    return found
+            found[file] = _stack(header, sensor or _sensor_of(header, known))
+    return list(found.values())
+
+
+def _name(location: str) -> str:
+    return location.rpartition("/")[2]
 
 
 def _keep_finer(bands: dict[str, str], band: str, file: str) -> None:
@@ -199,7 +203,7 @@ def _listed(folder: Path) -> Iterable[Path]:
 
 
 def _sensor_of(header: Header, registry: Registry) -> Sensor | None:
-    return registry.of_stack(header.location.rpartition("/")[2], header.platform, len(header.labels))
+    return registry.of_stack(_name(header.location), header.platform, len(header.labels))
 
 
 def _stack(header: Header, sensor: Sensor | None) -> Product:
@@ -226,11 +230,9 @@ def _matching(sensor: Sensor, label: Label) -> Label | None:
     return next((known for known in sensor.labels() if known.answers_to(label.name)), None)
 
 
-def _gathered(product: Product, files: dict[str, str]) -> Product:
+def _gathered(product: str, sensor: Sensor, files: dict[str, str]) -> Product:
     """Return a product of one file a band, with its metadata's scale and offset."""
-    sensor = product.sensor
-    assert sensor is not None  # noqa: S101 - it was grouped by its sensor
-    calibrations = _metadata(sensor, product.name, Path(next(iter(files.values()))))
+    calibrations = _metadata(sensor, product, Path(next(iter(files.values()))))
     labels, sources = [], []
     for label in sensor.labels():
         called = [name for name in (label.name, *label.also) if name.upper() in files]
@@ -240,9 +242,9 @@ def _gathered(product: Product, files: dict[str, str]) -> Product:
             labels.append(label)
             sources.append(Source(header, 1, own or _calibration_of(sensor, label, header.calibrations[0]), None))
     if not sources:
-        raise SceneError(f"product {product.name}", expected=f"bands of {sensor.title}", got=", ".join(files))
+        raise SceneError(f"product {product}", expected=f"bands of {sensor.title}", got=", ".join(files))
     masks = [Quality(read_header(files[band]), kind) for band, kind in sensor.masks.items() if band in files]
-    return Product(product.name, sensor, tuple(labels), tuple(sources), masks[0] if masks else None)
+    return Product(product, sensor, tuple(labels), tuple(sources), masks[0] if masks else None)
 
 
 def _calibration_of(sensor: Sensor | None, label: Label, tagged: Calibration) -> Calibration:
@@ -278,6 +280,7 @@ def _check_size(location: str, source: Any) -> None:
     check_extent(f"scene {location}", (0, 0, source.height, source.width))
     if source.count > _MOST_BANDS:
         raise SceneError(f"scene {location}", expected=f"at most {_MOST_BANDS} bands", got=f"{source.count}")
+    _check_density(location, source)
     rows, columns = source.block_shapes[0]
     if rows * columns * 4 > _MOST_BLOCK_BYTES:
         raise SceneError(
@@ -285,6 +288,21 @@ def _check_size(location: str, source: Any) -> None:
             expected=f"blocks of at most {_MOST_BLOCK_BYTES // 2**20} MB",
             got=f"blocks of {columns} × {rows} pixels",
             do="cut it into tiles, with gdal_translate -co TILED=YES",
+        )
+
+
+def _check_density(location: str, source: Any) -> None:
+    """Refuse a file of next to nothing that unfolds to gigabytes: deflate packs a thousand bytes into one at best."""
+    file = file_of(location)
+    if file is None or source.driver == "VRT":
+        return
+    held = source.width * source.height * source.count
+    stored = file.stat().st_size
+    if held > _MOST_UNFOLDED * stored and held > _UNFOLDED_ANYWAY:
+        raise SceneError(
+            f"scene {location}",
+            expected=f"a file of at least a byte for {_MOST_UNFOLDED} pixels",
+            got=f"{stored} bytes for {source.width} × {source.height} pixels in {source.count} bands",
         )
 
 

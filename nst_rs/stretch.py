@@ -25,7 +25,7 @@ class Stretch:
     limits: tuple[Limits, Limits, Limits] | None = None
     """In their place, so that scenes of one place match."""
     gamma: float = 1.0
-    sigmoid: float = 0.0
+    sigmoid: float = 0
 
     def apply(self, band: Pixels, limits: Limits) -> Pixels:
         """Return a channel's values in [0, 255].
@@ -45,8 +45,9 @@ class Stretch:
         return self._contrasted(stretched) if self.sigmoid else stretched
 
     def _contrasted(self, stretched: Pixels) -> Pixels:
-        c = np.float32(self.sigmoid)
-        lowest, highest = (1 / (1 + math.exp(-end * self.sigmoid / 2)) for end in (-1, 1))
-        curve = 1 / (1 + np.exp(-c * (stretched / np.float32(255) - np.float32(0.5))))
-        found: Pixels = np.clip((curve - np.float32(lowest)) * np.float32(255 / (highest - lowest)), 0.0, 255.0)
-        return found
+        # s(x) = (1 + tanh(x/2)) / 2: the same curve, exact however faint the contrast.
+        half = np.float32(self.sigmoid / 2)
+        curve = np.tanh(half * (stretched / np.float32(255) - np.float32(0.5))) / np.float32(
+            math.tanh(self.sigmoid / 4)
+        )
+        return np.clip(np.float32(127.5) * (curve + np.float32(1)), 0.0, 255.0)

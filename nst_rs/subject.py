@@ -12,7 +12,7 @@ from nst_rs.errors import ConfigError
 from nst_rs.scene import Reading, Scene, Target, understand
 from nst_rs.sensors import load_sensors
 from nst_rs.sources import Meaning, Product, find_products
-from nst_rs.stac import is_stac, read_items
+from nst_rs.stac_source import is_stac, read_items
 from nst_rs.stretch import Limits, Stretch
 
 

@@ -34,6 +34,7 @@ Band = StrictInt | str
 Pair = tuple[Annotated[float, Field(allow_inf_nan=False)], Annotated[float, Field(allow_inf_nan=False)]]
 Longitude = Annotated[float, Field(ge=-180, le=180)]
 Latitude = Annotated[float, Field(ge=-90, le=90)]
+Profile = Literal["deflate", "lzw", "jpeg", "webp"]
 
 _ITERATIONS = (30, 60, 100)
 """Steps by default at the finest level, the next coarser one, and all others."""
@@ -289,7 +290,9 @@ class OutputSection(Section):
     """What is written."""
 
     path: Path | None = None
-    """The map, a GeoTIFF; the preview and the run record stand beside it."""
+    """The map, a GeoTIFF; what else a run writes stands beside it."""
+    profile: Profile = "deflate"
+    """How the map's pixels are stored: ``deflate`` and ``lzw`` keep them as they are, ``jpeg`` and ``webp`` do not."""
 
 
 class RunConfig(Section):

@@ -1,17 +1,21 @@
 """A run's files, opened and checked before anything is computed: scene, bands, style, the outputs' names."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from nst_rs.config import RunConfig
-from nst_rs.errors import ConfigError
+from nst_rs.errors import ConfigError, SceneError
 from nst_rs.locations import file_of, is_path
 from nst_rs.mosaic import check_crs
-from nst_rs.publish import Outputs, check_output
+from nst_rs.publish import Outputs, check_output, check_profile
 from nst_rs.scene import Scene
 from nst_rs.stroke import settle_stroke
 from nst_rs.style import Style, read_styles
 from nst_rs.subject import Subject, open_subject
+
+Stamp = tuple[int, int, int]
+"""A file's inode, its size in bytes, and when it was last written to, in nanoseconds."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,19 @@ class Inputs:
     files: tuple[str, ...]
     """What the run reads: where the scene's rasters lie and, last, the style images."""
     outputs: Outputs | None
+    stamps: Mapping[str, Stamp | None]
+    """What is read → what it was when the run was prepared; None of what lies elsewhere."""
+
+    def check_unchanged(self) -> None:
+        """Raise SceneError where a file is no longer the one that the run was prepared with."""
+        for location in self.files:
+            if _stamp(location) != self.stamps[location]:
+                raise SceneError(
+                    f"input {location}",
+                    expected="a file that stays as it is while it is read",
+                    got="another one than at the start",
+                    do="give the command again when it is whole",
+                )
 
     @property
     def scene(self) -> Scene:
@@ -46,12 +63,23 @@ def open_inputs(config: RunConfig, to_write: bool) -> Inputs:
     if to_write and config.output.path is None:
         raise ConfigError("output.path", expected="the map to write", got="none", do="name it with --output")
     subject = open_subject(config)
-    styles = read_styles(config.style.shares, settle(config, subject).style.size)
     files = (*subject.scene.locations, *map(str, config.style.images))
+    stamps = {location: _stamp(location) for location in files}
+    styles = read_styles(config.style.shares, settle(config, subject).style.size)
     outputs = None if config.output.path is None else Outputs(config.output.path)
-    inputs = Inputs(subject, styles, files, outputs)
+    inputs = Inputs(subject, styles, files, outputs, stamps)
     if outputs is not None:
         read = [*filter(None, map(file_of, files)), *(Path(path) for path in config.scene.paths if is_path(path))]
         check_output(outputs, [path for path in read if path.is_file()], [path for path in read if path.is_dir()])
         check_crs(subject.scene.grid)
+        check_profile(config.output.profile)
     return inputs
+
+
+def _stamp(location: str) -> Stamp | None:
+    """Return a file's stamp; None where it is not there, or not a file of this machine."""
+    path = file_of(location)
+    if path is None or not path.exists():
+        return None
+    state = path.stat()
+    return state.st_ino, state.st_size, state.st_mtime_ns

@@ -50,4 +50,5 @@ class Stretch:
         curve = np.tanh(half * (stretched / np.float32(255) - np.float32(0.5))) / np.float32(
             math.tanh(self.sigmoid / 4)
         )
-        return np.clip(np.float32(127.5) * (curve + np.float32(1)), 0.0, 255.0)
+        contrasted: Pixels = np.clip(np.float32(127.5) * (curve + np.float32(1)), 0.0, 255.0)
+        return contrasted

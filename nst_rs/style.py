@@ -52,6 +52,7 @@ def read_style(path: Path, size: int) -> Pixels:
     """
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Pillow can read over is no news
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 rgb = _to_rgb(path, ImageOps.exif_transpose(image))

@@ -19,7 +19,7 @@ LANDSAT = Path(__file__).parents[1] / "sample_data" / "landsat"
     ],
 )
 def test_real_landsat_metadata_say_each_bands_reflectance(product: str, band: str, expected: Calibration) -> None:
-    found = read_mtl(LANDSAT / f"{product}_MTL.txt")
+    found = read_mtl(LANDSAT / product / f"{product}_MTL.txt")
     assert found[band] == expected
     assert "B10" not in found  # of thermal bands a level 1 product has radiances
 

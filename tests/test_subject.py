@@ -42,14 +42,14 @@ def test_a_real_landsat_product_is_known_and_read_as_reflectance(
     import rasterio
 
     name, scale, offset, red = expected
-    subject = subject_of(*sorted(LANDSAT.glob(f"{product}*.TIF")), composite__bands="true_color")
+    subject = subject_of(LANDSAT / product, composite__bands="true_color")
     scene = subject.scene
     assert scene.sensor is not None
     assert scene.sensor.name == name
     assert [scene.labels[band - 1].common for band in subject.channels] == ["red", "green", "blue"]
     assert abs(scene.grid.transform.a) == 30  # the panchromatic band's 15 m are nobody's choice here
     values, valid = read_all(scene, subject.channels)
-    with rasterio.open(LANDSAT / f"{product}_{red}.TIF") as source:
+    with rasterio.open(LANDSAT / product / f"{product}_{red}.TIF") as source:
         raw = source.read(1)
     np.testing.assert_allclose(
         values[0][valid], (raw * np.float32(scale) + np.float32(offset))[valid], rtol=1e-5, atol=1e-7
@@ -245,9 +245,10 @@ def test_several_scenes_of_different_extents_and_crs_become_one_mosaic_when_aske
     values, valid = read_all(scene, [1])
     assert scene.grid.width > 90
     assert 0.5 < valid.mean() < 1
-    # One plane, without a step where the scenes meet: a pixel is 1.5 of these units. Warping errs by an eighth of it.
+    # One plane, without a step where the scenes meet: a pixel is 3.2 of these units. In a scene's outermost half pixel
+    # the last value is held, and warping errs by an eighth of a pixel.
     steps = np.diff(values[0], axis=1)[valid[:, 1:] & valid[:, :-1]]
-    assert np.abs(steps - np.median(steps)).max() < 0.5
+    assert np.abs(steps - np.median(steps)).max() < 2.0
 
 
 def test_an_unknown_crs_is_refused(olinda: Path) -> None:

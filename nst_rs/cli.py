@@ -24,7 +24,7 @@ app = typer.Typer(
     help="Satellite scenes to georeferenced styled maps.",
 )
 
-Scene = Annotated[list[Path] | None, typer.Argument(help="GeoTIFF tiles of one scene, or folders of them.")]
+Scene = Annotated[list[str] | None, typer.Argument(help="Products, tiles of one scene, or folders of them.")]
 Style = Annotated[list[Path] | None, typer.Option(help="An image whose style is taken; several are blended.")]
 Output = Annotated[Path | None, typer.Option(help="The map to write, a .tif.")]
 ConfigFile = Annotated[Path | None, typer.Option(help="A configuration (YAML), or an earlier run's record (JSON).")]
@@ -110,12 +110,14 @@ def sweep(
 
 @app.command()
 def inspect(
-    scene: Annotated[list[Path], typer.Argument(help="GeoTIFF tiles of one scene, or folders of them.")],
+    scene: Annotated[list[str], typer.Argument(help="Products, tiles of one scene, or folders of them.")],
     nodata: Annotated[float | None, typer.Option(help="The stored value that means no data.")] = None,
+    settings: Assignments = None,
 ) -> None:
-    """Show a scene's grid, bands, data type, nodata, valid share, and the composites it can make."""
+    """Show a scene's sensor, grid, bands, data type, nodata, valid share, and the composites it can make."""
     with _errors_as_lines(verbose=False):
-        console.show_scene(Console(), api.inspect(scene, nodata=nodata))
+        config = load_config(None, settings or ())
+        console.show_scene(Console(), api.inspect(scene, nodata=nodata, config=config))
 
 
 @app.command()

@@ -22,8 +22,9 @@ from rio_cogeo.profiles import cog_profiles
 
 from nst_rs.config import Archive, OutputSection, Profile
 from nst_rs.errors import OutputError
+from nst_rs.grid import Grid
 from nst_rs.mosaic import BLOCK, StyledMap, to_bytes, write_geotiff
-from nst_rs.scene import GDAL_CACHE_BYTES, Grid
+from nst_rs.sources import GDAL_CACHE_BYTES
 from nst_rs.storage import BAND_ROWS, PixelArray, bands
 from nst_rs.workspace import Workspace
 

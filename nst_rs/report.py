@@ -18,9 +18,9 @@ from PIL import Image
 from nst_rs.config import RunConfig
 from nst_rs.curves import curves, draw
 from nst_rs.globe import lattice, north
+from nst_rs.grid import Grid, crs_name
 from nst_rs.progress import duration
 from nst_rs.publish import Outputs, preview
-from nst_rs.scene import Grid, crs_name
 from nst_rs.storage import PixelArray
 from nst_rs.style import Style
 

@@ -11,8 +11,8 @@ from pystac import Asset, MediaType
 from rio_stac import create_stac_item
 
 from nst_rs.globe import bounding_box, corners, footprint
+from nst_rs.grid import Grid
 from nst_rs.publish import Outputs
-from nst_rs.scene import Grid
 
 PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
 

@@ -22,8 +22,9 @@ from rasterio.windows import Window
 
 from nst_rs.errors import OutputError
 from nst_rs.globe import bounding_box, footprint, lattice
+from nst_rs.grid import Grid
 from nst_rs.publish import Outputs
-from nst_rs.scene import GDAL_CACHE_BYTES, Grid
+from nst_rs.sources import GDAL_CACHE_BYTES
 
 SIDE = 256
 """Pixels along a side of a tile."""

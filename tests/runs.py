@@ -6,9 +6,9 @@ import numpy as np
 from rasterio.crs import CRS
 
 from nst_rs.config import RunConfig, override
+from nst_rs.grid import Grid
 from nst_rs.provenance import settings_digest
 from nst_rs.report import Pictures
-from nst_rs.scene import Grid
 from nst_rs.style import Style
 from tests.rasters import NORTH_UP, UTM
 

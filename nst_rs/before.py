@@ -1,7 +1,6 @@
 """A finished run's scene before styling, composed anew from the run's configuration."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,10 +27,16 @@ def compose_anew(config: RunConfig, storage: Storage) -> tuple[PixelArray, Pixel
 
 
 def check_unchanged(inputs: Iterable[Mapping[str, Any]]) -> None:
-    """Raise SceneError, naming the file, where one of a record's inputs is not there, or not what it was."""
+    """Raise SceneError, naming the file, where one of a record's inputs is not there, or not what it was.
+
+    Of what does not lie on this machine nothing is known, and it is taken to be what it was.
+    """
     for entry in inputs:
-        path = Path(entry["path"])
-        if not path.is_file():
-            raise SceneError(f"scene {path}", expected="the file that the run read", got="nothing of that name")
-        if fingerprint(path)["sha256"] != entry["sha256"]:
-            raise SceneError(f"scene {path}", expected="the file that the run read", got="another of that name")
+        location = str(entry["path"])
+        try:
+            found = fingerprint(location)["sha256"]
+        except OSError as error:
+            expected = "the file that the run read"
+            raise SceneError(f"scene {location}", expected=expected, got="nothing of that name") from error
+        if found != entry["sha256"]:
+            raise SceneError(f"scene {location}", expected="the file that the run read", got="another of that name")

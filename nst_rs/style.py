@@ -13,6 +13,9 @@ from PIL import Image, ImageOps
 from nst_rs.arrays import Pixels
 from nst_rs.errors import StyleError
 
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "JPEG2000", "PPM", "TGA")
+"""What a style image may be. Pillow knows more, some of which it hands to other programs: PostScript would be run."""
+
 _FAILURES = (
     OSError,
     ValueError,
@@ -54,7 +57,7 @@ def read_style(path: Path, size: int) -> Pixels:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Pillow can read over is no news
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 rgb = _to_rgb(path, ImageOps.exif_transpose(image))
     except FileNotFoundError as error:
         raise StyleError(f"style {path}", expected="an image", got="no such file") from error

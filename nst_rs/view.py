@@ -59,7 +59,7 @@ def viewing(tif: Path) -> Iterator[View]:
 
     Raises NstError where `tif` is no map, or lies nowhere on Earth.
     """
-    grid = open_scene([tif]).grid
+    grid = open_scene([str(tif)]).grid
     bounds = _bounds(tif, grid)
     with tempfile.TemporaryDirectory(prefix="nst-rs-view.") as folder:
         scene: Path | None = Path(folder) / "scene.tif"

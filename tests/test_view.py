@@ -22,10 +22,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from nst_rs.cli import app
+from nst_rs.grid import Grid
 from nst_rs.mosaic import StyledMap
 from nst_rs.publish import Outputs, publish
 from nst_rs.record import fingerprint
-from nst_rs.scene import Grid
 from nst_rs.view import _bounds, _page, application, viewing
 from tests.browser import browsing, complaints, pixels
 from tests.rasters import NORTH_UP, UTM, write_raster

@@ -18,9 +18,9 @@ from rasterio.transform import Affine
 from rasterio.warp import transform
 
 from nst_rs.errors import OutputError
+from nst_rs.grid import Grid
 from nst_rs.mosaic import StyledMap
 from nst_rs.publish import Outputs, publish
-from nst_rs.scene import Grid
 from nst_rs.webtiles import SIDE, check_place, parts, write_tiles
 from tests.rasters import UTM
 from tests.runs import record_of

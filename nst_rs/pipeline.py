@@ -11,33 +11,40 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from datetime import UTC, datetime
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nst_rs import progress, record
+from nst_rs import progress, provenance, record
 from nst_rs.arrays import Pixels
+from nst_rs.calm import measure_calm
 from nst_rs.canvas import Canvas, first_picture, next_picture
 from nst_rs.checkpoint import Checkpoint, Keeper
 from nst_rs.color import Color, count_colors, to_imitate, to_optimise, to_show
-from nst_rs.composite import Composite, compose
+from nst_rs.composite import Composite, Sheets, compose
 from nst_rs.descent import Point, descend
 from nst_rs.engine import build_kernel, build_objective
 from nst_rs.errors import SceneError
 from nst_rs.figures import measure
 from nst_rs.job import Job
+from nst_rs.mosaic import StyledMap
 from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Objective
 from nst_rs.problem import Problem
-from nst_rs.publish import publish
+from nst_rs.publish import Companion, Outputs, publish
 from nst_rs.pyramid import halve_into, mirror
+from nst_rs.report import Pictures, write_report
 from nst_rs.rounds import Exact, Local, Predicted, Round
+from nst_rs.stac import write_item
 from nst_rs.state import Form
 from nst_rs.storage import Inset, PixelArray, Storage, Window, bands
 from nst_rs.style import Style
+from nst_rs.unstyled import with_unstyled
+from nst_rs.webtiles import write_tiles
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +60,7 @@ class Composed:
     """From coarse to fine: what the picture is found by."""
     fingerprints: tuple[dict[str, Any], ...]
     """Of the scene's tiles and, last, the style images, as they were read."""
+    unstyled: PixelArray | None = None  # (H, W, 4) uint8 RGB, and 255 where it is what the map shows
 
 
 @dataclass(frozen=True)
@@ -60,15 +68,16 @@ class Result:
     """What a run made."""
 
     output: Path
-    """The map: an RGB GeoTIFF on the scene's grid. An absolute path, as the other two."""
+    """The map: an RGB GeoTIFF on the scene's grid. An absolute path, as the others."""
     preview: Path
     record: Path
+    report: Path
     losses: tuple[float, ...]
     """The objective at every iteration, level after level."""
     seconds: Mapping[str, float]
     """Stage → seconds."""
     figures: Mapping[str, Any]
-    """How faithful and how seamless the map is: see :func:`nst_rs.figures.measure`."""
+    """How faithful and how seamless the map is: see :mod:`nst_rs.figures` and :mod:`nst_rs.calm`."""
 
 
 def run(job: Job, listener: progress.Listener = progress.ignore) -> Result:
@@ -86,8 +95,12 @@ def compose_canvases(job: Job, storage: Storage) -> Composed:
     inputs = job.inputs
     canvases = [Canvas.empty(level, storage) for level in job.plan.levels]
     finest = canvases[-1]
-    percentiles = job.config.composite.percentiles
-    composite = compose(inputs.scene, inputs.bands, percentiles, finest.scene_image, finest.scene_weight)
+    subject = inputs.subject
+    unstyled = None
+    if subject.keeps_clouds:
+        unstyled = storage.create("unstyled", (*subject.scene.grid.shape, 4), np.uint8)
+    sheets = Sheets(finest.scene_image, finest.scene_weight, unstyled)
+    composite = compose(subject.scene, subject.channels, subject.stretch, sheets)
     shown = _set_aside(job.config.style.color, finest, storage)
     for fine, coarse in pairwise(reversed(canvases)):
         halve_into(fine.scene_image, fine.scene_weight, coarse.scene_image, coarse.scene_weight)
@@ -97,7 +110,7 @@ def compose_canvases(job: Job, storage: Storage) -> Composed:
         fingerprints = tuple(record.fingerprints(inputs.files))
     finally:
         inputs.check_unchanged()  # else they may be of other pixels than those that were read
-    return Composed(composite, shown, tuple(canvases), fingerprints)
+    return Composed(composite, shown, tuple(canvases), fingerprints, unstyled)
 
 
 def _set_aside(color: Color, finest: Canvas, storage: Storage) -> PixelArray:
@@ -179,17 +192,25 @@ class Session:
         seams = canvas.level.rows.seams, canvas.level.columns.seams
         with self._timed("figures"):
             figures = measure(self._composed.image, finest, canvas.scene_weight, seams)
+            figures["calm"] = measure_calm(self._composed.image, finest, canvas.scene_weight)
         started = time.perf_counter()
 
         def finished_record() -> dict[str, Any]:
             self._seconds["publish"] = round(time.perf_counter() - started, 3)
             return {**self._record(), "figures": figures}
 
-        publish(outputs, finest, canvas.scene_weight, job.inputs.scene.grid, finished_record)
+        tags = provenance.tags(job.config, self._composed.fingerprints)
+        grid, profile = job.inputs.scene.grid, job.config.output.profile
+        picture, weight = with_unstyled(finest, canvas.scene_weight, self._composed.unstyled)
+        scene, _ = with_unstyled(self._composed.image, canvas.scene_weight, self._composed.unstyled)
+        styled = StyledMap(picture, weight, grid, profile, tags)
+        pictures = Pictures(scene, picture, weight, grid, job.inputs.styles)
+        companions: list[Companion] = [write_tiles, write_item, partial(write_report, pictures)]
+        publish(outputs, styled, finished_record, companions)
         job.workspace.remove()
         losses = tuple(losses.total for level in self._tracker.history for losses in level)
-        preview, made, tif = (Path(os.path.abspath(path)) for path in outputs)
-        return Result(tif, preview, made, losses, dict(self._seconds), figures)
+        made = Outputs(Path(os.path.abspath(outputs.tif)))
+        return Result(made.tif, made.preview, made.record, made.report, losses, dict(self._seconds), figures)
 
     def _start(self, index: int, checkpoint: Checkpoint | None) -> Point:
         """Return where a level begins, or what it has come to in a killed run, or before this stage failed."""
@@ -213,7 +234,7 @@ class Session:
         tiling = self.job.config.tiling
         if tiling.statistics == "exact":
             return Exact(problem, self.job.kept_windows(index))
-        return Predicted(problem) if tiling.steps_per_round == 1 else Local(problem)
+        return Predicted(problem, self.job.kept_windows(index)) if tiling.steps_per_round == 1 else Local(problem)
 
     def _checkpoint_at(self, index: int, point: Point) -> Checkpoint:
         histories = [*self._tracker.history[:index], point.history]
@@ -288,10 +309,14 @@ class Session:
         return {
             "record": 1,
             "configuration": json.loads(job.config.model_dump_json()),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "settings_sha256": provenance.settings_digest(job.config),
             "versions": record.versions(),
             "device": job.device.name,
             "inputs": list(self._composed.fingerprints),
             "scene": {
+                "sensor": scene.sensor.name if scene.sensor else None,
+                "bands": [scene.labels[band - 1].name if isinstance(band, int) else band for band in composite.bands],
                 "crs": scene.grid.crs.to_wkt(),
                 "transform": list(scene.grid.transform)[:6],
                 "shape": list(scene.grid.shape),
@@ -305,7 +330,18 @@ class Session:
                 )
             ],
             "seconds": self._seconds,
+            "effort": self._effort(),
             "peak_memory_bytes": record.peak_memory_bytes(),
+        }
+
+    def _effort(self) -> dict[str, float]:
+        """Return how much of the time and of what was computed went into the map itself, and not around it."""
+        canvas, (kernel, _) = self._composed.canvases[-1], self._engine
+        computed = len(canvas.tiles) * math.prod(canvas.level.window_shape)
+        return {
+            "seconds_in_network": round(kernel.seconds, 3),
+            "share_in_network": kernel.seconds / sum(self._seconds.values()),
+            "computed_over_scene": computed / math.prod(canvas.level.shape),
         }
 
     @contextmanager

@@ -46,5 +46,5 @@ def prefect_server() -> Iterator[None]:
     importlib.import_module("flows.stylize_scene")  # sets what Prefect reads on import
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=120):
+    with prefect_test_harness(server_startup_timeout=600):
         yield

@@ -30,8 +30,11 @@ class Orders:
     network: bool = False
     """Whether with the real network, or the stand-in for it."""
     kill_at: int | None = None
-    """Die before this change of a file, from 1, counted from the first one of a path that contains `since`."""
-    since: str = ""
+    """Die before this change of a file, from 1."""
+    publishing: bool = False
+    """Count changes only from when the output is written."""
+    before_moving: str = ""
+    """Die before a file of this name is moved into place."""
     wait_after: int | None = None
     """Wait after this many windows."""
 
@@ -52,7 +55,7 @@ class ForkedRun:
         return self.process.exitcode
 
     def said(self) -> Any:
-        """Return what it says next: ``waiting``, an error in one line, or at its end its changes of files."""
+        """Return what it says next: ``waiting``, an error in one line, or at its end how often it changed a file."""
         assert self._here.poll(_PATIENCE)
         return self._here.recv()
 
@@ -99,8 +102,9 @@ def _count_changes(orders: Orders) -> Callable[[], int]:
         nonlocal counted
         writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
         if writes or event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir"):
-            counted += bool(counted) or orders.since in str(arguments[0])
-            if counted == orders.kill_at:
+            counted += bool(counted) or not orders.publishing or str(arguments[0]).endswith("/scratch")
+            moved = event == "os.rename" and os.path.basename(arguments[1]) == orders.before_moving
+            if moved or counted == orders.kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(count)

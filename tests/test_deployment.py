@@ -19,7 +19,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[1]
 PREFECT = (sys.executable, "-m", "prefect")
-PATIENCE = 300.0
+PATIENCE = 900.0
 """Seconds for anything to happen: a first start migrates a database, and the machine may be busy."""
 
 

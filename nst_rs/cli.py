@@ -15,6 +15,7 @@ from rich.logging import RichHandler
 from nst_rs import api, console
 from nst_rs.config import load_config, name_files
 from nst_rs.errors import NstError
+from nst_rs.learned import is_learned, read_learned
 
 app = typer.Typer(
     add_completion=False,
@@ -58,6 +59,29 @@ def stylize(
         with console.listening(screen) as listener:
             result = pipeline.run(job, listener)
         console.show_result(screen, result)
+
+
+@app.command()
+def learn(
+    scene: Annotated[list[Path] | None, typer.Argument(help="Scenes, each a GeoTIFF or a folder of tiles.")] = None,
+    style: Style = None,
+    output: Annotated[Path | None, typer.Option(help="The learned style to write, a .style.")] = None,
+    config: ConfigFile = None,
+    preset: Preset = None,
+    settings: Assignments = None,
+    verbose: Verbose = False,
+) -> None:
+    """Learn a style once, to style every scene with in seconds; Ctrl-C ends early and keeps what was learned."""
+    with _errors_as_lines(verbose) as screen:
+        run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
+        with _native_notes_hidden():
+            from nst_rs import learning
+            from nst_rs.learning_job import prepare
+
+            job = prepare(run)
+        with console.listening_to_learning(screen) as listener:
+            learned = learning.learn(job, listener)
+        console.show_learned(screen, learned.facts, job.output)
 
 
 @app.command()
@@ -108,12 +132,17 @@ def sweep(
 
 @app.command()
 def inspect(
-    scene: Annotated[list[Path], typer.Argument(help="GeoTIFF tiles of one scene, or folders of them.")],
+    scene: Annotated[
+        list[Path], typer.Argument(help="GeoTIFF tiles of one scene, folders of them, or one learned style.")
+    ],
     nodata: Annotated[float | None, typer.Option(help="The stored value that means no data.")] = None,
 ) -> None:
-    """Show a scene's grid, bands, data type, nodata, valid share, and the composites it can make."""
+    """Show a scene's grid, bands, data type, nodata, valid share, and its composites; or what a learned style is."""
     with _errors_as_lines(verbose=False):
-        console.show_scene(Console(), api.inspect(scene, nodata=nodata))
+        if len(scene) == 1 and is_learned(scene[0]):
+            console.show_learned(Console(), read_learned(scene[0]).facts, scene[0])
+        else:
+            console.show_scene(Console(), api.inspect(scene, nodata=nodata))
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from nst_rs.errors import ConfigError
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 LayerWeights = dict[str, Weight]
+Channels = Annotated[int, Field(ge=1, le=512)]
 Band = StrictInt | str
 
 _ITERATIONS = (30, 60, 100)
@@ -228,11 +229,40 @@ class ComputeSection(Section):
         return found
 
 
+class LearnSection(Section):
+    """How a style is learned, for ``nst-rs learn``; the objective is the sections' above."""
+
+    minutes: float = Field(15.0, gt=0, allow_inf_nan=False)
+    """How long to learn; reading before and judging afterwards are not counted."""
+    steps: int | None = Field(None, ge=1)
+    """An earlier end, after as many steps; none: the minutes alone decide."""
+    window: int = Field(256, ge=64, le=1024, multiple_of=16)
+    """Side in pixels of the windows that are judged, each by statistics of its own."""
+    batch: int = Field(1, ge=1, le=64)
+    """Windows a step."""
+    rate: float = Field(2e-3, gt=0, le=1)
+    """Adam's first step for a weight; it falls to nothing towards the end, along a cosine."""
+    widths: tuple[Channels, Channels, Channels] = (16, 32, 64)
+    """The network's channels at full, half and quarter resolution."""
+    blocks: int = Field(5, ge=1, le=32)
+    """Its residual blocks."""
+    start: Path | None = None
+    """A learned style to begin from, whose network knows scenes already; none: from nothing."""
+    seed: int = Field(0, ge=0)
+    held_out: tuple[Path, ...] = ()
+    """Scenes to judge by and not to learn from; none: windows of the scenes given are kept out of learning."""
+    held_out_windows: int = Field(2, ge=1, le=64)
+    held_out_size: int = Field(512, ge=64, le=2048, multiple_of=16)
+    """Side in pixels of the windows to judge by; smaller where the scene is."""
+    licence: str = ""
+    """What the style may be used for, as its maker says."""
+
+
 class OutputSection(Section):
     """What is written."""
 
     path: Path | None = None
-    """The map, a GeoTIFF; the preview and the run record stand beside it."""
+    """The map, a GeoTIFF; the preview and the run record stand beside it. Of ``nst-rs learn``, the style."""
 
 
 class RunConfig(Section):
@@ -246,6 +276,7 @@ class RunConfig(Section):
     schedule: ScheduleSection = ScheduleSection()
     tiling: TilingSection = TilingSection()
     compute: ComputeSection = ComputeSection()
+    learn: LearnSection = LearnSection()
     output: OutputSection = OutputSection()
 
     @property
@@ -310,13 +341,15 @@ def name_files(config: RunConfig, scene: Iterable[Any] | None, style: Any, outpu
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:
     """Return `config` with its paths made absolute, so that it means the same from any folder."""
-    output, weights = config.output.path, config.model.weights
+    output, weights, start = config.output.path, config.model.weights, config.learn.start
     return override(
         config,
         {
             "scene.paths": tuple(map(os.path.abspath, config.scene.paths)),
             "style.images": _by_absolute_path(config.style.images),
             "output.path": output and os.path.abspath(output),
+            "learn.start": start and os.path.abspath(start),
+            "learn.held_out": tuple(map(os.path.abspath, config.learn.held_out)),
             "model.weights": weights if weights in NAMED_WEIGHTS else os.path.abspath(weights),
         },
     )
@@ -364,8 +397,9 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 
 def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the paths in `data` start from `folder`. What is not of the right shape is left for the check to name."""
-    scene, style, output, model = (data.get(name) for name in ("scene", "style", "output", "model"))
-    for section, key in ((scene, "paths"), (style, "images"), (output, "path"), (model, "weights")):
+    scene, style, output, model, learn = (data.get(name) for name in ("scene", "style", "output", "model", "learn"))
+    named = ((scene, "paths"), (style, "images"), (output, "path"), (model, "weights"))
+    for section, key in (*named, (learn, "start"), (learn, "held_out")):
         if isinstance(section, dict) and key in section:
             section[key] = _anchored(folder, section[key], NAMED_WEIGHTS if key == "weights" else ())
     return data

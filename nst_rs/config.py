@@ -31,6 +31,7 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 LayerWeights = dict[str, Weight]
 Channels = Annotated[int, Field(ge=1, le=512)]
 Band = StrictInt | str
+Profile = Literal["deflate", "lzw", "jpeg", "webp"]
 
 _ITERATIONS = (30, 60, 100)
 """Steps by default at the finest level, the next coarser one, and all others."""
@@ -262,7 +263,9 @@ class OutputSection(Section):
     """What is written."""
 
     path: Path | None = None
-    """The map, a GeoTIFF; the preview and the run record stand beside it. Of ``nst-rs learn``, the style."""
+    """The map, a GeoTIFF; what else a run writes stands beside it. Of ``nst-rs learn``, the style."""
+    profile: Profile = "deflate"
+    """How the map's pixels are stored: ``deflate`` and ``lzw`` keep them as they are, ``jpeg`` and ``webp`` do not."""
 
 
 class RunConfig(Section):

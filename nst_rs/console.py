@@ -162,6 +162,8 @@ def show_forecast(console: Console, forecast: "Forecast") -> None:
         size = job.disk_bytes
         console.print(f"disk about {size / 1e9:.1f} GB beside the map while it is made", highlight=False)
     console.print(f"{forecast.flops / 1e12:.1f} TFLOP, about {progress.duration(forecast.seconds)}", highlight=False)
+    for shortage in forecast.shortages:
+        console.print(f"warning: {shortage}", highlight=False, markup=False, soft_wrap=True)
 
 
 def show_comparison(console: Console, comparison: "Comparison") -> None:
@@ -186,5 +188,5 @@ def show_result(console: Console, result: "Result") -> None:
     figures = "; ".join(f"{name} {value}" for name, value in describe(result.figures).items())
     console.print(figures, highlight=False, soft_wrap=True)
     console.print(
-        f"{result.output} ({total}; preview {result.preview}, record {result.record})", highlight=False, soft_wrap=True
+        f"{result.output} ({total}; report {result.report}, record {result.record})", highlight=False, soft_wrap=True
     )

@@ -11,15 +11,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from datetime import UTC, datetime
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nst_rs import progress, record
+from nst_rs import progress, provenance, record
 from nst_rs.arrays import Pixels
+from nst_rs.calm import measure_calm
 from nst_rs.canvas import Canvas, first_picture, next_picture
 from nst_rs.checkpoint import Checkpoint, Keeper
 from nst_rs.color import Color, count_colors, to_imitate, to_optimise, to_show
@@ -29,12 +31,15 @@ from nst_rs.engine import build_kernel, build_objective
 from nst_rs.errors import SceneError
 from nst_rs.figures import measure
 from nst_rs.job import Job
+from nst_rs.mosaic import StyledMap
 from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Objective
 from nst_rs.problem import Problem
-from nst_rs.publish import publish
+from nst_rs.publish import Outputs, publish
 from nst_rs.pyramid import halve_into, mirror
+from nst_rs.report import Pictures, write_report
 from nst_rs.rounds import Exact, Local, Predicted, Round
+from nst_rs.stac import write_item
 from nst_rs.state import Form
 from nst_rs.storage import Inset, PixelArray, Storage, Window, bands
 from nst_rs.style import Style
@@ -60,24 +65,26 @@ class Result:
     """What a run made."""
 
     output: Path
-    """The map: an RGB GeoTIFF on the scene's grid. An absolute path, as the other two."""
+    """The map: an RGB GeoTIFF on the scene's grid. An absolute path, as the others."""
     preview: Path
     record: Path
+    report: Path
     losses: tuple[float, ...]
     """The objective at every iteration, level after level."""
     seconds: Mapping[str, float]
     """Stage → seconds."""
     figures: Mapping[str, Any]
-    """How faithful and how seamless the map is: see :func:`nst_rs.figures.measure`."""
+    """How faithful and how seamless the map is: see :mod:`nst_rs.figures` and :mod:`nst_rs.calm`."""
 
 
 def run(job: Job, listener: progress.Listener = progress.ignore) -> Result:
-    """Run every stage of `job` in order."""
-    session = Session(job, listener)
-    session.compose()
-    for index in range(len(job.plan.levels)):
-        session.stylize(index)
-    return session.publish()
+    """Run every stage of `job` in order. Raises LockedError where another run is at the same output."""
+    with job.alone():
+        session = Session(job, listener)
+        session.compose()
+        for index in range(len(job.plan.levels)):
+            session.stylize(index)
+        return session.publish()
 
 
 def compose_canvases(job: Job, storage: Storage) -> Composed:
@@ -92,7 +99,11 @@ def compose_canvases(job: Job, storage: Storage) -> Composed:
         halve_into(fine.scene_image, fine.scene_weight, coarse.scene_image, coarse.scene_weight)
     for canvas in canvases:
         mirror(canvas.image, canvas.level)
-    return Composed(composite, shown, tuple(canvases), tuple(record.fingerprints(inputs.files)))
+    try:
+        fingerprints = tuple(record.fingerprints(inputs.files))
+    finally:
+        inputs.check_unchanged()  # else they may be of other pixels than those that were read
+    return Composed(composite, shown, tuple(canvases), fingerprints)
 
 
 def _set_aside(color: Color, finest: Canvas, storage: Storage) -> PixelArray:
@@ -174,17 +185,22 @@ class Session:
         seams = canvas.level.rows.seams, canvas.level.columns.seams
         with self._timed("figures"):
             figures = measure(self._composed.image, finest, canvas.scene_weight, seams)
+            figures["calm"] = measure_calm(self._composed.image, finest, canvas.scene_weight)
         started = time.perf_counter()
 
         def finished_record() -> dict[str, Any]:
             self._seconds["publish"] = round(time.perf_counter() - started, 3)
             return {**self._record(), "figures": figures}
 
-        publish(outputs, finest, canvas.scene_weight, job.inputs.scene.grid, finished_record)
+        tags = provenance.tags(job.config, self._composed.fingerprints)
+        grid, profile = job.inputs.scene.grid, job.config.output.profile
+        styled = StyledMap(finest, canvas.scene_weight, grid, profile, tags)
+        pictures = Pictures(self._composed.image, finest, canvas.scene_weight, grid, job.inputs.styles)
+        publish(outputs, styled, finished_record, [write_item, partial(write_report, pictures)])
         job.workspace.remove()
         losses = tuple(losses.total for level in self._tracker.history for losses in level)
-        preview, made, tif = (Path(os.path.abspath(path)) for path in outputs)
-        return Result(tif, preview, made, losses, dict(self._seconds), figures)
+        made = Outputs(Path(os.path.abspath(outputs.tif)))
+        return Result(made.tif, made.preview, made.record, made.report, losses, dict(self._seconds), figures)
 
     def _start(self, index: int, checkpoint: Checkpoint | None) -> Point:
         """Return where a level begins, or what it has come to in a killed run, or before this stage failed."""
@@ -248,7 +264,8 @@ class Session:
             try:
                 return compose_canvases(self.job, self._keeper.storage)
             except SceneError:
-                self.job.workspace.remove()  # there is nothing to go on from
+                if Checkpoint.read(self.job.workspace) is None:
+                    self.job.workspace.remove()  # there is nothing to go on from
                 raise
 
     @cached_property
@@ -282,6 +299,8 @@ class Session:
         return {
             "record": 1,
             "configuration": json.loads(job.config.model_dump_json()),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "settings_sha256": provenance.settings_digest(job.config),
             "versions": record.versions(),
             "device": job.device.name,
             "inputs": list(self._composed.fingerprints),
@@ -299,7 +318,18 @@ class Session:
                 )
             ],
             "seconds": self._seconds,
+            "effort": self._effort(),
             "peak_memory_bytes": record.peak_memory_bytes(),
+        }
+
+    def _effort(self) -> dict[str, float]:
+        """Return how much of the time and of what was computed went into the map itself, and not around it."""
+        canvas, (kernel, _) = self._composed.canvases[-1], self._engine
+        computed = len(canvas.tiles) * math.prod(canvas.level.window_shape)
+        return {
+            "seconds_in_network": round(kernel.seconds, 3),
+            "share_in_network": kernel.seconds / sum(self._seconds.values()),
+            "computed_over_scene": computed / math.prod(canvas.level.shape),
         }
 
     @contextmanager

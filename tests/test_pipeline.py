@@ -14,6 +14,7 @@ from rasterio.windows import Window
 from rio_cogeo.cogeo import cog_validate
 
 import nst_rs
+from nst_rs.calm import measure_calm
 from nst_rs.config import load_config
 from nst_rs.errors import ConfigError, NstError, ResourceError
 from nst_rs.figures import measure
@@ -21,6 +22,7 @@ from nst_rs.job import prepare
 from nst_rs.neural.device import Device
 from nst_rs.pipeline import Result, Session, compose_canvases, run
 from nst_rs.progress import Progress
+from nst_rs.publish import Outputs
 from nst_rs.storage import DiskStorage, MemoryStorage
 
 Settings = dict[str, Any]
@@ -92,6 +94,17 @@ def test_the_preview_is_a_picture_of_the_map(result: Result) -> None:
         assert preview.getpixel((50, 50))[:3] == tuple(pixels(result.output)[:, 50, 50])
 
 
+def test_the_report_and_the_item_show_the_run(result: Result) -> None:
+    page, item = result.report.read_text(), json.loads(result.output.with_suffix(".stac.json").read_text())
+    record = json.loads(result.record.read_text())
+    assert page.count("data:image/webp;base64,") == 3  # scene, map, style
+    assert page.count('<polyline class="total"') == len(record["levels"])
+    assert item["properties"]["nst_rs:figures"] == record["figures"]
+    with rasterio.open(result.output) as made:
+        assert made.tags()["NST_RS_SETTINGS_SHA256"] == record["settings_sha256"]
+        assert item["properties"]["proj:transform"][:6] == list(made.transform)[:6]
+
+
 def test_the_record_says_what_was_done(result: Result, scene: Path) -> None:
     record = json.loads(result.record.read_text())
     assert record["configuration"]["scene"]["paths"] == [str(scene)]
@@ -101,6 +114,10 @@ def test_the_record_says_what_was_done(result: Result, scene: Path) -> None:
     assert [Path(file["path"]).name for file in record["inputs"]] == ["0.tif", "1.tif", "harvest.jpg"]
     assert set(record["seconds"]) == {"compose", "network", "level 1", "level 2", "figures", "publish"}
     assert record["peak_memory_bytes"] > 2e8
+    effort = record["effort"]
+    assert 0 < effort["share_in_network"] < 1
+    rows, columns = record["levels"][1]["window"]
+    assert effort["computed_over_scene"] == rows * columns / (130 * 150)
     assert record["versions"]["tensorflow"]
 
 
@@ -109,7 +126,8 @@ def test_the_records_figures_are_those_of_the_published_map(result: Result, scen
     composed, level = compose_canvases(job, MemoryStorage()), job.plan.levels[-1]
     map_rgb = np.moveaxis(pixels(result.output), 0, -1)
     seams = level.rows.seams, level.columns.seams
-    expected = measure(composed.image, map_rgb, composed.canvases[-1].scene_weight, seams)
+    weight = composed.canvases[-1].scene_weight
+    expected = measure(composed.image, map_rgb, weight, seams) | {"calm": measure_calm(composed.image, map_rgb, weight)}
     assert json.loads(result.record.read_text())["figures"] == expected == result.figures
     assert 0.1 < expected["legibility"]["1"] < 0.99
 
@@ -174,7 +192,7 @@ def test_the_map_is_the_same_byte_for_byte_from_memory_and_from_disk(
         folder = tmp_path / memory
         folder.mkdir()
         result = nst_rs.stylize(scene, harvest, folder / "map.tif", settings={**settings, "compute.memory": memory})
-        assert {path.name for path in folder.iterdir()} == {"map.tif", "map.png", "map.run.json"}
+        assert set(folder.iterdir()) == set(Outputs(folder / "map.tif"))
         made[memory] = result.output.read_bytes(), result.preview.read_bytes(), result.losses
         on_disk[memory] = set(created)
     assert made["2GB"] == made["1MB"]
@@ -209,7 +227,7 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_bytes(
     assert again.losses == whole.losses
     assert starts == sorted(starts)
     assert starts[-1] > (1, 0)
-    assert {path.name for path in (tmp_path / "killed").iterdir()} == {"map.tif", "map.png", "map.run.json"}
+    assert set((tmp_path / "killed").iterdir()) == set(Outputs(tmp_path / "killed" / "map.tif"))
 
 
 def _interrupt_after(state: Progress, rounds: int, heard: list[Progress]) -> None:
@@ -310,6 +328,17 @@ def test_too_little_disk_is_refused_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_plan_says_what_a_run_would_be_refused_for(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nst_rs.job.shutil.disk_usage", lambda _folder: SimpleNamespace(free=3_000_000))
+    monkeypatch.setattr("nst_rs.job.choose_device", lambda _wanted: Device("/CPU:0", 10**6))
+    memory, disk = nst_rs.plan(scene, harvest, settings=quick).shortages
+    assert memory.startswith("memory of the host for this plan: expected about")
+    assert disk.startswith(f"disk of {tmp_path} for this map: expected about")
+
+
 def in_colors(color: str, scene: Path, harvest: Path, folder: Path, settings: Settings) -> Result:
     return nst_rs.stylize(scene, harvest, folder / f"{color}.tif", settings={**settings, "style.color": color})
 
@@ -376,6 +405,7 @@ def test_a_plan_says_what_would_run_and_writes_nothing(
     assert [level.shape for level in forecast.job.plan.levels] == [(65, 75), (130, 150)]
     assert forecast.flops > 1e9
     assert forecast.seconds > 0
+    assert forecast.shortages == ()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -37,11 +37,10 @@ def stylize(
     values that replace the configuration's. `listener` hears of progress. Raises NstError for whatever is wrong with
     the input.
     """
-    from nst_rs import pipeline, progress
-    from nst_rs.job import prepare
+    from nst_rs import progress
+    from nst_rs.runs import prepare
 
-    job = prepare(_configure(scene, style, output, config, settings))
-    return pipeline.run(job, listener or progress.ignore)
+    return prepare(_configure(scene, style, output, config, settings)).start(listener or progress.ignore)
 
 
 def plan(

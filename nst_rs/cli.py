@@ -26,7 +26,9 @@ app = typer.Typer(
 )
 
 Scene = Annotated[list[Path] | None, typer.Argument(help="GeoTIFF tiles of one scene, or folders of them.")]
-Style = Annotated[list[Path] | None, typer.Option(help="An image whose style is taken; several are blended.")]
+Style = Annotated[
+    list[Path] | None, typer.Option(help="An image whose style is taken; several are blended; or a learned .style.")
+]
 Output = Annotated[Path | None, typer.Option(help="The map to write, a .tif.")]
 ConfigFile = Annotated[Path | None, typer.Option(help="A configuration (YAML), or an earlier run's record (JSON).")]
 Assignments = Annotated[
@@ -50,14 +52,14 @@ def stylize(
     with _errors_as_lines(verbose) as screen:
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
         with _native_notes_hidden():
-            from nst_rs import pipeline, record
-            from nst_rs.job import prepare
+            from nst_rs import record
+            from nst_rs.runs import prepare
 
-            job = prepare(run)
+            prepared = prepare(run)
         if config is not None:
-            record.warn_of_changes(config, job.inputs.files)
+            record.warn_of_changes(config, prepared.files)
         with console.listening(screen) as listener:
-            result = pipeline.run(job, listener)
+            result = prepared.start(listener)
         console.show_result(screen, result)
 
 

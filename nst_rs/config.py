@@ -100,6 +100,8 @@ class StyleSection(Section):
     stroke: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Size of a stroke in metres on the ground, taken as 1/32 of the style's longer side. Where it is set it decides
     `size` and ``schedule.levels``, so that scenes of any resolution get strokes of one size: nst_rs/stroke.py."""
+    strength: float = Field(1.0, ge=0, le=1)
+    """Of a learned style: 0 leaves the scene as it is, 1 is the style as it was learned, between them is a blend."""
     color: Color = "style"
     """Whose colours the map has: ``style``; ``scene``: its luminance alone is styled; ``histogram``: the style's, given
     the scene's mean and covariance first. nst_rs/color.py has the formulas."""

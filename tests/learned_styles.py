@@ -1,6 +1,9 @@
 """A small learned style, made without learning, to test with."""
 
+import io
+
 import numpy as np
+from PIL import Image
 
 from nst_rs.color import Color
 from nst_rs.learned import Facts, LearnedStyle, Learning, Source, rounded
@@ -26,4 +29,6 @@ def small_style(color: Color = "style") -> LearnedStyle:
         versions={"nst-rs": "0"},
         licence="CC0-1.0",
     )
-    return LearnedStyle(facts, rounded(weights), b"a picture")
+    preview = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(preview, "png")
+    return LearnedStyle(facts, rounded(weights), preview.getvalue())

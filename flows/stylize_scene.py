@@ -18,15 +18,19 @@ os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import argparse
+import base64
+import io
 import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from PIL import Image
 from prefect import State, flow, get_run_logger, task
 from prefect.artifacts import (
+    create_image_artifact,
     create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
@@ -34,9 +38,13 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.cache_policies import NO_CACHE
+from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 from prefect.states import Failed
+from prefect.tasks import exponential_backoff
+from pydantic import Field
 
+from nst_rs import application
 from nst_rs.config import load_config, name_files, override
 from nst_rs.errors import NstError
 from nst_rs.figures import describe
@@ -45,6 +53,11 @@ from nst_rs.pipeline import Result, Session
 from nst_rs.progress import Progress, duration
 
 SECONDS_BETWEEN_REPORTS = 2.0
+THUMBNAIL_SIDE = 512
+"""Pixels along the longer side of the picture that Prefect's page shows: it is kept in Prefect's database."""
+
+Preset = Literal["legible", "balanced", "painterly"]
+Hours = Annotated[float, Field(gt=0, le=24 * 14)]
 
 
 def run_name() -> str:
@@ -59,33 +72,57 @@ def stylize_scene(
     style: list[str] | None = None,
     output: str | None = None,
     config: str | None = None,
-    preset: str | None = None,
+    preset: Preset | None = None,
     settings: dict[str, Any] | None = None,
+    stage_hours: Hours = 24.0,
 ) -> str | State[Any]:
     """Style a scene and return the map's path.
 
     Args:
         scene: GeoTIFF tiles of one scene, or folders of them.
-        style: Images whose style is taken; several are blended.
+        style: Images whose style is taken; several are blended; or one learned .style.
         output: The map to write, a .tif; its preview and record are written beside it.
         config: A configuration (YAML) or an earlier run's record (JSON). What else is given here replaces its values.
         preset: legible, balanced or painterly: what the configuration does not decide.
         settings: "section.key" to value, for example {"schedule.levels": 4}.
+        stage_hours: A stage (reading, a level, writing) that takes longer is stopped, and tried again like one that
+            failed; a level goes on from where it was.
     """
     try:
         base = override(load_config(Path(config) if config else None, preset=preset), settings or {})
-        job = prepare(name_files(base, scene or None, style or None, output or None))
+        named = name_files(base, scene or None, style or None, output or None)
+        if application.learned_style_of(named) is not None:
+            return apply_style(application.prepare(named), stage_hours * 3600)
+        job = prepare(named)
+        with job.alone():
+            return str(run_stages(job, stage_hours * 3600).output)
     except NstError as error:
         return Failed(message=str(error), data=error)  # a user's mistake: its one line, without a traceback
+
+
+def run_stages(job: Job, seconds: float) -> Result:
+    """Run a job stage by stage, each for `seconds` at most, and leave its artifacts."""
     tiles = ", ".join(str(len(level.tiles)) for level in job.plan.levels)
     get_run_logger().info("%s; tiles by level: %s", job.inputs.scene.grid.describe(), tiles)
-    reporter = LevelReporter()
+    reporter = LevelReporter(job.outputs.tif.stem)
     session = Session(job, reporter.hear)
-    compose(session)
+    compose.with_options(timeout_seconds=seconds)(session)
     for index in range(len(job.plan.levels)):
-        stylize_level.with_options(name=f"stylize level {index + 1}")(session, index, reporter)
-    result = publish(session)
+        level = stylize_level.with_options(name=f"stylize level {index + 1}", timeout_seconds=seconds)
+        level(session, index, reporter)
+    result = publish.with_options(timeout_seconds=seconds)(session)
     report(job, result)
+    return result
+
+
+def apply_style(job: application.ApplicationJob, seconds: float) -> str:
+    """Run a job with a learned style stage by stage, each for `seconds` at most; return the map's path."""
+    with job.alone():
+        session = application.ApplicationSession(job)
+        compose.with_options(timeout_seconds=seconds)(session)
+        apply_tiles.with_options(timeout_seconds=seconds)(session)
+        result = publish.with_options(timeout_seconds=seconds)(session)
+    leave_artifacts(result, [{"figure": "pixels", "value": " × ".join(map(str, reversed(job.scene.grid.shape)))}])
     return str(result.output)
 
 
@@ -100,36 +137,49 @@ stage = partial(
     task,
     cache_policy=NO_CACHE,
     persist_result=False,
-    retries=2,
-    retry_delay_seconds=[5, 30],
+    retries=3,
+    retry_delay_seconds=exponential_backoff(10),
+    retry_jitter_factor=0.5,
     retry_condition_fn=worth_another_try,
 )
 
 
-@stage
-def compose(session: Session) -> None:
+@stage(tags={"reading"})
+def compose(session: Session | application.ApplicationSession) -> None:
     """Read the scene and map it to RGB; a shared disk may need a second try."""
     session.compose()
 
 
-@stage
+@stage(tags={"computing"})
 def stylize_level(session: Session, index: int, reporter: "LevelReporter") -> None:
-    """Style one level, from its start: trying again gives the same picture."""
-    reporter.start(index + 1)
-    session.stylize(index)
+    """Style one level; trying again goes on from its last complete round.
+
+    At most as many at a time, over all runs, as Prefect's concurrency limit named gpu, or cpu, says where there is one.
+    """
+    with concurrency("gpu" if session.job.device.is_gpu else "cpu"):
+        reporter.start(index + 1)
+        session.stylize(index)
 
 
-@stage
-def publish(session: Session) -> Result:
+@stage(tags={"computing"})
+def apply_tiles(session: application.ApplicationSession) -> None:
+    """Paint every tile with a learned style; trying again gives the same picture."""
+    with concurrency("gpu" if session.job.device.is_gpu else "cpu"):
+        session.apply()
+
+
+@stage(tags={"writing"})
+def publish(session: Session | application.ApplicationSession) -> Result:
     """Write the map, its preview and its record."""
     return session.publish()
 
 
 class LevelReporter:
-    """Shows a level's progress as an artifact of its task."""
+    """Shows a level's progress as an artifact of its task, and in the log."""
 
-    def __init__(self) -> None:
-        """Have nothing to show yet."""
+    def __init__(self, scene: str) -> None:
+        """Have nothing to show yet of `scene`, as people call it."""
+        self._scene = scene
         self._artifact: UUID | None = None
         self._next = 0.0
 
@@ -144,7 +194,7 @@ class LevelReporter:
         if self._artifact and (done or (state.ends_iteration and time.monotonic() >= self._next)):
             percent = 100.0 * state.step.iteration / state.step.iterations
             update_progress_artifact(self._artifact, progress=percent, description=str(state))
-            get_run_logger().info("%s", state)
+            get_run_logger().info("%s: %s", self._scene, state)
             self._next = time.monotonic() + SECONDS_BETWEEN_REPORTS
 
 
@@ -156,6 +206,14 @@ def report(job: Job, result: Result) -> None:
         {"figure": "iterations", "value": str(len(result.losses))},
         {"figure": "loss, first", "value": f"{result.losses[0]:.4g}"},
         {"figure": "loss, last", "value": f"{result.losses[-1]:.4g}"},
+    ]
+    leave_artifacts(result, rows)
+
+
+def leave_artifacts(result: Result, first_rows: list[dict[str, str]]) -> None:
+    """Leave the figures, beginning with `first_rows`, the map, its page and its preview as artifacts."""
+    rows = [
+        *first_rows,
         *({"figure": name, "value": value} for name, value in describe(result.figures).items()),
         *({"figure": f"time, {stage}", "value": duration(taken)} for stage, taken in result.seconds.items()),
     ]
@@ -163,9 +221,25 @@ def report(job: Job, result: Result) -> None:
     create_link_artifact(result.output.as_uri(), link_text=result.output.name, key="map", description="The styled map")
     page = result.report
     create_link_artifact(page.as_uri(), link_text=page.name, key="report", description="Before and after, and figures")
-    preview = f"![{result.preview.name}]({result.preview.as_uri()})"
+    picture = thumbnail(result.preview)
+    create_image_artifact(picture, key="preview", description=f"{result.preview}, scaled down")
+    preview = f"![{result.preview.name}]({picture})"
     files = "\n".join(f"- `{path}`" for path in (result.output, result.report, result.preview, result.record))
     create_markdown_artifact(f"{preview}\n\n{files}\n", key="result", description="Preview and files")
+
+
+def thumbnail(preview: Path) -> str:
+    """Return a picture as a URL that holds it, small: a browser shows no file of the machine's on a page of a server's.
+
+    Transparent parts become white.
+    """
+    with Image.open(preview) as image:
+        image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        shown = Image.new("RGB", image.size, "white")
+        shown.paste(image, mask=image.getchannel("A"))
+    encoded = io.BytesIO()
+    shown.save(encoded, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(encoded.getvalue()).decode()}"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -38,7 +38,7 @@ from nst_rs.learned import LearnedStyle, is_learned, read_learned
 from nst_rs.mosaic import StyledMap, check_crs
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.neural.stylizer import Stylizer
-from nst_rs.painting import seen
+from nst_rs.painting import BLOCK, seen
 from nst_rs.pipeline import Result
 from nst_rs.publish import Outputs, check_output, check_profile, publish
 from nst_rs.report import Pictures, write_report
@@ -50,9 +50,6 @@ from nst_rs.tiling import Span
 from nst_rs.workspace import Workspace
 
 log = logging.getLogger(__name__)
-
-BLOCK = 512
-"""Pixels along a block's side: its margins are then a fifth of what is computed."""
 
 
 def learned_style_of(config: RunConfig) -> Path | None:
@@ -88,6 +85,10 @@ class ApplicationJob:
         """Pixels along a tile's side: as configured, in whole blocks."""
         tile = self.config.tiling.tile
         return BLOCK if tile == "auto" else -(-tile // BLOCK) * BLOCK
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold the output against other runs; raises LockedError where one has it."""
+        return lock.alone(lock.path_for(self.outputs.tif), f"output {self.outputs.tif}")
 
     @property
     def workspace(self) -> Workspace:
@@ -141,7 +142,7 @@ def _learned_bands(style: LearnedStyle) -> tuple[str, ...] | None:
 
 def run(job: ApplicationJob, listener: progress.Listener = progress.ignore) -> Result:
     """Run every stage of `job` in order. Raises LockedError where another run is at the same output."""
-    with lock.alone(lock.path_for(job.outputs.tif), f"output {job.outputs.tif}"):
+    with job.alone():
         session = ApplicationSession(job, listener)
         session.compose()
         session.apply()

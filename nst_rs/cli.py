@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from rich.logging import RichHandler
 
 from nst_rs import api, console
 from nst_rs.config import load_config, name_files
-from nst_rs.errors import NstError
+from nst_rs.errors import NstError, ResourceError
 from nst_rs.learned import is_learned, read_learned
 
 app = typer.Typer(
@@ -147,6 +147,23 @@ def inspect(
             console.show_learned(Console(), read_learned(scene[0]).facts, scene[0])
         else:
             console.show_scene(Console(), api.inspect(scene, nodata=nodata))
+
+
+@app.command()
+def view(
+    map_: Annotated[Path, typer.Argument(metavar="MAP", help="A map that nst-rs made, a .tif.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve; 0: any free port.")] = 0,
+) -> None:
+    """Show a map in the browser, the scene beside it under a slider, until interrupted; to this machine alone."""
+    with _errors_as_lines(verbose=False):
+        try:
+            from nst_rs.view import serve, viewing
+        except ModuleNotFoundError as error:
+            need = "the extra that serves maps"
+            raise ResourceError("view", expected=need, got=str(error), do="pip install 'nst-rs[view]'") from error
+
+        with suppress(KeyboardInterrupt), viewing(map_) as found:
+            serve(found, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
 
 
 @contextmanager

@@ -102,6 +102,8 @@ class StyleSection(Section):
     `size` and ``schedule.levels``, so that scenes of any resolution get strokes of one size: nst_rs/stroke.py."""
     strength: float = Field(1.0, ge=0, le=1)
     """Of a learned style: 0 leaves the scene as it is, 1 is the style as it was learned, between them is a blend."""
+    learned: Path | None = None
+    """A learned style to start from, with ``schedule.init: learned``."""
     color: Color = "style"
     """Whose colours the map has: ``style``; ``scene``: its luminance alone is styled; ``histogram``: the style's, given
     the scene's mean and covariance first. nst_rs/color.py has the formulas."""
@@ -173,7 +175,8 @@ class ScheduleSection(Section):
     """A level ends early when its loss falls by less than this share an iteration, over ten of them."""
     averaged: float = Field(0.0, ge=0, le=1)
     """The share of a level's last iterations whose mean picture is the level's result; 0: the last one is."""
-    init: Literal["content", "noise"] = "content"
+    init: Literal["content", "noise", "learned"] = "content"
+    """What the coarsest level starts from: the scene, noise, or what ``style.learned`` makes of the scene."""
     seed: int = Field(0, ge=0)
 
     @property
@@ -193,6 +196,9 @@ class TilingSection(Section):
     """How the scene's Gram matrices are had: ``exact`` measures all tiles in every iteration before any is changed;
     ``predicted`` goes forward and back in one tile after the other, at the moments the scene should have by then.
     ``auto`` is exact where all tiles' activations fit in memory, so that it costs no more, and predicted elsewhere."""
+    tiles_at_once: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """At predicted statistics, how many tiles go forward before they go back: the more, the better is the prediction;
+    all of them keep their activations meanwhile. ``auto``: as many as there is memory for."""
     steps_per_round: int = Field(1, ge=1, le=100)
     """Steps that a tile takes at predicted moments before the tiles meet again: less to read and write, more seams."""
 
@@ -294,6 +300,8 @@ class RunConfig(Section):
     @classmethod
     def _one_a_level(cls, value: ScheduleSection, info: ValidationInfo) -> ScheduleSection:
         style, objective = info.data.get("style"), info.data.get("objective")
+        if style is not None and value.init == "learned" and style.learned is None:
+            raise ValueError("init: learned with style.learned, the style to start from")
         if style is None or objective is None or style.stroke is not None:
             return value  # nst_rs/stroke.py checks once it has decided the levels
         for name, given in (("iterations", value.iterations), ("objective.alpha", objective.alpha)):
@@ -353,6 +361,7 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
             "scene.paths": tuple(map(os.path.abspath, config.scene.paths)),
             "style.images": _by_absolute_path(config.style.images),
             "output.path": output and os.path.abspath(output),
+            "style.learned": config.style.learned and os.path.abspath(config.style.learned),
             "learn.start": start and os.path.abspath(start),
             "learn.held_out": tuple(map(os.path.abspath, config.learn.held_out)),
             "model.weights": weights if weights in NAMED_WEIGHTS else os.path.abspath(weights),
@@ -365,6 +374,7 @@ def decided_as(config: RunConfig, made: RunConfig) -> RunConfig:
     choices = {
         "tiling.tile": (config.tiling.tile, made.tiling.tile),
         "tiling.statistics": (config.tiling.statistics, made.tiling.statistics),
+        "tiling.tiles_at_once": (config.tiling.tiles_at_once, made.tiling.tiles_at_once),
         "compute.precision": (config.compute.precision, made.compute.precision),
     }
     return override(config, {key: decided for key, (wanted, decided) in choices.items() if wanted == "auto"})
@@ -404,7 +414,7 @@ def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the paths in `data` start from `folder`. What is not of the right shape is left for the check to name."""
     scene, style, output, model, learn = (data.get(name) for name in ("scene", "style", "output", "model", "learn"))
     named = ((scene, "paths"), (style, "images"), (output, "path"), (model, "weights"))
-    for section, key in (*named, (learn, "start"), (learn, "held_out")):
+    for section, key in (*named, (style, "learned"), (learn, "start"), (learn, "held_out")):
         if isinstance(section, dict) and key in section:
             section[key] = _anchored(folder, section[key], NAMED_WEIGHTS if key == "weights" else ())
     return data

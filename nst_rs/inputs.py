@@ -7,6 +7,7 @@ from pathlib import Path
 from nst_rs.composite import resolve_bands
 from nst_rs.config import RunConfig, override
 from nst_rs.errors import ConfigError, SceneError
+from nst_rs.learned import LearnedStyle, read_learned
 from nst_rs.mosaic import check_crs
 from nst_rs.publish import Outputs, check_output, check_profile
 from nst_rs.scene import Scene, open_scene
@@ -27,6 +28,8 @@ class Inputs:
     files: tuple[Path, ...]
     """What the run reads: the scene's tiles and, last, the style images."""
     outputs: Outputs | None
+    learned: LearnedStyle | None
+    """Whose picture the descent starts from, where it is to."""
     stamps: Mapping[Path, Stamp]
     """File → what it was when the run was prepared."""
 
@@ -60,16 +63,28 @@ def open_inputs(config: RunConfig, to_write: bool) -> Inputs:
         raise ConfigError("output.path", expected="the map to write", got="none", do="name it with --output")
     scene = open_scene(config.scene.paths, config.scene.nodata)
     bands = resolve_bands(scene, config.composite.bands)
-    files = (*(tile.path for tile in scene.tiles), *config.style.images)
+    learned = _first_picture(config)
+    started_from = [] if learned is None or config.style.learned is None else [config.style.learned]
+    files = (*(tile.path for tile in scene.tiles), *started_from, *config.style.images)
     stamps = _stamps(files)
     styles = read_styles(config.style.shares, settle(config, scene).style.size)
     outputs = None if config.output.path is None else Outputs(config.output.path)
-    inputs = Inputs(scene, bands, styles, files, outputs, stamps)
+    inputs = Inputs(scene, bands, styles, files, outputs, learned, stamps)
     if outputs is not None:
         check_output(outputs, list(files), [path for path in config.scene.paths if path.is_dir()])
         check_crs(scene.grid)
         check_profile(config.output.profile)
     return inputs
+
+
+def _first_picture(config: RunConfig) -> LearnedStyle | None:
+    """Return the learned style that the descent starts from. Raises NstError."""
+    if config.schedule.init != "learned" or config.style.learned is None:
+        return None
+    found = read_learned(config.style.learned)
+    if (found.facts.color == "scene") != (config.style.color == "scene"):
+        raise ConfigError("style.learned", expected=f"a style of color {config.style.color}", got=found.facts.color)
+    return found
 
 
 def _stamps(paths: Iterable[Path]) -> dict[Path, Stamp]:

@@ -97,7 +97,14 @@ class Job:
         return 1 + 2 * iterations + again
 
     def kept_windows(self, index: int) -> int:
-        """How many windows of level `index` keep their activations: as many as the budget has room for."""
+        """How many windows of level `index` keep their activations at a time."""
+        tiling = self.config.tiling
+        if tiling.statistics == "predicted" and tiling.tiles_at_once != "auto":
+            return min(tiling.tiles_at_once, len(self.plan.levels[index].tiles))
+        return self.windows_with_room(index)
+
+    def windows_with_room(self, index: int) -> int:
+        """How many windows of level `index` could keep their activations: as many as the budget has room for."""
         memory, level = self.memory, self.plan.levels[index]
         taken = memory.windows if self.device.is_gpu else memory.host
         each = estimate.activation_bytes(level, self.plan.trunk, _value_bytes(self.config))
@@ -146,6 +153,9 @@ def _open(config: RunConfig, to_write: bool) -> Job:
     job = Job(override(config, {"tiling.tile": plan.tile}), inputs, plan, device, budget)
     if config.tiling.statistics == "auto":
         job = replace(job, config=override(job.config, {"tiling.statistics": _statistics(job)}))
+    if job.config.tiling.statistics == "predicted" and config.tiling.tiles_at_once == "auto":
+        at_once = max(1, job.windows_with_room(len(job.plan.levels) - 1))
+        job = replace(job, config=override(job.config, {"tiling.tiles_at_once": at_once}))
     return job
 
 
@@ -211,7 +221,7 @@ def _plan(config: RunConfig, shape: tuple[int, int], device: Device, budget: flo
 
 def _statistics(job: Job) -> Literal["exact", "predicted"]:
     """Return what ``auto`` stands for: exact statistics where they cost no more than predicted ones."""
-    all_kept = all(job.kept_windows(index) == len(level.tiles) for index, level in enumerate(job.plan.levels))
+    all_kept = all(job.windows_with_room(index) == len(level.tiles) for index, level in enumerate(job.plan.levels))
     return "exact" if all_kept and job.config.tiling.steps_per_round == 1 else "predicted"
 
 

@@ -98,14 +98,15 @@ class Course:
 
 def learn(job: LearningJob, listener: Listener) -> LearnedStyle:
     """Learn a style, judge it and write it; Ctrl-C ends learning early and keeps what was learned. Raises NstError."""
-    session = LearningSession(job, listener)
-    try:
-        session.learn()
-        interrupted = False
-    except KeyboardInterrupt:
-        log.warning("interrupted after %d steps: what was learned is kept", len(session.course.losses))
-        interrupted = True
-    return session.finish(compared=not interrupted)
+    with job.alone():
+        session = LearningSession(job, listener)
+        try:
+            session.learn()
+            interrupted = False
+        except KeyboardInterrupt:
+            log.warning("interrupted after %d steps: what was learned is kept", len(session.course.losses))
+            interrupted = True
+        return session.finish(compared=not interrupted)
 
 
 class LearningSession:

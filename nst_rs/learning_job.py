@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from nst_rs import lock
 from nst_rs.composite import resolve_bands
 from nst_rs.config import RunConfig, override, with_absolute_paths
 from nst_rs.errors import ConfigError, OutputError
@@ -52,6 +54,10 @@ class LearningJob:
         """Bytes of memory that the run may take."""
         memory = self.config.compute.memory
         return psutil.virtual_memory().available / 2 if memory == "auto" else memory
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold the output against other runs; raises LockedError where one has it."""
+        return lock.alone(lock.path_for(self.output), f"output {self.output}")
 
     def bands(self, scene: Scene) -> tuple[int, int, int]:
         """Return a scene's bands for red, green and blue."""

@@ -10,6 +10,9 @@ from nst_rs.storage import PixelArray
 from nst_rs.stylizer import Architecture, grain
 from nst_rs.tiling import Span
 
+BLOCK = 512
+"""Pixels along the side of the windows that a whole picture is painted in: margins are a fifth of what is computed."""
+
 
 class Network(Protocol):
     """A learned network: see :class:`nst_rs.neural.stylizer.Stylizer`."""
@@ -35,3 +38,13 @@ def seen(image: PixelArray, rows: Span, columns: Span, margin: int) -> tuple[Pix
 def paint(network: Network, image: PixelArray, rows: Span, columns: Span) -> Pixels:
     """Return a window of the picture that `network` makes of a scene, (H, W, 3) both."""
     return network(*seen(image, rows, columns, network.architecture.margin))
+
+
+def paint_all(network: Network, image: PixelArray, picture: PixelArray) -> None:
+    """Write the picture that `network` makes of `image` into `picture`, (H, W, 3) both, in blocks of one shape."""
+    height, width = image.shape[:2]
+    for top in range(0, height, BLOCK):
+        for left in range(0, width, BLOCK):
+            part = paint(network, image, Span(top, top + BLOCK), Span(left, left + BLOCK))
+            place = slice(top, min(top + BLOCK, height)), slice(left, min(left + BLOCK, width))
+            picture[place] = part[: place[0].stop - top, : place[1].stop - left]

@@ -116,7 +116,7 @@ def publish(
     try:
         with Workspace(outputs.tif).scratch() as temporary:
             made = Outputs(temporary / outputs.tif.name)
-            _write_cog(made.tif, styled)
+            write_cog(made.tif, styled)
             preview(styled.picture, styled.weight).save(made.preview)
             record = make_record()
             made.record.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -156,7 +156,7 @@ def preview(picture: PixelArray, weight: PixelArray, side: int = PREVIEW_SIDE) -
     return shown
 
 
-def _write_cog(path: Path, styled: StyledMap) -> None:
+def write_cog(path: Path, styled: StyledMap) -> None:
     """Write the map with its overviews, and copy it into the order of a cloud-optimised GeoTIFF.
 
     As rio-cogeo does it, but without its warped copy, which blackens what lies under the mask and so lets JPEG draw

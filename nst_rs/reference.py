@@ -57,7 +57,7 @@ class Reference:
 
     def _start(self, canvas: Canvas) -> Point:
         point, schedule = _first_point(canvas), self.config.schedule
-        first_picture(canvas, schedule.init, schedule.seed, point.now.picture)
+        first_picture(canvas, "noise" if schedule.init == "noise" else "content", schedule.seed, point.now.picture)
         return point
 
     def descend(self, canvas: Canvas, index: int, start: Point, listener: Listener) -> Point:

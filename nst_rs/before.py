@@ -1,0 +1,34 @@
+"""A finished run's scene before styling, composed anew from the run's configuration."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst_rs.composite import compose, resolve_bands
+from nst_rs.config import RunConfig
+from nst_rs.errors import SceneError
+from nst_rs.record import fingerprint
+from nst_rs.scene import Grid, open_scene
+from nst_rs.storage import PixelArray, Storage
+
+
+def compose_anew(config: RunConfig, storage: Storage) -> tuple[PixelArray, PixelArray, Grid]:
+    """Return the composite, (H, W, 3) RGB in [0, 255], its weight, (H, W), and its grid; the arrays in `storage`."""
+    scene = open_scene(config.scene.paths, config.scene.nodata)
+    bands = resolve_bands(scene, config.composite.bands)
+    image = storage.create("image", (*scene.grid.shape, 3), np.float32)
+    weight = storage.create("weight", scene.grid.shape, np.float32)
+    compose(scene, bands, config.composite.percentiles, image, weight)
+    return image, weight, scene.grid
+
+
+def check_unchanged(inputs: Iterable[Mapping[str, Any]]) -> None:
+    """Raise SceneError, naming the file, where one of a record's inputs is not there, or not what it was."""
+    for entry in inputs:
+        path = Path(entry["path"])
+        if not path.is_file():
+            raise SceneError(f"scene {path}", expected="the file that the run read", got="nothing of that name")
+        if fingerprint(path)["sha256"] != entry["sha256"]:
+            raise SceneError(f"scene {path}", expected="the file that the run read", got="another of that name")

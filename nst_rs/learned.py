@@ -41,7 +41,7 @@ class Source(_Value):
 
 
 class Learning(_Value):
-    """How long was learned."""
+    """How long was learned, by the style that it began from included."""
 
     steps: int
     seconds: float

@@ -311,6 +311,7 @@ class LearningSession:
 
     def _facts(self, held_out: HeldOut) -> Facts:
         config, course = self.job.config, self.course
+        before = None if self.job.start is None else self.job.start.facts.learning
         sections = {"composite", "style", "model", "objective", "schedule", "compute", "learn"}
         told = json.loads(config.model_dump_json(include=sections))
         # Where files lay is nobody's business who is handed the style.
@@ -324,7 +325,11 @@ class LearningSession:
             metres_per_pixel=self.job.scenes[0].grid.metres_per_pixel,
             styles=tuple(_source(path) for path in config.style.images),
             scenes=tuple(_source(tile.path) for scene in self.job.scenes for tile in scene.tiles),
-            learning=Learning(steps=len(course.losses), seconds=round(course.seconds, 1), loss=course.loss),
+            learning=Learning(
+                steps=len(course.losses) + (before.steps if before else 0),
+                seconds=round(course.seconds + (before.seconds if before else 0.0), 1),
+                loss=course.loss,
+            ),
             held_out=held_out,
             versions=record.versions(),
             licence=config.learn.licence,

@@ -253,7 +253,7 @@ class LearningSession:
             ground = grounds[index % len(grounds)]
             side = min(section.held_out_size, *(size // 16 * 16 for size in ground.weight.shape))
             if not self.job.held_out:
-                side = min(side, min(ground.weight.shape) // 3 // 16 * 16)  # most of a scene is to be learned from
+                side = min(side, max(16, min(ground.weight.shape) // 3 // 16 * 16))  # the rest is to be learned from
             taken = tuple(box for other, box in found if other is ground)
             found.append((ground, replace(ground, kept_out=taken).place(side, generator)))
         return found

@@ -35,7 +35,13 @@ class LearningCheckpoint:
         """Replace the workspace's checkpoint, at once. Raises OutputError."""
         workspace.create()
         tensors = {f"{part}/{name}": value for part in _PARTS for name, value in getattr(self.memory, part).items()}
-        told = {"run": self.run, "seconds": self.seconds, "losses": self.losses, "generator": self.generator}
+        told = {
+            "run": self.run,
+            "seconds": self.seconds,
+            "losses": self.losses,
+            "generator": self.generator,
+            "usual_length": self.memory.usual_length,
+        }
         temporary = workspace.learning.with_suffix(".new")
         try:
             temporary.write_bytes(save(tensors, {"told": json.dumps(told)}))
@@ -57,4 +63,5 @@ class LearningCheckpoint:
         if told.get("run") != run:
             return None
         parts = ({n.split("/")[1]: x for n, x in tensors.items() if n.startswith(f"{part}/")} for part in _PARTS)
-        return cls(run, Memory(*parts), told["seconds"], tuple(told["losses"]), told["generator"])
+        memory = Memory(*parts, told["usual_length"])
+        return cls(run, memory, told["seconds"], tuple(told["losses"]), told["generator"])

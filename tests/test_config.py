@@ -15,7 +15,7 @@ from nst_rs.config import RunConfig, load_config, override, with_absolute_paths
 from nst_rs.errors import ConfigError
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
-SECTIONS = "scene, composite, style, model, objective, schedule, tiling, compute, output"
+SECTIONS = "scene, composite, style, model, objective, schedule, tiling, compute, learn, output"
 layer_sets = st.sets(st.sampled_from(sorted(VGG16)), min_size=1)
 
 

@@ -46,6 +46,8 @@ class Memory:
     second: Values
     average: Values
     """Running mean of the weights: what is kept in the end."""
+    usual_length: float = 0.0
+    """Running mean of the gradient's length; 0 before the first step."""
 
     @classmethod
     def beginning(cls, weights: Weights) -> "Memory":
@@ -67,7 +69,7 @@ class Teacher:
             {name: tf.Variable(value) for name, value in values.items()}
             for values in (memory.weights, memory.first, memory.second, memory.average)
         )
-        self._usual_length = tf.Variable(0.0)
+        self._usual_length = tf.Variable(memory.usual_length)
         self._step = tf.function(self._trace_step, autograph=False)
 
     def step(self, lesson: Lesson, number: int, rate: float) -> float:
@@ -80,7 +82,8 @@ class Teacher:
     @property
     def memory(self) -> Memory:
         """Return a copy of what is known by now."""
-        return Memory(*(_values(x) for x in (self._weights, self._first, self._second, self._average)))
+        parts = (_values(x) for x in (self._weights, self._first, self._second, self._average))
+        return Memory(*parts, float(self._usual_length.numpy()))
 
     def _trace_step(self, seen: Any, grain: Any, scene: Any, number: Any, rate: Any) -> Any:
         with tf.GradientTape() as tape:

@@ -11,6 +11,7 @@ from flows.stylize_scene import Hours, Preset, stage, stylize_scene  # first: it
 
 # isort: split
 import argparse
+import json
 import shutil
 import sys
 import time
@@ -29,8 +30,8 @@ from nst_rs import lock
 from nst_rs.catalogue import CATALOGUE, Catalogue, Entry, clashes, path_of_lock, product_name
 from nst_rs.config import RunConfig, load_config, name_files, override, with_absolute_paths
 from nst_rs.errors import NstError
-from nst_rs.footprint import footprint
 from nst_rs.inbox import Arrival, Inbox, settled
+from nst_rs.publish import Outputs
 from nst_rs.sweep import Variant, is_done
 
 LONGEST_REASON = 500
@@ -134,7 +135,8 @@ class Work:
         tif = self.catalogue.folder / f"{arrival.name}.tif"
         reason = self._make(arrival, tif)
         if not reason:
-            self._put(arrival, begun.made(tif, footprint(tif)))
+            item = json.loads(Outputs(tif).item.read_text(encoding="utf-8"))
+            self._put(arrival, begun.made(tif, item["geometry"]))
         elif settled([arrival], self.inbox.look()):
             get_run_logger().error("%s failed, attempt %d: %s", arrival.name, begun.attempts, reason)
             self._put(arrival, begun.failed(reason))

@@ -29,24 +29,27 @@ from nst_rs import lock, progress, provenance, record
 from nst_rs.arrays import Pixels, Rgb
 from nst_rs.calm import measure_calm
 from nst_rs.color import Color, to_optimise, to_show
-from nst_rs.composite import Composite, compose, resolve_bands
+from nst_rs.composite import Composite, Sheets, compose
 from nst_rs.config import RunConfig, override, with_absolute_paths
 from nst_rs.descent import Step
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.figures import measure
+from nst_rs.inputs import open_outputs
 from nst_rs.learned import LearnedStyle, is_learned, read_learned
-from nst_rs.mosaic import StyledMap, check_crs
+from nst_rs.mosaic import StyledMap
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.neural.stylizer import Stylizer
 from nst_rs.painting import BLOCK, seen
 from nst_rs.pipeline import Result
-from nst_rs.publish import Outputs, check_output, check_profile, publish
+from nst_rs.publish import Companion, Outputs, publish
 from nst_rs.report import Pictures, write_report
-from nst_rs.scene import Scene, open_scene
 from nst_rs.stac import write_item
 from nst_rs.storage import PixelArray
 from nst_rs.style import Style
+from nst_rs.subject import Subject, open_subject
 from nst_rs.tiling import Span
+from nst_rs.unstyled import with_unstyled
+from nst_rs.webtiles import write_tiles
 from nst_rs.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -70,11 +73,10 @@ class ApplicationJob:
 
     config: RunConfig
     """With every choice that was left open made."""
-    scene: Scene
-    bands: tuple[int, int, int]
+    subject: Subject
     style: LearnedStyle
-    files: tuple[Path, ...]
-    """What the run reads: the scene's tiles and, last, the learned style."""
+    files: tuple[str, ...]
+    """What the run reads: where the scene's rasters lie and, last, the learned style."""
     outputs: Outputs
     device: Device
     color: Color
@@ -103,23 +105,20 @@ def prepare(config: RunConfig) -> ApplicationJob:
         raise ConfigError("style.images", expected="a learned style", got="none")
     if not config.scene.paths:
         raise ConfigError("scene.paths", expected="at least one GeoTIFF or folder", got="none")
-    if config.output.path is None:
-        raise ConfigError("output.path", expected="the map to write", got="none", do="name it with --output")
-    style, scene = read_learned(path), open_scene(config.scene.paths, config.scene.nodata)
+    style = read_learned(path)
     color = _color(config, style)
-    bands = resolve_bands(scene, config.composite.bands or _learned_bands(style))
-    outputs, files = Outputs(config.output.path), (*(tile.path for tile in scene.tiles), path)
-    check_output(outputs, list(files), [path for path in config.scene.paths if path.is_dir()])
-    check_crs(scene.grid)
-    check_profile(config.output.profile)
+    if config.composite.bands is None:
+        config = override(config, {"composite.bands": _learned_bands(style)})
+    subject = open_subject(config)
+    files = (*subject.scene.locations, str(path))
+    outputs = open_outputs(config, subject, files)
     device = choose_device(config.compute.device)
     decided = {
-        "composite.bands": bands,
         "tiling.tile": BLOCK if config.tiling.tile == "auto" else config.tiling.tile,
         "compute.precision": choose_precision(config.compute.precision, device),
     }
-    config = override(with_absolute_paths(config), decided)
-    return ApplicationJob(config, scene, bands, style, files, outputs, device, color)
+    config = override(with_absolute_paths(subject.settled(config)), decided)
+    return ApplicationJob(config, subject, style, files, outputs, device, color)
 
 
 def _color(config: RunConfig, style: LearnedStyle) -> Color:
@@ -157,6 +156,8 @@ class _Scene:
     image: PixelArray  # (H, W, 3) RGB in [0, 255]
     weight: PixelArray  # (H, W)
     result: PixelArray  # (H, W, 3) uint8
+    unstyled: PixelArray | None  # (H, W, 4) uint8
+    """What the map shows as it is in the scene."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ class ApplicationSession:
     def publish(self) -> Result:
         """Write the map and all that goes with it."""
         job, scene = self.job, self._scene
-        grid = job.scene.grid
+        grid = job.subject.scene.grid
         seams = tuple(range(BLOCK, grid.height, BLOCK)), tuple(range(BLOCK, grid.width, BLOCK))
         with self._timed("figures"):
             figures = measure(scene.image, scene.result, scene.weight, seams)
@@ -220,9 +221,12 @@ class ApplicationSession:
             return {**self._record(), "figures": figures}
 
         tags = provenance.tags(job.config, self._fingerprints)
-        styled = StyledMap(scene.result, scene.weight, grid, job.config.output.profile, tags)
-        pictures = Pictures(scene.image, scene.result, scene.weight, grid, [_preview(job.style)])
-        publish(job.outputs, styled, finished_record, [write_item, partial(write_report, pictures)])
+        picture, weight = with_unstyled(scene.result, scene.weight, scene.unstyled)
+        before, _ = with_unstyled(scene.image, scene.weight, scene.unstyled)
+        styled = StyledMap(picture, weight, grid, job.config.output.profile, tags)
+        pictures = Pictures(before, picture, weight, grid, [_preview(job.style)])
+        companions: list[Companion] = [write_tiles, write_item, partial(write_report, pictures)]
+        publish(job.outputs, styled, finished_record, companions)
         job.workspace.remove()
         made = Outputs(Path(os.path.abspath(job.outputs.tif)))
         return Result(made.tif, made.preview, made.record, made.report, (), dict(self._seconds), figures)
@@ -252,7 +256,7 @@ class ApplicationSession:
         return to_show(self.job.color, blended, around[margin:-margin, margin:-margin])
 
     def _windows(self, side: int) -> Iterator[_Window]:
-        height, width = self.job.scene.grid.shape
+        height, width = self.job.subject.scene.grid.shape
         for top in range(0, height, side):
             for left in range(0, width, side):
                 yield _Window(Span(top, top + side), Span(left, left + side))
@@ -269,21 +273,25 @@ class ApplicationSession:
         with self._timed("compose"):
             try:
                 job.workspace.create()
-                storage, shape = job.workspace.arrays, job.scene.grid.shape
+                storage, shape = job.workspace.arrays, job.subject.scene.grid.shape
                 image = storage.create("composite", (*shape, 3), np.float32)
                 weight = storage.create("weight", shape, np.float32)
                 result = storage.create("result", (*shape, 3), np.uint8)
-                composite = compose(job.scene, job.bands, job.config.composite.percentiles, image, weight)
+                unstyled = None
+                if job.subject.keeps_clouds:
+                    unstyled = storage.create("unstyled", (*shape, 4), np.uint8)
+                sheets = Sheets(image, weight, unstyled)
+                composite = compose(job.subject.scene, job.subject.channels, job.subject.stretch, sheets)
             except OSError as error:
                 raise OutputError(f"workspace {job.workspace.folder}", got=str(error)) from error
-        return _Scene(composite, image, weight, result)
+        return _Scene(composite, image, weight, result, unstyled)
 
     @cached_property
     def _fingerprints(self) -> list[dict[str, Any]]:
         return record.fingerprints(self.job.files)
 
     def _record(self) -> dict[str, Any]:
-        job, grid, composite = self.job, self.job.scene.grid, self._scene.composite
+        job, grid, composite = self.job, self.job.subject.scene.grid, self._scene.composite
         return {
             "record": 1,
             "configuration": json.loads(job.config.model_dump_json()),

@@ -6,22 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from nst_rs.composite import compose, resolve_bands
+from nst_rs.composite import Sheets, compose
 from nst_rs.config import RunConfig
 from nst_rs.errors import SceneError
+from nst_rs.grid import Grid
 from nst_rs.record import fingerprint
-from nst_rs.scene import Grid, open_scene
 from nst_rs.storage import PixelArray, Storage
+from nst_rs.subject import open_subject
+from nst_rs.unstyled import with_unstyled
 
 
 def compose_anew(config: RunConfig, storage: Storage) -> tuple[PixelArray, PixelArray, Grid]:
     """Return the composite, (H, W, 3) RGB in [0, 255], its weight, (H, W), and its grid; the arrays in `storage`."""
-    scene = open_scene(config.scene.paths, config.scene.nodata)
-    bands = resolve_bands(scene, config.composite.bands)
-    image = storage.create("image", (*scene.grid.shape, 3), np.float32)
-    weight = storage.create("weight", scene.grid.shape, np.float32)
-    compose(scene, bands, config.composite.percentiles, image, weight)
-    return image, weight, scene.grid
+    subject = open_subject(config)
+    grid = subject.scene.grid
+    image = storage.create("image", (*grid.shape, 3), np.float32)
+    weight = storage.create("weight", grid.shape, np.float32)
+    unstyled = storage.create("unstyled", (*grid.shape, 4), np.uint8) if subject.keeps_clouds else None
+    compose(subject.scene, subject.channels, subject.stretch, Sheets(image, weight, unstyled))
+    return *with_unstyled(image, weight, unstyled), grid
 
 
 def check_unchanged(inputs: Iterable[Mapping[str, Any]]) -> None:

@@ -57,7 +57,7 @@ class Entry:
         """Return the entry of an attempt that failed."""
         return replace(self, reason=reason, time=_now())
 
-    def made(self, tif: Path, geometry: Mapping[str, Any]) -> "Entry":
+    def made(self, tif: Path, geometry: Mapping[str, Any] | None) -> "Entry":
         """Return the entry of an attempt that made a map."""
         return replace(self, state="made", reason="", map=tif.name, time=_now(), geometry=geometry)
 

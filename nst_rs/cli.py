@@ -25,7 +25,7 @@ app = typer.Typer(
     help="Satellite scenes to georeferenced styled maps.",
 )
 
-Scene = Annotated[list[Path] | None, typer.Argument(help="GeoTIFF tiles of one scene, or folders of them.")]
+Scene = Annotated[list[str] | None, typer.Argument(help="Products, tiles of one scene, or folders of them.")]
 Style = Annotated[
     list[Path] | None, typer.Option(help="An image whose style is taken; several are blended; or a learned .style.")
 ]
@@ -65,7 +65,7 @@ def stylize(
 
 @app.command()
 def learn(
-    scene: Annotated[list[Path] | None, typer.Argument(help="Scenes, each a GeoTIFF or a folder of tiles.")] = None,
+    scene: Annotated[list[str] | None, typer.Argument(help="Scenes, each a product, a file or a folder.")] = None,
     style: Style = None,
     output: Annotated[Path | None, typer.Option(help="The learned style to write, a .style.")] = None,
     config: ConfigFile = None,
@@ -136,17 +136,17 @@ def sweep(
 
 @app.command()
 def inspect(
-    scene: Annotated[
-        list[Path], typer.Argument(help="GeoTIFF tiles of one scene, folders of them, or one learned style.")
-    ],
+    scene: Annotated[list[str], typer.Argument(help="Products, tiles of one scene, folders of them, or a .style.")],
     nodata: Annotated[float | None, typer.Option(help="The stored value that means no data.")] = None,
+    settings: Assignments = None,
 ) -> None:
-    """Show a scene's grid, bands, data type, nodata, valid share, and its composites; or what a learned style is."""
+    """Show a scene's sensor, grid, bands, nodata, valid share and composites; or what a learned style is."""
     with _errors_as_lines(verbose=False):
-        if len(scene) == 1 and is_learned(scene[0]):
-            console.show_learned(Console(), read_learned(scene[0]).facts, scene[0])
-        else:
-            console.show_scene(Console(), api.inspect(scene, nodata=nodata))
+        if len(scene) == 1 and is_learned(Path(scene[0])):
+            console.show_learned(Console(), read_learned(Path(scene[0])).facts, Path(scene[0]))
+            return
+        config = load_config(None, settings or ())
+        console.show_scene(Console(), api.inspect(scene, nodata=nodata, config=config))
 
 
 @app.command()

@@ -55,12 +55,18 @@ class Job:
         """What the run keeps of its scene."""
         arrays = 4 if self.config.schedule.averaged else 3
         layers, precision = self.config.objective.content_layers, self.config.compute.precision
-        return estimate.Kept.by(self.plan, layers, precision, arrays)
+        kept = estimate.Kept.by(self.plan, layers, precision, arrays)
+        if not self.inputs.subject.keeps_clouds:
+            return kept
+        unstyled = ((*self.inputs.scene.grid.shape, 4), "uint8")
+        return replace(kept, canvases=(*kept.canvases, unstyled))
 
     @property
     def disk_bytes(self) -> int:
         """What the run takes on disk until it has ended, the map included."""
-        return disk_bytes(self.inputs.scene.grid) + self.kept.disk_bytes(self.memory.on_disk)
+        return disk_bytes(self.inputs.scene.grid, self.config.output.tiles is not None) + self.kept.disk_bytes(
+            self.memory.on_disk
+        )
 
     @property
     def workspace(self) -> Workspace:
@@ -146,7 +152,7 @@ def _open(config: RunConfig, to_write: bool) -> Job:
     """Settle what `config` leaves open, whether or not there is room for it."""
     inputs = open_inputs(config, to_write)
     device = choose_device(config.compute.device)
-    config = _as_begun(with_absolute_paths(settle(config, inputs.scene)))
+    config = _as_begun(with_absolute_paths(settle(config, inputs.subject)))
     config = override(config, {"compute.precision": choose_precision(config.compute.precision, device)})
     budget = _budget(config, device)
     plan = _plan(config, inputs.scene.grid.shape, device, budget)

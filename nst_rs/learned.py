@@ -36,8 +36,9 @@ class Source(_Value):
     """A file that was learned from: which one it was, not where it lay."""
 
     name: str
-    bytes: int
-    sha256: str
+    bytes: int | None
+    sha256: str | None
+    """None, as the size, of what lay on no disk of the machine."""
 
 
 class Learning(_Value):

@@ -10,10 +10,11 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import add
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from PIL import Image
 from nst_rs import record
 from nst_rs.arrays import Pixels
 from nst_rs.color import count_colors, to_imitate, to_optimise, to_show
-from nst_rs.composite import compose
+from nst_rs.composite import Sheets, compose
 from nst_rs.engine import build_kernel, build_objective
 from nst_rs.learned import Facts, HeldOut, LearnedStyle, Learning, Source, rounded
 from nst_rs.learning_checkpoint import LearningCheckpoint
@@ -34,9 +35,9 @@ from nst_rs.neural.teacher import Lesson, Memory, Teacher
 from nst_rs.painting import paint
 from nst_rs.progress import duration
 from nst_rs.reference import Reference
-from nst_rs.scene import Scene
 from nst_rs.storage import MemoryStorage, Storage, bands
 from nst_rs.stylizer import Architecture, first_weights
+from nst_rs.subject import Subject
 from nst_rs.tiling import Span
 
 log = logging.getLogger(__name__)
@@ -210,7 +211,7 @@ class LearningSession:
 
     @cached_property
     def _storage(self) -> Storage:
-        pixels = sum(math.prod(scene.grid.shape) for scene in (*self.job.scenes, *self.job.held_out))
+        pixels = sum(math.prod(subject.scene.grid.shape) for subject in (*self.job.scenes, *self.job.held_out))
         if pixels * _BYTES_PER_PIXEL < self.job.budget / 2:
             return MemoryStorage()
         self.job.workspace.create()
@@ -226,10 +227,11 @@ class LearningSession:
         """The scenes to learn from, as the picture is found by, without what is held out."""
         return [self._found_by(ground, f"found-{index}") for index, ground in enumerate(self._composed)]
 
-    def _compose(self, scene: Scene, name: str) -> Ground:
-        image = self._storage.create(f"{name}-image", (*scene.grid.shape, 3), np.float32)
-        weight = self._storage.create(f"{name}-weight", scene.grid.shape, np.float32)
-        found = compose(scene, self.job.bands(scene), self.job.config.composite.percentiles, image, weight)
+    def _compose(self, subject: Subject, name: str) -> Ground:
+        shape = subject.scene.grid.shape
+        image = self._storage.create(f"{name}-image", (*shape, 3), np.float32)
+        weight = self._storage.create(f"{name}-weight", shape, np.float32)
+        found = compose(subject.scene, subject.channels, subject.stretch, Sheets(image, weight, None))
         return Ground(image, weight, found.valid_share)
 
     def _found_by(self, ground: Ground, name: str) -> Ground:
@@ -322,9 +324,9 @@ class LearningSession:
             blocks=config.learn.blocks,
             color=config.style.color,
             configuration=told,
-            metres_per_pixel=self.job.scenes[0].grid.metres_per_pixel,
-            styles=tuple(_source(path) for path in config.style.images),
-            scenes=tuple(_source(tile.path) for scene in self.job.scenes for tile in scene.tiles),
+            metres_per_pixel=self.job.scenes[0].scene.grid.metres_per_pixel,
+            styles=tuple(_source(str(path)) for path in config.style.images),
+            scenes=tuple(_source(location) for location in _locations(self.job.scenes)),
             learning=Learning(
                 steps=len(course.losses) + (before.steps if before else 0),
                 seconds=round(course.seconds + (before.seconds if before else 0.0), 1),
@@ -340,8 +342,8 @@ class LearningSession:
         """What must be the same for a run to go on where another was killed; it may be given more time."""
         without: Any = {"compute": {"memory"}, "learn": {"minutes", "steps", "licence"}}
         config = json.loads(self.job.config.model_dump_json(exclude=without))
-        tiles = [tile.path for scene in (*self.job.scenes, *self.job.held_out) for tile in scene.tiles]
-        inputs = [entry["sha256"] for entry in record.fingerprints([*tiles, *self.job.config.style.images])]
+        locations = _locations((*self.job.scenes, *self.job.held_out))
+        inputs = [entry["sha256"] for entry in record.fingerprints([*locations, *self.job.config.style.images])]
         return {"configuration": config, "inputs": inputs, "versions": record.versions()}
 
     def _sheet(self, rows: Sequence[Sequence[Pixels]], cell: int | None = None) -> bytes:
@@ -377,6 +379,10 @@ def sheet(rows: Sequence[Sequence[Pixels]], cell: int | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def _source(path: Any) -> Source:
-    found = record.fingerprint(path)
-    return Source(name=path.name, bytes=found["bytes"], sha256=found["sha256"])
+def _locations(subjects: Iterable[Subject]) -> list[str]:
+    return [location for subject in subjects for location in subject.scene.locations]
+
+
+def _source(location: str) -> Source:
+    found = record.fingerprint(location)
+    return Source(name=Path(location).name, bytes=found["bytes"], sha256=found["sha256"])

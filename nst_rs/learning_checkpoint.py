@@ -62,6 +62,8 @@ class LearningCheckpoint:
             return None
         if told.get("run") != run:
             return None
-        parts = ({n.split("/")[1]: x for n, x in tensors.items() if n.startswith(f"{part}/")} for part in _PARTS)
-        memory = Memory(*parts, told["usual_length"])
+        weights, first, second, average = (
+            {name.split("/")[1]: x for name, x in tensors.items() if name.startswith(f"{part}/")} for part in _PARTS
+        )
+        memory = Memory(weights, first, second, average, told["usual_length"])
         return cls(run, memory, told["seconds"], tuple(told["losses"]), told["generator"])

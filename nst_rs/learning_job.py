@@ -9,14 +9,13 @@ from pathlib import Path
 import psutil
 
 from nst_rs import lock
-from nst_rs.composite import resolve_bands
 from nst_rs.config import RunConfig, override, with_absolute_paths
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.learned import SUFFIX, LearnedStyle, is_learned, read_learned
 from nst_rs.neural.device import Device, choose_device, choose_precision
-from nst_rs.scene import Scene, open_scene
 from nst_rs.stroke import settle_learned_stroke
 from nst_rs.style import Style, read_styles
+from nst_rs.subject import Subject, open_subject
 from nst_rs.workspace import Workspace
 
 _SAME_RESOLUTION = 1.25
@@ -29,9 +28,9 @@ class LearningJob:
 
     config: RunConfig
     """With every choice that was left open made."""
-    scenes: tuple[Scene, ...]
+    scenes: tuple[Subject, ...]
     """To learn from."""
-    held_out: tuple[Scene, ...]
+    held_out: tuple[Subject, ...]
     """To judge by; none: by windows of the scenes to learn from."""
     styles: tuple[Style, ...]
     start: LearnedStyle | None
@@ -59,10 +58,6 @@ class LearningJob:
         """Hold the output against other runs; raises LockedError where one has it."""
         return lock.alone(lock.path_for(self.output), f"output {self.output}")
 
-    def bands(self, scene: Scene) -> tuple[int, int, int]:
-        """Return a scene's bands for red, green and blue."""
-        return resolve_bands(scene, self.config.composite.bands)
-
 
 def prepare(config: RunConfig) -> LearningJob:
     """Check a configuration against its files and the machine, and settle what it leaves open. Raises NstError."""
@@ -72,11 +67,9 @@ def prepare(config: RunConfig) -> LearningJob:
     if not any(config.style.images.values()) or any(is_learned(path) for path in config.style.images):
         raise ConfigError("style.images", expected="an image to learn the style of", do="name one with --style")
     scenes, held_out = (
-        tuple(open_scene([path], config.scene.nodata) for path in paths)
+        tuple(open_subject(override(config, {"scene.paths": (path,)})) for path in paths)
         for paths in (config.scene.paths, config.learn.held_out)
     )
-    for scene in (*scenes, *held_out):
-        resolve_bands(scene, config.composite.bands)
     config = _settled(config, scenes)
     start = None if config.learn.start is None else _fitting_start(config, config.learn.start)
     device = choose_device(config.compute.device)
@@ -96,10 +89,10 @@ def _checked_output(config: RunConfig) -> Path:
     return output
 
 
-def _settled(config: RunConfig, scenes: Sequence[Scene]) -> RunConfig:
+def _settled(config: RunConfig, scenes: Sequence[Subject]) -> RunConfig:
     """Return `config` with absolute paths and, where there is a stroke, the style's size for these scenes."""
-    config = settle_learned_stroke(with_absolute_paths(config), scenes[0].grid)
-    sizes = [scene.grid.metres_per_pixel for scene in scenes]
+    config = settle_learned_stroke(with_absolute_paths(config), scenes[0].scene.grid)
+    sizes = [subject.scene.grid.metres_per_pixel for subject in scenes]
     if config.style.stroke is not None and max(sizes) > _SAME_RESOLUTION * min(sizes):
         raise ConfigError(
             f"style.stroke {config.style.stroke:g}",

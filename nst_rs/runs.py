@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from nst_rs import application, job, pipeline
 from nst_rs.config import RunConfig
@@ -15,7 +14,7 @@ from nst_rs.progress import Listener
 class Run:
     """A run that has been checked against its inputs and the machine."""
 
-    files: tuple[Path, ...]
+    files: tuple[str, ...]
     """What it reads."""
     start: Callable[[Listener], Result]
     """Runs it."""

@@ -24,9 +24,10 @@ from nst_rs.before import check_unchanged, compose_anew
 from nst_rs.config import RunConfig
 from nst_rs.errors import NstError, OutputError, ResourceError, SceneError
 from nst_rs.globe import bounding_box, footprint
+from nst_rs.grid import Grid
 from nst_rs.mosaic import StyledMap
 from nst_rs.publish import Outputs, write_cog
-from nst_rs.scene import Grid, open_scene
+from nst_rs.scene import open_scene
 from nst_rs.storage import DiskStorage
 
 log = logging.getLogger(__name__)

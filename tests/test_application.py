@@ -11,14 +11,14 @@ import rasterio
 import nst_rs
 from nst_rs import application
 from nst_rs.color import luminance
-from nst_rs.composite import compose, resolve_bands
+from nst_rs.composite import Sheets, compose
 from nst_rs.config import load_config, name_files
 from nst_rs.errors import ConfigError, StyleError
 from nst_rs.neural.stylizer import Stylizer
 from nst_rs.painting import paint
 from nst_rs.pipeline import Result
 from nst_rs.progress import Progress
-from nst_rs.scene import open_scene
+from nst_rs.subject import open_subject
 from nst_rs.tiling import Span
 from tests.learned_styles import small_style
 from tests.rasters import random_values, write_raster
@@ -52,9 +52,9 @@ def result(folder: Path) -> Result:
 
 @pytest.fixture(scope="module")
 def composite(folder: Path) -> np.ndarray:
-    scene = open_scene([folder / "scene.tif"])
+    subject = open_subject(name_files(load_config(None), [str(folder / "scene.tif")], None, None))
     image, weight = np.zeros((*SHAPE, 3), np.float32), np.zeros(SHAPE, np.float32)
-    compose(scene, resolve_bands(scene, None), (2, 98), image, weight)
+    compose(subject.scene, subject.channels, subject.stretch, Sheets(image, weight))
     return image
 
 

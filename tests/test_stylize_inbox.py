@@ -12,6 +12,8 @@ import fsspec
 import pytest
 import rasterio
 
+from nst_rs.publish import Outputs
+
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
@@ -53,6 +55,7 @@ class Stylist:
             return Failed(message=self.reasons[name])
         found = Path(scene[0])
         shutil.copy(found if found.is_file() else next(found.iterdir()), output)
+        Outputs(Path(output)).item.write_text('{"geometry": null}')
         return Completed(data=output)
 
 
@@ -91,7 +94,7 @@ def test_every_scene_gets_a_map_and_a_second_run_does_nothing_twice(
     settings = {**quick, "schedule.levels": 1, "schedule.iterations": 1}
     assert night(settings=settings).message == "2 made, 0 failed, 0 given up, 0 arriving"
     maps = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in product(inbox).iterdir()}
-    names = {f"{scene}{ending}" for scene in ("centre", "tiles") for ending in (".tif", ".png", ".run.json")}
+    names = {path.name for scene in ("centre", "tiles") for path in Outputs(product(inbox) / f"{scene}.tif")}
     assert {path.name for path in maps} == {*names, "catalogue.geojson"}
     assert night(settings=settings).message == "0 made, 0 failed, 0 given up, 0 arriving"
     assert {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in product(inbox).iterdir()} == maps
@@ -173,7 +176,7 @@ def test_a_scene_elsewhere_is_fetched_and_its_copy_removed(
     system = fsspec.filesystem("memory")
     system.pipe("/bucket/recife/a.tif", centre.read_bytes())
     assert night(inbox="memory://bucket").message == "1 made, 0 failed, 0 given up, 0 arriving"
-    assert {path.name for path in product(inbox).iterdir()} == {"catalogue.geojson", "recife.tif"}
+    assert {path.name for path in product(inbox).iterdir()} == {"catalogue.geojson", "recife.tif", "recife.stac.json"}
     system.rm("/bucket", recursive=True)
 
 

@@ -82,8 +82,8 @@ class Teacher:
     @property
     def memory(self) -> Memory:
         """Return a copy of what is known by now."""
-        parts = (_values(x) for x in (self._weights, self._first, self._second, self._average))
-        return Memory(*parts, float(self._usual_length.numpy()))
+        weights, first, second, average = map(_values, (self._weights, self._first, self._second, self._average))
+        return Memory(weights, first, second, average, float(self._usual_length.numpy()))
 
     def _trace_step(self, seen: Any, grain: Any, scene: Any, number: Any, rate: Any) -> Any:
         with tf.GradientTape() as tape:

@@ -16,8 +16,8 @@ demo: install
 	PREFECT_HOME=$(CURDIR)/.venv/prefect $(BIN)/python flows/stylize_scene.py --config configs/olinda.yaml
 	@echo "Look at demo_output/olinda.png; the map is demo_output/olinda.tif, its record demo_output/olinda.run.json."
 
-# Learns the styles that ship: small windows first, for many steps, then larger ones. SCENES are scenes to learn from,
-# each a file or a folder; the sample scene is held out. Takes LEARN_MINUTES twice a style.
+# Learns styles into demo_output/: small windows first, for many steps, then larger ones. SCENES are scenes to learn from,
+# each a file or a folder. Takes LEARN_MINUTES twice a style.
 STYLES ?= harvest
 SCENES ?= sample_data/olinda
 LEARN_MINUTES ?= 15
@@ -27,7 +27,7 @@ styles: install
 	for style in $(STYLES); do \
 		$(LEARN) --style sample_data/styles/$$style.jpg --output demo_output/$$style-begun.style \
 			--set learn.window=128 --set learn.rate=0.004 && \
-		$(LEARN) --style sample_data/styles/$$style.jpg --output sample_data/styles/$$style.style \
+		$(LEARN) --style sample_data/styles/$$style.jpg --output demo_output/$$style.style \
 			--set learn.start=demo_output/$$style-begun.style || exit 1; \
 	done
 

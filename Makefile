@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test check bench lock clean
+.PHONY: install demo styles test check bench lock clean
 
 install: .venv/installed
 
@@ -15,6 +15,21 @@ demo: install
 	mkdir -p demo_output
 	PREFECT_HOME=$(CURDIR)/.venv/prefect $(BIN)/python flows/stylize_scene.py --config configs/olinda.yaml
 	@echo "Look at demo_output/olinda.html; the map is demo_output/olinda.tif, its record demo_output/olinda.run.json."
+
+# Learns styles into demo_output/: small windows first, for many steps, then larger ones. SCENES are scenes to learn from,
+# each a file or a folder. Takes LEARN_MINUTES twice a style.
+STYLES ?= harvest
+SCENES ?= sample_data/olinda
+LEARN_MINUTES ?= 15
+LEARN = $(BIN)/nst-rs learn $(SCENES) --config configs/learned.yaml --set learn.minutes=$(LEARN_MINUTES)
+styles: install
+	mkdir -p demo_output
+	for style in $(STYLES); do \
+		$(LEARN) --style sample_data/styles/$$style.jpg --output demo_output/$$style-begun.style \
+			--set learn.window=128 --set learn.rate=0.004 && \
+		$(LEARN) --style sample_data/styles/$$style.jpg --output demo_output/$$style.style \
+			--set learn.start=demo_output/$$style-begun.style || exit 1; \
+	done
 
 test: install
 	$(BIN)/python -m pytest

@@ -9,7 +9,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from benchmarks import engine, faithfulness, memory, whole
+from benchmarks import engine, faithfulness, learned, memory, whole
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "the step against the matrix product": engine.step_against_matrix_product,
@@ -19,6 +19,8 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "a whole run": whole.of_the_command,
     "memory against its estimate": memory.against_estimate,
     "memory at 4 to 268 megapixels": memory.of_large_scenes,
+    "a learned style against the matrix product": learned.against_matrix_product,
+    "a learned style's memory at 4 and 120 megapixels": learned.memory,
 }
 
 

@@ -43,7 +43,7 @@ def step_against_matrix_product() -> dict[str, float]:
     """A step's two passes over one window, as a rate over that of a 4096³ matrix product in the same process."""
     found = {}
     for precision in ("float32", "bfloat16"):
-        product = 2 * 4096**3 / shortest(_matrix_product(precision))
+        product = 2 * 4096**3 / shortest(matrix_product(precision))
         found[f"{precision}: matrix product, GFLOP/s"] = product / 1e9
         config = RunConfig.model_validate({"compute": {"precision": precision}})
         kernel = build_kernel(config, CPU)
@@ -75,7 +75,8 @@ def _passes(kernel: Kernel, objective: Objective, side: int) -> tuple[float, flo
     return ahead, shortest(lambda: kernel.backward(forward.activations, weight, content, pull))
 
 
-def _matrix_product(dtype: str) -> Callable[[], Any]:
+def matrix_product(dtype: str) -> Callable[[], Any]:
+    """Return a function that multiplies two matrices of 4096 × 4096 in `dtype`."""
     a = tf.cast(tf.random.normal((4096, 4096)), dtype)
     product = tf.function(lambda: tf.reduce_max(a @ a))
     return lambda: product().numpy()

@@ -44,6 +44,7 @@ from prefect.states import Failed
 from prefect.tasks import exponential_backoff
 from pydantic import Field
 
+from nst_rs import application
 from nst_rs.config import load_config, name_files, override
 from nst_rs.errors import NstError
 from nst_rs.figures import describe
@@ -79,7 +80,7 @@ def stylize_scene(
 
     Args:
         scene: GeoTIFF tiles of one scene, or folders of them.
-        style: Images whose style is taken; several are blended.
+        style: Images whose style is taken; several are blended; or one learned .style.
         output: The map to write, a .tif; its preview and record are written beside it.
         config: A configuration (YAML) or an earlier run's record (JSON). What else is given here replaces its values.
         preset: legible, balanced or painterly: what the configuration does not decide.
@@ -89,7 +90,10 @@ def stylize_scene(
     """
     try:
         base = override(load_config(Path(config) if config else None, preset=preset), settings or {})
-        job = prepare(name_files(base, scene or None, style or None, output or None))
+        named = name_files(base, scene or None, style or None, output or None)
+        if application.learned_style_of(named) is not None:
+            return apply_style(application.prepare(named), stage_hours * 3600)
+        job = prepare(named)
         with job.alone():
             return str(run_stages(job, stage_hours * 3600).output)
     except NstError as error:
@@ -111,6 +115,17 @@ def run_stages(job: Job, seconds: float) -> Result:
     return result
 
 
+def apply_style(job: application.ApplicationJob, seconds: float) -> str:
+    """Run a job with a learned style stage by stage, each for `seconds` at most; return the map's path."""
+    with job.alone():
+        session = application.ApplicationSession(job)
+        compose.with_options(timeout_seconds=seconds)(session)
+        apply_tiles.with_options(timeout_seconds=seconds)(session)
+        result = publish.with_options(timeout_seconds=seconds)(session)
+    leave_artifacts(result, [{"figure": "pixels", "value": " × ".join(map(str, reversed(job.scene.grid.shape)))}])
+    return str(result.output)
+
+
 def worth_another_try(_task: object, _run: object, state: State[Any]) -> bool:
     """Return whether a stage failed for a reason that may pass: a user's mistake stays, a disk may come back."""
     error = state.result(raise_on_failure=False)
@@ -130,7 +145,7 @@ stage = partial(
 
 
 @stage(tags={"reading"})
-def compose(session: Session) -> None:
+def compose(session: Session | application.ApplicationSession) -> None:
     """Read the scene and map it to RGB; a shared disk may need a second try."""
     session.compose()
 
@@ -146,8 +161,15 @@ def stylize_level(session: Session, index: int, reporter: "LevelReporter") -> No
         session.stylize(index)
 
 
+@stage(tags={"computing"})
+def apply_tiles(session: application.ApplicationSession) -> None:
+    """Paint every tile with a learned style; trying again gives the same picture."""
+    with concurrency("gpu" if session.job.device.is_gpu else "cpu"):
+        session.apply()
+
+
 @stage(tags={"writing"})
-def publish(session: Session) -> Result:
+def publish(session: Session | application.ApplicationSession) -> Result:
     """Write the map, its preview and its record."""
     return session.publish()
 
@@ -184,6 +206,14 @@ def report(job: Job, result: Result) -> None:
         {"figure": "iterations", "value": str(len(result.losses))},
         {"figure": "loss, first", "value": f"{result.losses[0]:.4g}"},
         {"figure": "loss, last", "value": f"{result.losses[-1]:.4g}"},
+    ]
+    leave_artifacts(result, rows)
+
+
+def leave_artifacts(result: Result, first_rows: list[dict[str, str]]) -> None:
+    """Leave the figures, beginning with `first_rows`, the map, its page and its preview as artifacts."""
+    rows = [
+        *first_rows,
         *({"figure": name, "value": value} for name, value in describe(result.figures).items()),
         *({"figure": f"time, {stage}", "value": duration(taken)} for stage, taken in result.seconds.items()),
     ]

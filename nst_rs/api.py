@@ -32,16 +32,15 @@ def stylize(
 ) -> Result:
     """Style a scene and write the map, its preview and its record.
 
-    `scene` is a product, tiles of one scene, folders of them, or a STAC item; `style` an image, or several to be
-    blended, evenly or, in a mapping, by weight; `config` a configuration or its file; `settings` maps
+    `scene` is a product, tiles of one scene, folders of them, or a STAC item; `style` a learned style, an image, or
+    several, blended evenly or, in a mapping, by weight; `config` a configuration or its file; `settings` maps
     ``"section.key"`` to values that replace the configuration's. `listener` hears of progress. Raises NstError for
     whatever is wrong with the input.
     """
-    from nst_rs import pipeline, progress
-    from nst_rs.job import prepare
+    from nst_rs import progress
+    from nst_rs.runs import prepare
 
-    job = prepare(_configure(scene, style, output, config, settings))
-    return pipeline.run(job, listener or progress.ignore)
+    return prepare(_configure(scene, style, output, config, settings)).start(listener or progress.ignore)
 
 
 def plan(

@@ -15,6 +15,7 @@ from rich.logging import RichHandler
 from nst_rs import api, console
 from nst_rs.config import load_config, name_files
 from nst_rs.errors import NstError, ResourceError
+from nst_rs.learned import is_learned, read_learned
 
 app = typer.Typer(
     add_completion=False,
@@ -25,7 +26,9 @@ app = typer.Typer(
 )
 
 Scene = Annotated[list[str] | None, typer.Argument(help="Products, tiles of one scene, or folders of them.")]
-Style = Annotated[list[Path] | None, typer.Option(help="An image whose style is taken; several are blended.")]
+Style = Annotated[
+    list[Path] | None, typer.Option(help="An image whose style is taken; several are blended; or a learned .style.")
+]
 Output = Annotated[Path | None, typer.Option(help="The map to write, a .tif.")]
 ConfigFile = Annotated[Path | None, typer.Option(help="A configuration (YAML), or an earlier run's record (JSON).")]
 Assignments = Annotated[
@@ -49,15 +52,38 @@ def stylize(
     with _errors_as_lines(verbose) as screen:
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
         with _native_notes_hidden():
-            from nst_rs import pipeline, record
-            from nst_rs.job import prepare
+            from nst_rs import record
+            from nst_rs.runs import prepare
+
+            prepared = prepare(run)
+        if config is not None:
+            record.warn_of_changes(config, prepared.files)
+        with console.listening(screen) as listener:
+            result = prepared.start(listener)
+        console.show_result(screen, result)
+
+
+@app.command()
+def learn(
+    scene: Annotated[list[str] | None, typer.Argument(help="Scenes, each a product, a file or a folder.")] = None,
+    style: Style = None,
+    output: Annotated[Path | None, typer.Option(help="The learned style to write, a .style.")] = None,
+    config: ConfigFile = None,
+    preset: Preset = None,
+    settings: Assignments = None,
+    verbose: Verbose = False,
+) -> None:
+    """Learn a style once, to style every scene with in seconds; Ctrl-C ends early and keeps what was learned."""
+    with _errors_as_lines(verbose) as screen:
+        run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
+        with _native_notes_hidden():
+            from nst_rs import learning
+            from nst_rs.learning_job import prepare
 
             job = prepare(run)
-        if config is not None:
-            record.warn_of_changes(config, job.inputs.files)
-        with console.listening(screen) as listener:
-            result = pipeline.run(job, listener)
-        console.show_result(screen, result)
+        with console.listening_to_learning(screen) as listener:
+            learned = learning.learn(job, listener)
+        console.show_learned(screen, learned.facts, job.output)
 
 
 @app.command()
@@ -110,12 +136,15 @@ def sweep(
 
 @app.command()
 def inspect(
-    scene: Annotated[list[str], typer.Argument(help="Products, tiles of one scene, or folders of them.")],
+    scene: Annotated[list[str], typer.Argument(help="Products, tiles of one scene, folders of them, or a .style.")],
     nodata: Annotated[float | None, typer.Option(help="The stored value that means no data.")] = None,
     settings: Assignments = None,
 ) -> None:
-    """Show a scene's sensor, grid, bands, data type, nodata, valid share, and the composites it can make."""
+    """Show a scene's sensor, grid, bands, nodata, valid share and composites; or what a learned style is."""
     with _errors_as_lines(verbose=False):
+        if len(scene) == 1 and is_learned(Path(scene[0])):
+            console.show_learned(Console(), read_learned(Path(scene[0])).facts, Path(scene[0]))
+            return
         config = load_config(None, settings or ())
         console.show_scene(Console(), api.inspect(scene, nodata=nodata, config=config))
 

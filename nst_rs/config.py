@@ -30,6 +30,7 @@ from nst_rs.locations import absolute, anchored
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 LayerWeights = dict[str, Weight]
+Channels = Annotated[int, Field(ge=1, le=512)]
 Band = StrictInt | str
 Archive = Literal["pmtiles", "mbtiles"]
 Pair = tuple[Annotated[float, Field(allow_inf_nan=False)], Annotated[float, Field(allow_inf_nan=False)]]
@@ -157,6 +158,10 @@ class StyleSection(Section):
     stroke: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Size of a stroke in metres on the ground, taken as 1/32 of the style's longer side. Where it is set it decides
     `size` and ``schedule.levels``, so that scenes of any resolution get strokes of one size: nst_rs/stroke.py."""
+    strength: float = Field(1.0, ge=0, le=1)
+    """Of a learned style: 0 leaves the scene as it is, 1 is the style as it was learned, between them is a blend."""
+    learned: Path | None = None
+    """A learned style to start from, with ``schedule.init: learned``."""
     color: Color = "style"
     """Whose colours the map has: ``style``; ``scene``: its luminance alone is styled; ``histogram``: the style's, given
     the scene's mean and covariance first. nst_rs/color.py has the formulas."""
@@ -228,7 +233,8 @@ class ScheduleSection(Section):
     """A level ends early when its loss falls by less than this share an iteration, over ten of them."""
     averaged: float = Field(0.0, ge=0, le=1)
     """The share of a level's last iterations whose mean picture is the level's result; 0: the last one is."""
-    init: Literal["content", "noise"] = "content"
+    init: Literal["content", "noise", "learned"] = "content"
+    """What the coarsest level starts from: the scene, noise, or what ``style.learned`` makes of the scene."""
     seed: int = Field(0, ge=0)
 
     @property
@@ -290,11 +296,40 @@ class ComputeSection(Section):
         return found
 
 
+class LearnSection(Section):
+    """How a style is learned, for ``nst-rs learn``; the objective is the sections' above."""
+
+    minutes: float = Field(15.0, gt=0, allow_inf_nan=False)
+    """How long to learn; reading before and judging afterwards are not counted."""
+    steps: int | None = Field(None, ge=1)
+    """An earlier end, after as many steps; none: the minutes alone decide."""
+    window: int = Field(256, ge=64, le=1024, multiple_of=16)
+    """Side in pixels of the windows that are judged, each by statistics of its own."""
+    batch: int = Field(1, ge=1, le=64)
+    """Windows a step."""
+    rate: float = Field(2e-3, gt=0, le=1)
+    """Adam's first step for a weight; it falls to nothing towards the end, along a cosine."""
+    widths: tuple[Channels, Channels, Channels] = (16, 32, 64)
+    """The network's channels at full, half and quarter resolution."""
+    blocks: int = Field(5, ge=1, le=32)
+    """Its residual blocks."""
+    start: Path | None = None
+    """A learned style to begin from, whose network knows scenes already; none: from nothing."""
+    seed: int = Field(0, ge=0)
+    held_out: tuple[str, ...] = ()
+    """Scenes to judge by and not to learn from; none: windows of the scenes given are kept out of learning."""
+    held_out_windows: int = Field(2, ge=1, le=64)
+    held_out_size: int = Field(512, ge=64, le=2048, multiple_of=16)
+    """Side in pixels of the windows to judge by; smaller where the scene is."""
+    licence: str = ""
+    """What the style may be used for, as its maker says."""
+
+
 class OutputSection(Section):
     """What is written."""
 
     path: Path | None = None
-    """The map, a GeoTIFF; what else a run writes stands beside it."""
+    """The map, a GeoTIFF; what else a run writes stands beside it. Of ``nst-rs learn``, the style."""
     profile: Profile = "deflate"
     """How the map's pixels are stored: ``deflate`` and ``lzw`` keep them as they are, ``jpeg`` and ``webp`` do not."""
     tiles: Archive | None = None
@@ -312,6 +347,7 @@ class RunConfig(Section):
     schedule: ScheduleSection = ScheduleSection()
     tiling: TilingSection = TilingSection()
     compute: ComputeSection = ComputeSection()
+    learn: LearnSection = LearnSection()
     output: OutputSection = OutputSection()
 
     @property
@@ -324,6 +360,8 @@ class RunConfig(Section):
     @classmethod
     def _one_a_level(cls, value: ScheduleSection, info: ValidationInfo) -> ScheduleSection:
         style, objective = info.data.get("style"), info.data.get("objective")
+        if style is not None and value.init == "learned" and style.learned is None:
+            raise ValueError("init: learned with style.learned, the style to start from")
         if style is None or objective is None or style.stroke is not None:
             return value  # nst_rs/stroke.py checks once it has decided the levels
         for name, given in (("iterations", value.iterations), ("objective.alpha", objective.alpha)):
@@ -376,7 +414,7 @@ def name_files(config: RunConfig, scene: Iterable[Any] | None, style: Any, outpu
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:
     """Return `config` with its paths made absolute, so that it means the same from any folder."""
-    output, weights = config.output.path, config.model.weights
+    output, weights, start = config.output.path, config.model.weights, config.learn.start
     return override(
         config,
         {
@@ -384,6 +422,9 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
             **{key: os.path.abspath(path) for key, path in _paths_of(config).items() if isinstance(path, Path)},
             "style.images": _by_absolute_path(config.style.images),
             "output.path": output and os.path.abspath(output),
+            "style.learned": config.style.learned and os.path.abspath(config.style.learned),
+            "learn.start": start and os.path.abspath(start),
+            "learn.held_out": tuple(map(absolute, config.learn.held_out)),
             "model.weights": weights if weights in NAMED_WEIGHTS else os.path.abspath(weights),
         },
     )
@@ -456,6 +497,9 @@ _PATHS = (
     ("scene", "area"),
     ("composite", "limits"),
     ("style", "images"),
+    ("style", "learned"),
+    ("learn", "start"),
+    ("learn", "held_out"),
     ("output", "path"),
     ("model", "weights"),
 )

@@ -1,8 +1,9 @@
 """How progress and results look to a person: bars on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,10 +12,13 @@ from rich.table import Column, Table
 
 from nst_rs import progress
 from nst_rs.figures import describe
+from nst_rs.learned import Facts, HeldOut, Source
 from nst_rs.scene import SceneReport
 
 if TYPE_CHECKING:  # The pipeline brings TensorFlow, which inspecting a scene does without.
     from nst_rs.job import Forecast
+    from nst_rs.learning import LearningProgress
+    from nst_rs.learning import Listener as LearningListener
     from nst_rs.pipeline import Result
     from nst_rs.sweep import Comparison
 
@@ -47,6 +51,65 @@ class _PlainLines:
         if last or time.monotonic() >= self._next:
             self._console.print(str(state), highlight=False, soft_wrap=True)
             self._next = time.monotonic() + SECONDS_BETWEEN_LINES
+
+
+@contextmanager
+def listening_to_learning(console: Console) -> Iterator["LearningListener"]:
+    """Show how far learning is, like :func:`listening`."""
+    if not console.is_terminal:
+        yield _LearningLines(console).hear
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("reading the scenes", total=1.0)
+        yield lambda state: bar.update(task, completed=state.fraction, description=str(state))
+
+
+class _LearningLines:
+    """Prints a line every SECONDS_BETWEEN_LINES."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._next = 0.0
+
+    def hear(self, state: "LearningProgress") -> None:
+        if time.monotonic() >= self._next:
+            self._console.print(str(state), highlight=False, soft_wrap=True)
+            self._next = time.monotonic() + SECONDS_BETWEEN_LINES
+
+
+def show_learned(console: Console, facts: Facts, path: Path) -> None:
+    """Print what a learned style is, and how good."""
+    lines = [
+        f"{path}: a learned style, {path.stat().st_size / 1e6:.2f} MB",
+        f"learned from {_names(facts.styles)} on {_names(facts.scenes)}, {facts.metres_per_pixel:.3g} m a pixel",
+        f"{facts.learning.steps} steps in {progress.duration(facts.learning.seconds)}, loss {facts.learning.loss:.4g}",
+        f"channels {', '.join(map(str, facts.widths))}; {facts.blocks} blocks; color {facts.color}",
+        *([] if facts.held_out is None else _held_out(facts.held_out)),
+        f"made with nst-rs {facts.versions['nst-rs']}; licence: {facts.licence or 'none stated'}",
+    ]
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _names(sources: Sequence[Source]) -> str:
+    return ", ".join(source.name for source in sources)
+
+
+def _held_out(found: HeldOut) -> list[str]:
+    """Return in lines how good a style is on windows that it did not learn from."""
+    kind = "of other scenes" if found.other_scenes else "kept out of learning"
+    sizes = ", ".join(map(str, found.size))
+    if found.ratio is None:
+        against, level = "", ""
+    else:
+        against = f", {found.ratio:.2f} times that of stylize ({found.optimised_total:.4g})"
+        level = f", of stylize's {found.optimised_saturated:.2%}"
+    return [
+        f"on {found.windows} windows of {sizes} pixels {kind}:",
+        f"  total {found.learned_total:.4g}{against}; the scene's own {found.scene_total:.4g}",
+        f"  saturated pixels {found.learned_saturated:.2%}{level}; of the scene's {found.scene_saturated:.2%}",
+    ]
 
 
 def show_scene(console: Console, report: SceneReport) -> None:

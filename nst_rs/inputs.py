@@ -1,11 +1,12 @@
 """A run's files, opened and checked before anything is computed: scene, bands, style, the outputs' names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nst_rs.config import RunConfig
 from nst_rs.errors import ConfigError, SceneError
+from nst_rs.learned import LearnedStyle, read_learned
 from nst_rs.locations import file_of, is_path
 from nst_rs.mosaic import check_crs
 from nst_rs.publish import Outputs, check_output, check_profile
@@ -28,6 +29,8 @@ class Inputs:
     files: tuple[str, ...]
     """What the run reads: where the scene's rasters lie and, last, the style images."""
     outputs: Outputs | None
+    learned: LearnedStyle | None
+    """Whose picture the descent starts from, where it is to."""
     stamps: Mapping[str, Stamp | None]
     """What is read → what it was when the run was prepared; None of what lies elsewhere."""
 
@@ -64,19 +67,37 @@ def open_inputs(config: RunConfig, to_write: bool) -> Inputs:
     if to_write and config.output.path is None:
         raise ConfigError("output.path", expected="the map to write", got="none", do="name it with --output")
     subject = open_subject(config)
-    files = (*subject.scene.locations, *map(str, config.style.images))
+    learned = _first_picture(config)
+    started_from = [] if learned is None else [str(config.style.learned)]
+    files = (*subject.scene.locations, *started_from, *map(str, config.style.images))
     stamps = {location: _stamp(location) for location in files}
     styles = read_styles(config.style.shares, settle(config, subject).style.size)
-    outputs = None if config.output.path is None else Outputs.of(config.output)
-    inputs = Inputs(subject, styles, files, outputs, stamps)
-    if outputs is not None:
-        read = [*filter(None, map(file_of, files)), *(Path(path) for path in config.scene.paths if is_path(path))]
-        check_output(outputs, [path for path in read if path.is_file()], [path for path in read if path.is_dir()])
-        check_crs(subject.scene.grid)
-        check_profile(config.output.profile)
-        if outputs.tiles is not None:
-            check_place(outputs.tiles, subject.scene.grid)
-    return inputs
+    outputs = None if config.output.path is None else open_outputs(config, subject, files)
+    return Inputs(subject, styles, files, outputs, learned, stamps)
+
+
+def open_outputs(config: RunConfig, subject: Subject, files: Sequence[str]) -> Outputs:
+    """Return the files to write, which must be writable and none of `files`. Raises NstError."""
+    if config.output.path is None:
+        raise ConfigError("output.path", expected="the map to write", got="none", do="name it with --output")
+    outputs = Outputs.of(config.output)
+    read = [*filter(None, map(file_of, files)), *(Path(path) for path in config.scene.paths if is_path(path))]
+    check_output(outputs, [path for path in read if path.is_file()], [path for path in read if path.is_dir()])
+    check_crs(subject.scene.grid)
+    check_profile(config.output.profile)
+    if outputs.tiles is not None:
+        check_place(outputs.tiles, subject.scene.grid)
+    return outputs
+
+
+def _first_picture(config: RunConfig) -> LearnedStyle | None:
+    """Return the learned style that the descent starts from. Raises NstError."""
+    if config.schedule.init != "learned" or config.style.learned is None:
+        return None
+    found = read_learned(config.style.learned)
+    if (found.facts.color == "scene") != (config.style.color == "scene"):
+        raise ConfigError("style.learned", expected=f"a style of color {config.style.color}", got=found.facts.color)
+    return found
 
 
 def _stamp(location: str) -> Stamp | None:

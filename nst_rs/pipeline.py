@@ -33,7 +33,9 @@ from nst_rs.figures import measure
 from nst_rs.job import Job
 from nst_rs.mosaic import StyledMap
 from nst_rs.neural.kernel import Kernel
+from nst_rs.neural.stylizer import Stylizer
 from nst_rs.objective import Objective
+from nst_rs.painting import paint_all
 from nst_rs.problem import Problem
 from nst_rs.publish import Companion, Outputs, publish
 from nst_rs.pyramid import halve_into, mirror
@@ -217,14 +219,22 @@ class Session:
         if checkpoint is not None and index == checkpoint.level:
             log.warning("going on where an earlier run stopped: level %d, iteration %d", index + 1, checkpoint.done)
             return self._keeper.resume(self._forms[index], checkpoint)
-        schedule, canvases = self.job.config.schedule, self._composed.canvases
+        canvases = self._composed.canvases
         point = self._keeper.start(self._forms[index], index)
         if index == 0:
-            first_picture(canvases[0], schedule.init, schedule.seed, point.now.picture)
+            self._draw(canvases[0], point.now.picture)
         else:
             below = self._pictures[index - 1], canvases[index - 1].level
             next_picture(below, (point.now.picture, canvases[index].level))
         return point
+
+    def _draw(self, canvas: Canvas, picture: PixelArray) -> None:
+        """Write the picture that the coarsest level starts from."""
+        schedule, learned, device = self.job.config.schedule, self.job.inputs.learned, self.job.device.name
+        if schedule.init != "learned" or learned is None:
+            first_picture(canvas, "noise" if schedule.init == "noise" else "content", schedule.seed, picture)
+            return
+        paint_all(Stylizer(learned.facts.architecture, learned.weights, device), canvas.image, picture)
 
     def _round(self, index: int) -> Round:
         """Return how a level's rounds are done."""

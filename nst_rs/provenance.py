@@ -22,7 +22,7 @@ def settings_digest(config: RunConfig) -> str:
     their own digests.
     """
     settings = config.model_dump(
-        mode="json", exclude={"scene": {"paths"}, "output": {"path"}, "compute": {"memory", "device"}}
+        mode="json", exclude={"scene": {"paths"}, "output": {"path"}, "compute": {"memory", "device"}, "learn": True}
     )
     settings["style"]["images"] = list(config.style.shares.values())
     if config.model.weights not in NAMED_WEIGHTS:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from nst_rs.arrays import Pixels
 from nst_rs.storage import BAND_ROWS, PixelArray, bands
-from nst_rs.tiling import Axis, Level
+from nst_rs.tiling import Axis, Level, Span
 
 _CUBIC_REACH = 3
 """Rows on either side, at least, that cubic interpolation takes into account."""
@@ -79,7 +79,26 @@ def _border(axis: Axis) -> tuple[slice, slice]:
 
 def _mirrored(side: slice, axis: Axis) -> npt.NDArray[np.int_]:
     """Return the pixels of the scene, as indices into the canvas, that are mirrored to `side` of its border."""
-    places = np.arange(side.start, side.stop) - axis.border
-    once = places % (2 * axis.scene)
-    found: npt.NDArray[np.int_] = axis.border + np.minimum(once, 2 * axis.scene - 1 - once)
+    return axis.border + mirrored_places(side.start - axis.border, side.stop - axis.border, axis.scene)
+
+
+def mirrored_places(start: int, stop: int, size: int) -> npt.NDArray[np.int_]:
+    """Return for every place from `start` to `stop` which of the `size` places from 0 is mirrored to it.
+
+    >>> mirrored_places(-2, 6, 4).tolist()
+    [1, 0, 0, 1, 2, 3, 3, 2]
+    """
+    once = np.arange(start, stop) % (2 * size)
+    found: npt.NDArray[np.int_] = np.minimum(once, 2 * size - 1 - once)
+    return found
+
+
+def mirrored_window(array: PixelArray, rows: Span, columns: Span) -> Pixels:
+    """Return a window of an array, (H, W) or (H, W, C), which is mirrored where the window leaves it."""
+    found_rows, found_columns = (
+        mirrored_places(span.start, span.stop, size) for span, size in zip((rows, columns), array.shape, strict=False)
+    )
+    corner = found_rows.min(), found_columns.min()
+    part = array[corner[0] : found_rows.max() + 1, corner[1] : found_columns.max() + 1]
+    found: Pixels = part[np.ix_(found_rows - corner[0], found_columns - corner[1])]
     return found

@@ -139,12 +139,13 @@ def _figures(record: Mapping[str, Any]) -> list[_Figure]:
     calmed = f"Near 1, flat areas vary as the others do: blotches. The scene's: {_number(calm['content'])}."
     memory = f"{record['peak_memory_bytes'] / 1e9:.1f}"
     iterations = sum(level["iterations"] for level in record["levels"])
+    passes = f"{iterations} iterations" if iterations else "One pass of a learned network"
     total = duration(sum(record["seconds"].values()))
     return [
         *found,
         _Figure("Frame ratio", _number(frame["result"]), "", framed),
         _Figure("Calm ratio", _number(calm["result"]), "", calmed),
-        _Figure("Time", total, "", f"{iterations} iterations, on {record['device'].strip('/')}."),
+        _Figure("Time", total, "", f"{passes}, on {record['device'].strip('/')}."),
         _Figure("Memory", memory, "GB", "The most that the run held at a time."),
     ]
 
@@ -155,7 +156,7 @@ def _number(value: float | None) -> str:
 
 def _levels(config: RunConfig, record: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = []
-    alphas = config.level_alphas
+    alphas = config.level_alphas if record["levels"] else ()  # a learned style's map has neither
     for number, (level, alpha) in enumerate(zip(record["levels"], alphas, strict=True), start=1):
         terms = curves(level, config, alpha)
         total = level["losses"]["total"]

@@ -40,6 +40,19 @@ def settle_stroke(config: RunConfig, grid: Grid) -> RunConfig:
     return override(config, {"style.size": size, "schedule.levels": levels})
 
 
+def settle_learned_stroke(config: RunConfig, grid: Grid) -> RunConfig:
+    """Return `config` with the style.size that its style.stroke asks for where there is one level only.
+
+    A learned network paints at the scene's own resolution. Raises ConfigError like :func:`settle_stroke`.
+    """
+    if config.style.stroke is None:
+        return config
+    _, size = fit(config.style.stroke / grid.metres_per_pixel, most=1)
+    if not SMALLEST_STYLE <= size <= LARGEST_STYLE:
+        raise _out_of_range(config.style.stroke, 1, grid.metres_per_pixel)
+    return override(config, {"style.size": size})
+
+
 def fit(pixels: float, most: int) -> tuple[int, int]:
     """Return levels, `most` at most, and the style's longer side, for a stroke of `pixels` at the finest level.
 

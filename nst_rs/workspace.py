@@ -31,6 +31,11 @@ class Workspace:
         """The file that says where the run stands."""
         return self.folder / "checkpoint.json"
 
+    @property
+    def learning(self) -> Path:
+        """The file that holds what a style's learning has come to."""
+        return self.folder / "learning.safetensors"
+
     def create(self) -> None:
         """Make the folder, or take the one that is there. Raises OutputError."""
         try:

@@ -15,7 +15,7 @@ from nst_rs.config import RunConfig, load_config, override, with_absolute_paths
 from nst_rs.errors import ConfigError
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
-SECTIONS = "scene, composite, style, model, objective, schedule, tiling, compute, output"
+SECTIONS = "scene, composite, style, model, objective, schedule, tiling, compute, learn, output"
 layer_sets = st.sets(st.sampled_from(sorted(VGG16)), min_size=1)
 
 
@@ -44,7 +44,10 @@ def test_every_configuration_of_the_repository_loads_and_its_inputs_exist(path: 
     ("data", "complaint"),
     [
         ({"scenes": {}}, f"unknown key scenes: expected one of {SECTIONS}"),
-        ({"style": {"imgae": "a.png"}}, "unknown key style.imgae: expected one of images, size, stroke, color"),
+        (
+            {"style": {"imgae": "a.png"}},
+            "unknown key style.imgae: expected one of images, size, stroke, strength, learned, color",
+        ),
         (
             {"schedule": {"step": 1}},
             "unknown key schedule.step: expected one of levels, iterations, step_size, last_step, tolerance",

@@ -19,6 +19,8 @@ from PIL import Image
 from nst_rs import lock
 from nst_rs.config import PRESETS
 from nst_rs.errors import SceneError
+from nst_rs.learned import read_learned
+from tests.learned_styles import small_style
 from tests.rasters import write_raster
 
 Settings = dict[str, Any]
@@ -211,3 +213,34 @@ def test_a_users_mistake_that_shows_late_is_not_tried_again(
     assert state.is_failed()
     assert "expected some valid pixels" in str(state.result(raise_on_failure=False))
     assert attempts == [1]
+
+
+def test_the_flow_applies_a_learned_style(flows: Any, olinda: Path, tmp_path: Path) -> None:
+    small_style().save(tmp_path / "small.style")
+    output = tmp_path / "map.tif"
+    settings = {"compute.precision": "float32"}
+    named = {"scene": [str(olinda)], "style": [str(tmp_path / "small.style")], "output": str(output)}
+    state = flows.stylize_scene(**named, settings=settings, return_state=True)
+    assert state.is_completed()
+    with rasterio.open(output) as made:
+        assert (made.width, made.height) == (349, 352)
+    assert "time, apply" in read_artifacts()["figures"].data
+
+
+def test_the_flow_learns_a_style(flows: Any, olinda: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
+    learn_style = importlib.import_module("flows.learn_style").learn_style
+    few = {"learn.widths": (4, 8, 8), "learn.blocks": 1, "learn.steps": 1, "learn.window": 64}
+    judged = {"learn.held_out_size": 64, "learn.held_out_windows": 1}
+    output = tmp_path / "small.style"
+    named = {"scene": [str(olinda)], "style": [str(harvest)], "output": str(output)}
+    assert learn_style(**named, settings=quick | few | judged) == str(output)
+    assert read_learned(output).facts.learning.steps == 1
+    assert "optimised total" in read_artifacts()["held-out"].data
+
+
+def test_learning_from_a_wrong_scene_fails_with_its_one_line(flows: Any, harvest: Path, tmp_path: Path) -> None:
+    learn_style = importlib.import_module("flows.learn_style").learn_style
+    named = {"scene": ["nowhere"], "style": [str(harvest)], "output": str(tmp_path / "no.style")}
+    state = learn_style(**named, return_state=True)
+    assert state.is_failed()
+    assert state.message == "scene nowhere: expected a file or folder, got nothing of that name"

@@ -1,0 +1,120 @@
+"""The Prefect flow: scenes and a painting in, one learned style out.
+
+    python -m flows.learn_style SCENE... --style IMAGE --output NAME.style [--config RUN.yaml]
+
+The same runs without Prefect as ``nst-rs learn``. Learning that fails is tried again and goes on from its last minute.
+"""
+
+# isort: split
+from flows.stylize_scene import Hours, Preset, stage  # first: it sets what Prefect reads on import
+
+# isort: split
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from prefect import State, flow, get_run_logger
+from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.runtime import flow_run
+from prefect.states import Failed
+
+from nst_rs.config import load_config, name_files, override
+from nst_rs.errors import NstError
+from nst_rs.learned import Facts
+from nst_rs.learning import LearningProgress, LearningSession
+from nst_rs.learning_job import LearningJob, prepare
+
+SECONDS_BETWEEN_REPORTS = 5.0
+
+
+def run_name() -> str:
+    """Return the flow run's name: its style's."""
+    parameters = flow_run.parameters
+    return Path(parameters.get("output") or parameters.get("config") or "unnamed").stem
+
+
+@flow(name="learn-style", flow_run_name=run_name, cache_result_in_memory=False)
+def learn_style(
+    scene: list[str] | None = None,
+    style: list[str] | None = None,
+    output: str | None = None,
+    config: str | None = None,
+    preset: Preset | None = None,
+    settings: dict[str, Any] | None = None,
+    stage_hours: Hours = 24.0,
+) -> str | State[Any]:
+    """Learn a style from scenes and return its path.
+
+    Args:
+        scene: Scenes to learn from, each a GeoTIFF or a folder of one scene's tiles.
+        style: Images whose style is learned; several are blended.
+        output: The learned style to write, a .style.
+        config: A configuration (YAML). What else is given here replaces its values.
+        preset: legible, balanced or painterly: what the configuration does not decide.
+        settings: "section.key" to value, for example {"learn.minutes": 30}.
+        stage_hours: Learning that takes longer is stopped, and tried again: it goes on from where it was.
+    """
+    try:
+        base = override(load_config(Path(config) if config else None, preset=preset), settings or {})
+        job = prepare(name_files(base, scene or None, style or None, output or None))
+        with job.alone():
+            facts = learn.with_options(timeout_seconds=stage_hours * 3600)(job)
+    except NstError as error:
+        return Failed(message=str(error), data=error)  # a user's mistake: its one line, without a traceback
+    report(facts)
+    return str(job.output)
+
+
+@stage(tags={"computing"})
+def learn(job: LearningJob) -> Facts:
+    """Learn, judge and write the style."""
+    reporter = LearningReporter()
+    session = LearningSession(job, reporter.hear)
+    session.learn()
+    return session.finish(compared=True).facts
+
+
+class LearningReporter:
+    """Shows how far learning is as an artifact, and in the log."""
+
+    def __init__(self) -> None:
+        """Begin the artifact, inside the task."""
+        self._artifact = create_progress_artifact(0.0, key="learning", description="reading the scenes")
+        self._next = 0.0
+
+    def hear(self, state: LearningProgress) -> None:
+        """Bring the artifact up to date, not more often than people look."""
+        if state.fraction == 1 or time.monotonic() >= self._next:
+            update_progress_artifact(self._artifact, progress=100 * state.fraction, description=str(state))
+            get_run_logger().info("%s", state)
+            self._next = time.monotonic() + SECONDS_BETWEEN_REPORTS
+
+
+def report(facts: Facts) -> None:
+    """Leave how good the style is on what it did not learn from."""
+    rows = [{"figure": "steps", "value": str(facts.learning.steps)}]
+    found = None if facts.held_out is None else facts.held_out.model_dump(mode="json")
+    rows += [{"figure": name.replace("_", " "), "value": str(value)} for name, value in (found or {}).items()]
+    create_table_artifact(rows, key="held-out", description="On windows that were held out from learning")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the flow from the command line and return the exit code."""
+    parser = argparse.ArgumentParser(description="Learn a style as a Prefect flow.")
+    parser.add_argument("scene", nargs="*", help="scenes, each a GeoTIFF or a folder of tiles")
+    parser.add_argument("--style", action="append", help="an image whose style is learned; several are blended")
+    parser.add_argument("--output", help="the learned style to write, a .style")
+    parser.add_argument("--config", help="a configuration (YAML)")
+    try:
+        output = learn_style(**vars(parser.parse_args(arguments)))
+    except NstError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"The style: {output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

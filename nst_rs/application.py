@@ -1,0 +1,343 @@
+"""A learned style applied to a scene: one pass over its tiles, files in to files out, in bounded memory.
+
+The arrays of the scene's size lie on disk; of the scene only a few bands of rows are held while it is read, and a tile
+while it is painted, with the next one, which is read meanwhile.
+
+A tile is painted in blocks of BLOCK pixels, which lie on the scene's own grid whatever `tiling.tile` is. A block
+needs nothing but its margin of another, so blocks of any size make the same picture but for rounding: libraries add
+up in another order where shapes differ. Blocks of one shape in one place make it the same bit for bit, on any machine.
+"""
+
+import io
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from nst_rs import lock, progress, provenance, record
+from nst_rs.arrays import Pixels, Rgb
+from nst_rs.calm import measure_calm
+from nst_rs.color import Color, to_optimise, to_show
+from nst_rs.composite import Composite, Sheets, compose
+from nst_rs.config import RunConfig, override, with_absolute_paths
+from nst_rs.descent import Step
+from nst_rs.errors import ConfigError, OutputError
+from nst_rs.figures import measure
+from nst_rs.inputs import open_outputs
+from nst_rs.learned import LearnedStyle, is_learned, read_learned
+from nst_rs.mosaic import StyledMap
+from nst_rs.neural.device import Device, choose_device, choose_precision
+from nst_rs.neural.stylizer import Stylizer
+from nst_rs.painting import BLOCK, seen
+from nst_rs.pipeline import Result
+from nst_rs.publish import Companion, Outputs, publish
+from nst_rs.report import Pictures, write_report
+from nst_rs.stac import write_item
+from nst_rs.storage import PixelArray
+from nst_rs.style import Style
+from nst_rs.subject import Subject, open_subject
+from nst_rs.tiling import Span
+from nst_rs.unstyled import with_unstyled
+from nst_rs.webtiles import write_tiles
+from nst_rs.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+
+def learned_style_of(config: RunConfig) -> Path | None:
+    """Return the learned style that a configuration names, if it does. Raises ConfigError for one among images."""
+    found = [path for path in config.style.images if is_learned(path)]
+    if not found:
+        return None
+    if len(config.style.images) > 1:
+        raise ConfigError(
+            "style.images", expected="images, or one learned style", got=", ".join(map(str, config.style.images))
+        )
+    return found[0]
+
+
+@dataclass(frozen=True)
+class ApplicationJob:
+    """A scene to be styled with a learned style, checked before anything is computed."""
+
+    config: RunConfig
+    """With every choice that was left open made."""
+    subject: Subject
+    style: LearnedStyle
+    files: tuple[str, ...]
+    """What the run reads: where the scene's rasters lie and, last, the learned style."""
+    outputs: Outputs
+    device: Device
+    color: Color
+    """How the picture is shown: the style's own way, unless the scene's colours are asked for."""
+
+    @property
+    def tile(self) -> int:
+        """Pixels along a tile's side: as configured, in whole blocks."""
+        tile = self.config.tiling.tile
+        return BLOCK if tile == "auto" else -(-tile // BLOCK) * BLOCK
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold the output against other runs; raises LockedError where one has it."""
+        return lock.alone(lock.path_for(self.outputs.tif), f"output {self.outputs.tif}")
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where the arrays of the scene's size are kept."""
+        return Workspace(self.outputs.tif)
+
+
+def prepare(config: RunConfig) -> ApplicationJob:
+    """Check a configuration that names a learned style against its files and the machine. Raises NstError."""
+    path = learned_style_of(config)
+    if path is None:
+        raise ConfigError("style.images", expected="a learned style", got="none")
+    if not config.scene.paths:
+        raise ConfigError("scene.paths", expected="at least one GeoTIFF or folder", got="none")
+    style = read_learned(path)
+    color = _color(config, style)
+    if config.composite.bands is None:
+        config = override(config, {"composite.bands": _learned_bands(style)})
+    subject = open_subject(config)
+    files = (*subject.scene.locations, str(path))
+    outputs = open_outputs(config, subject, files)
+    device = choose_device(config.compute.device)
+    decided = {
+        "tiling.tile": BLOCK if config.tiling.tile == "auto" else config.tiling.tile,
+        "compute.precision": choose_precision(config.compute.precision, device),
+    }
+    config = override(with_absolute_paths(subject.settled(config)), decided)
+    return ApplicationJob(config, subject, style, files, outputs, device, color)
+
+
+def _color(config: RunConfig, style: LearnedStyle) -> Color:
+    """Return how the picture is to be shown. The colours of a painting were matched when its style was learned."""
+    wanted, learned = config.style.color, style.facts.color
+    if wanted in ("style", learned):
+        return learned
+    if wanted == "histogram":
+        raise ConfigError(
+            "style.color histogram", expected="a style that was learned so", got=f"one of color {learned}"
+        )
+    return wanted
+
+
+def _learned_bands(style: LearnedStyle) -> tuple[str, ...] | None:
+    """Return the bands that a style was learned on, where they were named: numbers mean others in another scene."""
+    bands = style.facts.configuration.get("composite", {}).get("bands") or ()
+    return tuple(bands) if bands and all(isinstance(band, str) for band in bands) else None
+
+
+def run(job: ApplicationJob, listener: progress.Listener = progress.ignore) -> Result:
+    """Run every stage of `job` in order. Raises LockedError where another run is at the same output."""
+    with job.alone():
+        session = ApplicationSession(job, listener)
+        session.compose()
+        session.apply()
+        return session.publish()
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """The composed scene and, in time, the map, on disk."""
+
+    composite: Composite
+    image: PixelArray  # (H, W, 3) RGB in [0, 255]
+    weight: PixelArray  # (H, W)
+    result: PixelArray  # (H, W, 3) uint8
+    unstyled: PixelArray | None  # (H, W, 4) uint8
+    """What the map shows as it is in the scene."""
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A tile or a block of the map, which may reach beyond the scene to the right and below."""
+
+    rows: Span
+    columns: Span
+
+    def inside(self, shape: tuple[int, ...]) -> tuple[slice, slice]:
+        """Return what of it lies in the scene, as slices of the scene."""
+        height, width = shape[:2]
+        rows, columns = self.rows, self.columns
+        return slice(rows.start, min(rows.stop, height)), slice(columns.start, min(columns.stop, width))
+
+
+class ApplicationSession:
+    """One run in progress: its stages in order, each of which may be repeated without changing the result."""
+
+    def __init__(self, job: ApplicationJob, listener: progress.Listener = progress.ignore) -> None:
+        """Prepare to run `job`, telling `listener` where it stands."""
+        self.job = job
+        self._listener = listener
+        self._seconds: dict[str, float] = {}
+
+    def compose(self) -> None:
+        """Read the scene and map it to RGB, once."""
+        _ = self._scene
+
+    def apply(self) -> None:
+        """Paint every tile that holds any valid pixel; the next one is read meanwhile."""
+        scene, margin = self._scene, self._network.architecture.margin
+        tiles = [tile for tile in self._windows(self.job.tile) if scene.weight[tile.inside(scene.weight.shape)].any()]
+        beat = _Beat(len(tiles), self._listener)
+        with self._timed("apply"), ThreadPoolExecutor(max_workers=1) as reader:
+
+            def read(tile: _Window) -> Future[tuple[Pixels, Pixels]]:
+                return reader.submit(seen, scene.image, tile.rows, tile.columns, margin)
+
+            ahead = read(tiles[0])
+            for number, tile in enumerate(tiles):
+                shown = ahead.result()
+                if number + 1 < len(tiles):
+                    ahead = read(tiles[number + 1])
+                place = tile.inside(scene.image.shape)
+                scene.result[place] = self._painted(*shown, tuple(part.stop - part.start for part in place))
+                beat.after(number)
+
+    def publish(self) -> Result:
+        """Write the map and all that goes with it."""
+        job, scene = self.job, self._scene
+        grid = job.subject.scene.grid
+        seams = tuple(range(BLOCK, grid.height, BLOCK)), tuple(range(BLOCK, grid.width, BLOCK))
+        with self._timed("figures"):
+            figures = measure(scene.image, scene.result, scene.weight, seams)
+            figures["calm"] = measure_calm(scene.image, scene.result, scene.weight)
+        started = time.perf_counter()
+
+        def finished_record() -> dict[str, Any]:
+            self._seconds["publish"] = round(time.perf_counter() - started, 3)
+            return {**self._record(), "figures": figures}
+
+        tags = provenance.tags(job.config, self._fingerprints)
+        picture, weight = with_unstyled(scene.result, scene.weight, scene.unstyled)
+        before, _ = with_unstyled(scene.image, scene.weight, scene.unstyled)
+        styled = StyledMap(picture, weight, grid, job.config.output.profile, tags)
+        pictures = Pictures(before, picture, weight, grid, [_preview(job.style)])
+        companions: list[Companion] = [write_tiles, write_item, partial(write_report, pictures)]
+        publish(job.outputs, styled, finished_record, companions)
+        job.workspace.remove()
+        made = Outputs(Path(os.path.abspath(job.outputs.tif)))
+        return Result(made.tif, made.preview, made.record, made.report, (), dict(self._seconds), figures)
+
+    def _painted(self, around: Pixels, grain: Pixels, shape: tuple[int, ...]) -> Rgb:
+        """Return the map's pixels for a tile, of `shape` (H, W), from the scene around it and its grain; by blocks."""
+        margin = self._network.architecture.margin
+        made = np.empty((*shape, 3), np.uint8)
+        for top in range(0, shape[0], BLOCK):
+            for left in range(0, shape[1], BLOCK):
+                window = slice(top, top + BLOCK + 2 * margin), slice(left, left + BLOCK + 2 * margin)
+                place = made[top : top + BLOCK, left : left + BLOCK]
+                painted = self._painted_block(around[window], grain[window])
+                place[:] = np.rint(painted[: place.shape[0], : place.shape[1]])
+        return made
+
+    def _painted_block(self, around: Pixels, grain: Pixels) -> Pixels:
+        """Return a block's pixels, (BLOCK, BLOCK, 3) in [0, 255]."""
+        facts, margin, strength = (
+            self.job.style.facts,
+            self._network.architecture.margin,
+            self.job.config.style.strength,
+        )
+        found_by = to_optimise(facts.color, around)
+        picture, own = self._network(found_by, grain), found_by[margin:-margin, margin:-margin]
+        blended = own + np.float32(strength) * (picture - own) if strength < 1 else picture
+        return to_show(self.job.color, blended, around[margin:-margin, margin:-margin])
+
+    def _windows(self, side: int) -> Iterator[_Window]:
+        height, width = self.job.subject.scene.grid.shape
+        for top in range(0, height, side):
+            for left in range(0, width, side):
+                yield _Window(Span(top, top + side), Span(left, left + side))
+
+    @cached_property
+    def _network(self) -> Stylizer:
+        with self._timed("network"):
+            style, config = self.job.style, self.job.config
+            return Stylizer(style.facts.architecture, style.weights, self.job.device.name, config.compute.precision)
+
+    @cached_property
+    def _scene(self) -> _Scene:
+        job = self.job
+        with self._timed("compose"):
+            try:
+                job.workspace.create()
+                storage, shape = job.workspace.arrays, job.subject.scene.grid.shape
+                image = storage.create("composite", (*shape, 3), np.float32)
+                weight = storage.create("weight", shape, np.float32)
+                result = storage.create("result", (*shape, 3), np.uint8)
+                unstyled = None
+                if job.subject.keeps_clouds:
+                    unstyled = storage.create("unstyled", (*shape, 4), np.uint8)
+                sheets = Sheets(image, weight, unstyled)
+                composite = compose(job.subject.scene, job.subject.channels, job.subject.stretch, sheets)
+            except OSError as error:
+                raise OutputError(f"workspace {job.workspace.folder}", got=str(error)) from error
+        return _Scene(composite, image, weight, result, unstyled)
+
+    @cached_property
+    def _fingerprints(self) -> list[dict[str, Any]]:
+        return record.fingerprints(self.job.files)
+
+    def _record(self) -> dict[str, Any]:
+        job, grid, composite = self.job, self.job.subject.scene.grid, self._scene.composite
+        return {
+            "record": 1,
+            "configuration": json.loads(job.config.model_dump_json()),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "settings_sha256": provenance.settings_digest(job.config),
+            "versions": record.versions(),
+            "device": job.device.name,
+            "inputs": self._fingerprints,
+            "scene": {
+                "crs": grid.crs.to_wkt(),
+                "transform": list(grid.transform)[:6],
+                "shape": list(grid.shape),
+                "valid_share": composite.valid_share,
+                "limits": [[limits.low, limits.high] for limits in composite.limits],
+            },
+            "levels": [],
+            "learned": job.style.facts.model_dump(mode="json"),
+            "seconds": self._seconds,
+            "peak_memory_bytes": record.peak_memory_bytes(),
+        }
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self._seconds[stage] = round(time.perf_counter() - started, 3)
+        log.debug("%s took %.1f s", stage, self._seconds[stage])
+
+
+@dataclass
+class _Beat:
+    """Tells a listener of every tile."""
+
+    tiles: int
+    listener: progress.Listener
+    started: float = 0.0
+
+    def after(self, number: int) -> None:
+        now, done = time.monotonic(), (number + 1) / self.tiles
+        self.started = self.started or now
+        left = (now - self.started) / number * (self.tiles - 1 - number) if number else None
+        step = Step(0, 1, 1, number, self.tiles, number + 1, self.tiles)
+        self.listener(progress.Progress(1, 1, step, None, done, left))
+
+
+def _preview(style: LearnedStyle) -> Style:
+    """Return the picture that a style carries, as the run's page shows it."""
+    image = Image.open(io.BytesIO(style.preview)).convert("RGB")
+    return Style(np.asarray(image, np.float32))

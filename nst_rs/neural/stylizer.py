@@ -1,0 +1,73 @@
+"""The learned network's arithmetic: a window of a scene in, a window of the picture out. See nst_rs/stylizer.py."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nst_rs.arrays import Pixels
+from nst_rs.stylizer import Architecture, Weights
+
+
+class Stylizer:
+    """A learned network, to be applied."""
+
+    def __init__(self, architecture: Architecture, weights: Weights, device: str, dtype: str = "float32") -> None:
+        """Compute on `device`, a TensorFlow name, in `dtype`; the correction is added to the scene in float32."""
+        self.architecture = architecture
+        self._device = device
+        with tf.device(device):
+            self._weights = {name: tf.constant(value, dtype) for name, value in weights.items()}
+        self._apply = tf.function(lambda scene, grain: corrected(self._weights, architecture, scene, grain))
+
+    def __call__(self, scene: Pixels, grain: Pixels) -> Pixels:
+        """Return the picture, (H, W, 3) in [0, 255], of a window with its margin.
+
+        `scene` is (H + 2 margin, W + 2 margin, 3) RGB in [0, 255], `grain` of the same places; both begin at a multiple
+        of the network's stride, and so do H and W.
+        """
+        with tf.device(self._device):
+            found = self._apply(tf.convert_to_tensor(scene[np.newaxis]), tf.convert_to_tensor(grain[np.newaxis]))
+        picture: Pixels = np.clip(found[0].numpy(), 0.0, 255.0)
+        return picture
+
+
+def corrected(weights: Mapping[str, Any], architecture: Architecture, scene: Any, grain: Any) -> Any:
+    """Return the pictures, (N, H, W, 3), of scenes with their margins, (N, H + 2 margin, …, 3).
+
+    They may leave [0, 255].
+
+    No convolution is padded: with its margin a window holds all that its picture depends on.
+    """
+    seen = tf.cast(tf.concat([scene / 127.5 - 1.0, grain], axis=-1), weights["first.kernel"].dtype)
+    half = tf.nn.relu(_convolve(weights, "first", seen, 2))
+    x = tf.nn.relu(_convolve(weights, "down", half, 2))
+    for index in range(1, architecture.blocks + 1):
+        change = _convolve(weights, f"block{index}_2", tf.nn.relu(_convolve(weights, f"block{index}_1", x)))
+        x = _middle(x, change) + change
+    x = _doubled(x)
+    x = tf.nn.relu(_convolve(weights, "up1", tf.concat([x, _middle(half, x)], axis=-1)))
+    x = _doubled(x)
+    x = tf.nn.relu(_convolve(weights, "up2", tf.concat([x, _middle(seen, x)], axis=-1)))
+    correction = tf.cast(_convolve(weights, "last", x), tf.float32)
+    margin = architecture.margin
+    own = scene[:, margin:-margin, margin:-margin]
+    return own + 127.5 * _middle(correction, own)
+
+
+def _convolve(weights: Mapping[str, Any], name: str, x: Any, stride: int = 1) -> Any:
+    return tf.nn.bias_add(tf.nn.conv2d(x, weights[f"{name}.kernel"], stride, "VALID"), weights[f"{name}.bias"])
+
+
+def _doubled(x: Any) -> Any:
+    """Repeat every pixel twice along both axes."""
+    count, height, width, channels = x.shape
+    wide = tf.broadcast_to(x[:, :, tf.newaxis, :, tf.newaxis], (count, height, 2, width, 2, channels))
+    return tf.reshape(wide, (count, 2 * height, 2 * width, channels))
+
+
+def _middle(x: Any, other: Any) -> Any:
+    """Return the middle of `x`, as large as `other`."""
+    rows, columns = ((x.shape[axis] - other.shape[axis]) // 2 for axis in (1, 2))
+    return x[:, rows : x.shape[1] - rows, columns : x.shape[2] - columns]

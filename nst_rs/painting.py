@@ -1,0 +1,50 @@
+"""A learned network's picture of any window of a scene: what stands around the window, and its grain."""
+
+from typing import Protocol
+
+import numpy as np
+
+from nst_rs.arrays import Pixels
+from nst_rs.pyramid import mirrored_window
+from nst_rs.storage import PixelArray
+from nst_rs.stylizer import Architecture, grain
+from nst_rs.tiling import Span
+
+BLOCK = 512
+"""Pixels along the side of the windows that a whole picture is painted in: margins are a fifth of what is computed."""
+
+
+class Network(Protocol):
+    """A learned network: see :class:`nst_rs.neural.stylizer.Stylizer`."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """Its size."""
+
+    def __call__(self, scene: Pixels, grain: Pixels) -> Pixels:
+        """Return the picture of a window with its margin, without it."""
+
+
+def seen(image: PixelArray, rows: Span, columns: Span, margin: int) -> tuple[Pixels, Pixels]:
+    """Return what a network is shown for a window of a scene: pixels and grain, with `margin` around the window.
+
+    Beyond the scene, (H, W, 3), it is mirrored. The window begins at a multiple of the network's stride.
+    """
+    tall, wide = (Span(span.start - margin, span.stop + margin) for span in (rows, columns))
+    places = np.arange(tall.start, tall.stop), np.arange(wide.start, wide.stop)
+    return mirrored_window(image, tall, wide), grain(*places)
+
+
+def paint(network: Network, image: PixelArray, rows: Span, columns: Span) -> Pixels:
+    """Return a window of the picture that `network` makes of a scene, (H, W, 3) both."""
+    return network(*seen(image, rows, columns, network.architecture.margin))
+
+
+def paint_all(network: Network, image: PixelArray, picture: PixelArray) -> None:
+    """Write the picture that `network` makes of `image` into `picture`, (H, W, 3) both, in blocks of one shape."""
+    height, width = image.shape[:2]
+    for top in range(0, height, BLOCK):
+        for left in range(0, width, BLOCK):
+            part = paint(network, image, Span(top, top + BLOCK), Span(left, left + BLOCK))
+            place = slice(top, min(top + BLOCK, height)), slice(left, min(left + BLOCK, width))
+            picture[place] = part[: place[0].stop - top, : place[1].stop - left]

@@ -1,0 +1,34 @@
+"""A small learned style, made without learning, to test with."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from nst_rs.color import Color
+from nst_rs.learned import Facts, LearnedStyle, Learning, Source, rounded
+from nst_rs.stylizer import Architecture, first_weights
+
+
+def small_style(color: Color = "style") -> LearnedStyle:
+    """Return a style with random weights, which changes every pixel."""
+    architecture = Architecture((4, 8, 8), 1)
+    generator = np.random.default_rng(3)
+    weights = first_weights(architecture, seed=2)
+    weights["last.kernel"] = generator.normal(0, 0.05, architecture.shapes["last.kernel"]).astype(np.float32)
+    source = Source(name="painting.jpg", bytes=3, sha256="00")
+    facts = Facts(
+        widths=architecture.widths,
+        blocks=architecture.blocks,
+        color=color,
+        configuration={},
+        metres_per_pixel=30.0,
+        styles=(source,),
+        scenes=(source,),
+        learning=Learning(steps=1, seconds=1.0, loss=1.0),
+        versions={"nst-rs": "0"},
+        licence="CC0-1.0",
+    )
+    preview = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(preview, "png")
+    return LearnedStyle(facts, rounded(weights), preview.getvalue())

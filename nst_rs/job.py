@@ -1,5 +1,6 @@
 """A run before it is computed: configuration, inputs and machine brought together, every open choice made."""
 
+import os
 import shutil
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 
 from nst_rs import estimate
 from nst_rs.checkpoint import Checkpoint
-from nst_rs.config import RunConfig, decided_as, override, trunk_of, with_absolute_paths
+from nst_rs.config import ELSEWHERE, RunConfig, decided_as, override, trunk_of, with_absolute_paths
 from nst_rs.descent import Descent
 from nst_rs.engine import measure_rate
 from nst_rs.errors import OutputError, ResourceError
@@ -30,7 +31,7 @@ class Job:
     plan: Plan
     device: Device
     budget: float
-    """Bytes of the host's memory that the run may take."""
+    """Bytes of the host's memory that the run may take; on a cluster, a worker's."""
 
     @property
     def outputs(self) -> Outputs:
@@ -40,17 +41,38 @@ class Job:
         return self.inputs.outputs
 
     @property
+    def on_cluster(self) -> bool:
+        """Whether workers compute the tiles, and not this process."""
+        return self.config.compute.executor == "dask"
+
+    @property
+    def workers(self) -> int:
+        """How many processes share the tiles, so far as is known; no more are started than there are tiles."""
+        return min(self.config.compute.workers or 1, len(self.plan.levels[-1].tiles))
+
+    @property
+    def threads(self) -> int:
+        """Of every worker that is started on this machine."""
+        return max(1, _cores() // self.workers)
+
+    @property
+    def worker_bytes(self) -> float:
+        """What a worker holds at its peak, but for the activations it keeps."""
+        return self.memory.process + self.memory.windows + self.kept.memory_bytes / self.workers
+
+    @property
     def memory(self) -> estimate.Memory:
         """What the run will hold at its peak, but for the activations it keeps where there is room for them."""
         styles = [(len(style.image), style.image.shape[1]) for style in self.inputs.styles]
-        return estimate.memory(self.plan, self.kept, styles, _value_bytes(self.config), self.budget)
+        budget = 0 if self.on_cluster else self.budget  # workers reach only what is on disk
+        return estimate.memory(self.plan, self.kept, styles, _value_bytes(self.config), budget)
 
     @property
     def kept(self) -> estimate.Kept:
         """What the run keeps of its scene."""
         arrays = 4 if self.config.schedule.averaged else 3
         layers, precision = self.config.objective.content_layers, self.config.compute.precision
-        return estimate.Kept.by(self.plan, layers, precision, arrays)
+        return estimate.Kept.by(self.plan, layers, precision, arrays, self.on_cluster)
 
     @property
     def disk_bytes(self) -> int:
@@ -89,9 +111,10 @@ class Job:
     def kept_windows(self, index: int) -> int:
         """How many windows of level `index` keep their activations: as many as the budget has room for."""
         memory, level = self.memory, self.plan.levels[index]
-        taken = memory.windows if self.device.is_gpu else memory.host
+        taken = memory.windows if self.device.is_gpu else self.worker_bytes if self.on_cluster else memory.host
         each = estimate.activation_bytes(level, self.plan.trunk, _value_bytes(self.config))
-        return max(0, min(len(level.tiles), int((_window_budget(self.device, self.budget) - taken) / each)))
+        room = max(0, int((_window_budget(self.device, self.budget) - taken) / each))
+        return min(len(level.tiles), room * self.workers)
 
     @property
     def kept_bytes(self) -> float:
@@ -121,6 +144,7 @@ def prepare(config: RunConfig, to_write: bool = True) -> Job:
     device = choose_device(config.compute.device)
     config = _as_begun(with_absolute_paths(settle(config, inputs.scene)))
     config = override(config, {"compute.precision": choose_precision(config.compute.precision, device)})
+    config = override(config, {"compute.workers": _workers(config, device)})
     budget = _budget(config, device)
     plan = _plan(config, inputs.scene.grid.shape, _window_budget(device, budget))
     job = Job(override(config, {"tiling.tile": plan.tile}), inputs, plan, device, budget)
@@ -149,15 +173,28 @@ def _as_begun(config: RunConfig) -> RunConfig:
     except (KeyError, ValidationError):  # another version's: the run will start anew
         return config
     decided = decided_as(config, begun)
-    memory = {"compute.memory": config.compute.memory}
-    return decided if decided == override(begun, memory) else config
+    elsewhere = {f"compute.{key}": getattr(config.compute, key) for key in ELSEWHERE}
+    return decided if decided == override(begun, elsewhere) else config
 
 
 def _budget(config: RunConfig, device: Device) -> float:
     """Return the bytes of the host's memory that the run may take."""
     if config.compute.memory != "auto":
         return config.compute.memory
-    return (psutil.virtual_memory().available if device.is_gpu else device.free_bytes) / 2
+    sharers = 1 if config.compute.address else config.compute.workers or 1
+    return (psutil.virtual_memory().available if device.is_gpu else device.free_bytes) / 2 / sharers
+
+
+def _workers(config: RunConfig, device: Device) -> int | None:
+    """Return how many workers are to be started, where that is not said."""
+    compute = config.compute
+    if compute.executor == "local" or compute.address is not None or compute.workers is not None:
+        return compute.workers
+    return 1 if device.is_gpu else _cores()
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
 
 
 def _window_budget(device: Device, budget: float) -> float:
@@ -168,12 +205,14 @@ def _window_budget(device: Device, budget: float) -> float:
 def _plan(config: RunConfig, shape: tuple[int, int], window_budget: float) -> Plan:
     trunk, tile = trunk_of(config), config.tiling.tile
     if tile == "auto":
-        tile = estimate.best_tile(shape, trunk, _value_bytes(config), window_budget)
+        tile = estimate.best_tile(shape, trunk, _value_bytes(config), window_budget, config.compute.workers or 1)
     return make_plan(shape, levels=config.schedule.levels, tile=tile, trunk=trunk)
 
 
 def _statistics(job: Job) -> Literal["exact", "predicted"]:
     """Return what ``auto`` stands for: exact statistics where they cost no more than predicted ones."""
+    if job.on_cluster:
+        return "exact"
     all_kept = all(job.kept_windows(index) == len(level.tiles) for index, level in enumerate(job.plan.levels))
     return "exact" if all_kept and job.config.tiling.steps_per_round == 1 else "predicted"
 
@@ -184,7 +223,11 @@ def _value_bytes(config: RunConfig) -> int:
 
 def _check_memory(job: Job) -> None:
     need = job.memory
-    if job.device.is_gpu:
+    if job.on_cluster:
+        started = 0 if job.config.compute.address else job.workers
+        workers = started * (job.worker_bytes - (need.windows if job.device.is_gpu else 0))
+        _check_memory_of("the host", need.scene + need.process + workers, psutil.virtual_memory().available)
+    elif job.device.is_gpu:
         _check_memory_of(job.device.name, need.windows, job.device.free_bytes)
         _check_memory_of("the host", need.scene + need.process, psutil.virtual_memory().available)
     else:

@@ -8,13 +8,13 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,8 +24,9 @@ from nst_rs.canvas import Canvas, first_picture, next_picture
 from nst_rs.checkpoint import Checkpoint, Keeper
 from nst_rs.color import Color, count_colors, to_imitate, to_optimise, to_show
 from nst_rs.composite import Composite, compose
-from nst_rs.descent import Point, descend
-from nst_rs.engine import build_kernel, build_objective
+from nst_rs.config import ELSEWHERE
+from nst_rs.descent import Point, Step, descend
+from nst_rs.engine import Recipe, build_kernel, build_objective
 from nst_rs.errors import SceneError
 from nst_rs.figures import measure
 from nst_rs.job import Job
@@ -35,9 +36,12 @@ from nst_rs.problem import Problem
 from nst_rs.publish import publish
 from nst_rs.pyramid import halve_into, mirror
 from nst_rs.rounds import Exact, Local, Predicted, Round
-from nst_rs.state import Form
+from nst_rs.state import Form, State
 from nst_rs.storage import Inset, PixelArray, Storage, Window, bands
 from nst_rs.style import Style
+
+if TYPE_CHECKING:  # Dask is an extra
+    from nst_rs.cluster import Cluster, Scattered
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +77,11 @@ class Result:
 
 def run(job: Job, listener: progress.Listener = progress.ignore) -> Result:
     """Run every stage of `job` in order."""
-    session = Session(job, listener)
-    session.compose()
-    for index in range(len(job.plan.levels)):
-        session.stylize(index)
-    return session.publish()
+    with Session(job, listener) as session:
+        session.compose()
+        for index in range(len(job.plan.levels)):
+            session.stylize(index)
+        return session.publish()
 
 
 def compose_canvases(job: Job, storage: Storage) -> Composed:
@@ -131,7 +135,10 @@ class _Shown:
 
 
 class Session:
-    """One run in progress: its stages in order, each of which may be repeated without changing the result."""
+    """One run in progress: its stages in order, each of which may be repeated without changing the result.
+
+    As a context it ends the workers that it has started; so does :meth:`close`.
+    """
 
     def __init__(self, job: Job, listener: progress.Listener = progress.ignore) -> None:
         """Prepare to run `job`, telling `listener` where it stands."""
@@ -139,6 +146,19 @@ class Session:
         self._listener = listener
         self._seconds: dict[str, float] = {}
         self._pictures: dict[int, PixelArray] = {}
+        self._open = ExitStack()
+        self._cluster: Cluster | None = None
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the cluster, where there is one; a stage that is tried again finds it anew."""
+        self._cluster = None
+        self._open.close()
 
     def compose(self) -> Composed:
         """Read the scene, map it to RGB, and scale it to every level, once."""
@@ -151,16 +171,9 @@ class Session:
             self._tracker.restore(index, checkpoint.histories[index])
             return
         with self._timed(f"level {index + 1}"):
-            form, point = self._forms[index], self._start(index, checkpoint)
+            point = self._start(index, checkpoint)
             self._tracker.restore(index, point.history)
-            kind = self._round(index)
-            end = descend(
-                kind,
-                point,
-                self.job.descent(index),
-                lambda step: self._tracker.hear(index, step),
-                lambda reached: self._keeper.keep(form, reached.now, self._checkpoint_at(index, reached)),
-            )
+            end = self._descend_on_cluster(index, point) if self.job.on_cluster else self._descend(index, point)
         self._pictures[index] = end.result
         if index > 0:
             self._pictures.pop(index - 1, None)
@@ -186,7 +199,44 @@ class Session:
         preview, made, tif = (Path(os.path.abspath(path)) for path in outputs)
         return Result(tif, preview, made, losses, dict(self._seconds), figures)
 
-    def _start(self, index: int, checkpoint: Checkpoint | None) -> Point:
+    def _descend(self, index: int, point: Point[State]) -> State:
+        return descend(
+            self._round(index), point, self.job.descent(index), self._hearing(index), lambda at: self._keep(index, at)
+        )
+
+    def _descend_on_cluster(self, index: int, point: Point[State]) -> State:
+        """Let the workers go down from `point`; return where they come to, on disk."""
+        from nst_rs.cluster import OnCluster, Scattered
+
+        try:
+            cluster, kept = self._connected(), -(-self.job.kept_windows(index) // self.job.workers)
+            problem = Problem(*self._at(index), {})
+            kind = OnCluster(cluster, problem, Recipe.of(self.job.config, cluster.threads), kept)
+            start = Point(kind.begin(point.now), Scattered(kind), point.done, point.history)
+            end = descend(kind, start, self.job.descent(index), self._hearing(index), lambda at: self._keep(index, at))
+            return self._keeper.copy(self._forms[index], end)
+        except BaseException:
+            self.close()
+            raise
+
+    def _connected(self) -> "Cluster":
+        """Return the cluster, which is found or started when it is first needed."""
+        from nst_rs import cluster
+
+        if self._cluster is None:
+            address = self.job.config.compute.address
+            with self._timed("cluster"):
+                found = cluster.at_address(address) if address else cluster.started(self.job.workers, self.job.threads)
+                self._cluster = self._open.enter_context(found)
+        return self._cluster
+
+    def _hearing(self, index: int) -> Callable[[Step], None]:
+        return lambda step: self._tracker.hear(index, step)
+
+    def _keep(self, index: int, reached: "Point[State] | Point[Scattered]") -> None:
+        self._keeper.keep(self._forms[index], reached.now, self._checkpoint_at(index, reached))
+
+    def _start(self, index: int, checkpoint: Checkpoint | None) -> Point[State]:
         """Return where a level begins, or what it has come to in a killed run, or before this stage failed."""
         if checkpoint is not None and index == checkpoint.level:
             log.warning("going on where an earlier run stopped: level %d, iteration %d", index + 1, checkpoint.done)
@@ -200,24 +250,28 @@ class Session:
             next_picture(below, (point.now.picture, canvases[index].level))
         return point
 
-    def _round(self, index: int) -> Round:
-        """Return how a level's rounds are done."""
+    def _at(self, index: int) -> tuple[Kernel, Canvas, Objective]:
+        """Return what a level's problem is made of."""
         kernel, objective = self._engine
-        objective = replace(objective, alpha=self.job.config.level_alphas[index])
-        problem = Problem.of(kernel, self._composed.canvases[index], objective, self._keeper.storage)
+        alpha = self.job.config.level_alphas[index]
+        return kernel, self._composed.canvases[index], replace(objective, alpha=alpha)
+
+    def _round(self, index: int) -> Round[State]:
+        """Return how a level's rounds are done here."""
+        problem = Problem.of(*self._at(index), self._keeper.storage)
         tiling = self.job.config.tiling
         if tiling.statistics == "exact":
             return Exact(problem, self.job.kept_windows(index))
         return Predicted(problem) if tiling.steps_per_round == 1 else Local(problem)
 
-    def _checkpoint_at(self, index: int, point: Point) -> Checkpoint:
+    def _checkpoint_at(self, index: int, point: Point[Any]) -> Checkpoint:
         histories = [*self._tracker.history[:index], point.history]
         return Checkpoint(self._identity, index, point.done, histories)
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a run to go on where another was killed."""
-        config = json.loads(self.job.config.model_dump_json(exclude={"compute": {"memory"}}))
+        config = json.loads(self.job.config.model_dump_json(exclude={"compute": set(ELSEWHERE)}))
         inputs = [entry["sha256"] for entry in self._composed.fingerprints]
         return {"configuration": config, "inputs": inputs, "versions": record.versions()}
 
@@ -230,7 +284,7 @@ class Session:
 
     @cached_property
     def _keeper(self) -> Keeper:
-        return Keeper(self.job.workspace, in_memory=not self.job.memory.on_disk)
+        return Keeper(self.job.workspace, in_memory=not self.job.memory.on_disk, on_cluster=self.job.on_cluster)
 
     @cached_property
     def _forms(self) -> list[Form]:
@@ -240,7 +294,8 @@ class Session:
         if self.job.config.tiling.statistics == "predicted":
             counted = tuple(dict.fromkeys([*objective.style_layers, *objective.content_layers]))
             layers = counted, tuple(objective.style_layers)
-        return [Form(level, schedule.averaged > 0, layers) for level in self.job.plan.levels]
+        by_core = self.job.on_cluster
+        return [Form(level, schedule.averaged > 0, layers, by_core) for level in self.job.plan.levels]
 
     @cached_property
     def _composed(self) -> Composed:

@@ -98,12 +98,14 @@ def sweep(
             from nst_rs import sweep as sweeps
 
             chosen = sweeps.variants(configs, output, vary or (), settings or ())
-            jobs = sweeps.waiting(chosen, output)
-        for variant, job in jobs:
-            screen.print(variant.name, highlight=False, markup=False, soft_wrap=True)
-            with console.listening(screen) as listener:
-                pipeline.run(job, listener)
-        console.show_comparison(Console(), sweeps.compare(chosen, output))
+        with sweeps.alone(output):
+            with _native_notes_hidden():
+                jobs = sweeps.waiting(chosen, output)
+            for variant, job in jobs:
+                screen.print(variant.name, highlight=False, markup=False, soft_wrap=True)
+                with console.listening(screen) as listener:
+                    pipeline.run(job, listener)
+            console.show_comparison(Console(), sweeps.compare(chosen, output))
 
 
 @app.command()

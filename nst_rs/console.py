@@ -95,10 +95,15 @@ def show_forecast(console: Console, forecast: "Forecast") -> None:
     console.print(
         f"memory about {(memory.host + job.kept_bytes) / 1e9:.1f} GB ({where})", highlight=False, soft_wrap=True
     )
+    if job.on_cluster:
+        each = f"about {job.worker_bytes / 1e9:.1f} GB each"
+        console.print(f"{job.workers} workers of a Dask cluster, {each}", highlight=False, soft_wrap=True)
     if memory.on_disk:
         size = job.disk_bytes
         console.print(f"disk about {size / 1e9:.1f} GB beside the map while it is made", highlight=False)
     console.print(f"{forecast.flops / 1e12:.1f} TFLOP, about {progress.duration(forecast.seconds)}", highlight=False)
+    for shortage in forecast.shortages:
+        console.print(f"warning: {shortage}", highlight=False, markup=False, soft_wrap=True)
 
 
 def show_comparison(console: Console, comparison: "Comparison") -> None:

@@ -1,11 +1,14 @@
 """Configuration to network: the kernel, the objective with the styles' Gram matrices, this machine's rate."""
 
+import math
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from nst_rs.adam import Iterate, Move
 from nst_rs.architecture import Trunk
 from nst_rs.arrays import Array, Pixels
 from nst_rs.canvas import Canvas
@@ -18,7 +21,27 @@ from nst_rs.problem import scene_moments
 from nst_rs.style import Style
 from nst_rs.tiling import make_level
 
-_TRIAL_SIDE = 256
+_SMALL_TRIAL, _TRIAL = 160, 448
+"""Sides of the windows by which a plan's time is estimated: seconds to measure, and far enough apart."""
+_TRIALS = 3
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast this machine is, in seconds."""
+
+    start: float
+    """To load the network."""
+    building: float
+    """To build the network's graph for windows of another shape."""
+    fixed: float
+    """Of an iteration over a window, whatever its size."""
+    per_pixel: float
+    """Of an iteration over a window: a pass forward, one back, and a step."""
+
+    def iteration(self, pixels: int) -> float:
+        """Return the seconds of one iteration over a window of so many pixels."""
+        return self.fixed + self.per_pixel * pixels
 
 
 def build_kernel(config: RunConfig, device: Device) -> Kernel:
@@ -75,20 +98,43 @@ def style_grams(kernel: Kernel, style: Pixels, trunk: Trunk, tile: int) -> dict[
     return scene_moments(kernel, canvas, canvas.image).grams
 
 
-def measure_rate(config: RunConfig, device: Device) -> float:
-    """Return the network's operations a second here, from one warm iteration over a small window."""
+def measure_pace(config: RunConfig, device: Device, pixels: int) -> Pace:
+    """Time a few warm iterations here, over a small window and over one of about `pixels`, but no very large one."""
+    started = time.perf_counter()
     kernel = build_kernel(config, device)
-    window = np.full((_TRIAL_SIDE, _TRIAL_SIDE, 3), 128, np.float32)
-    weight = np.ones((_TRIAL_SIDE, _TRIAL_SIDE), np.float32)
-    moments = kernel.measure(window, weight)
-    pull = _objective(config, moments.grams).pull(moments)
+    start = time.perf_counter() - started
+    stride = trunk_of(config).stride
+    sides = [
+        _round_to(side, stride) for side in (_SMALL_TRIAL, min(max(math.sqrt(pixels), 1.5 * _SMALL_TRIAL), _TRIAL))
+    ]
+    (small, _), (large, building) = (_time_iteration(config, kernel, side) for side in sides)
+    small_area, large_area = (side**2 for side in sides)
+    per_pixel = max(large - small, 0.0) / (large_area - small_area)
+    # On a noisy machine the small window may seem the slower one.
+    fixed = min(max(small - per_pixel * small_area, 0.0), small)
+    return Pace(start, building, fixed, per_pixel if per_pixel else large / large_area)
+
+
+def _time_iteration(config: RunConfig, kernel: Kernel, side: int) -> tuple[float, float]:
+    """Return the seconds of a forward and backward pass and Adam's step, and what the first one takes beyond them."""
+    window = np.full((side, side, 3), 128, np.float32)
+    weight, zeros = np.ones((side, side), np.float32), np.zeros_like(window)
     content = kernel.content(window)
+    moments = kernel.measure(window, weight)
+    objective = _objective(config, moments.grams)
     seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        kernel.backward(kernel.forward(window, weight, content).activations, weight, content, pull)
-        seconds.append(time.perf_counter() - start)
-    return 2 * _TRIAL_SIDE**2 * trunk_of(config).flops_per_pixel / min(seconds[1:])
+    for number in range(1, _TRIALS + 2):
+        started = time.perf_counter()
+        forward = kernel.forward(window, weight, content)
+        gradient = kernel.backward(forward.activations, weight, content, objective.pull(forward.moments))
+        Iterate(window, zeros.copy(), zeros.copy()).step(gradient, Move(number, 1.0))
+        seconds.append(time.perf_counter() - started)
+    warm = statistics.median(seconds[1:])
+    return warm, max(0.0, seconds[0] - warm)
+
+
+def _round_to(size: float, stride: int) -> int:
+    return round(size / stride) * stride
 
 
 def _objective(config: RunConfig, targets: Mapping[str, Array]) -> Objective:

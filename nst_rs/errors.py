@@ -40,3 +40,7 @@ class OutputError(NstError):
 
 class ResourceError(NstError):
     """The machine has too little of something the plan needs, or not the device asked for."""
+
+
+class LockedError(NstError):
+    """Another run is at the same output."""

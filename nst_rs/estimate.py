@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,8 @@ _ACTIVATION_COPIES = 2.0
 _BAND_BYTES_PER_PIXEL = 85.0
 # TensorFlow, GDAL and the weights, before the first pixel.
 _PROCESS_BYTES = 0.9e9
+SECONDS_PER_PIXEL_AROUND = 2e-6
+"""Of a run's time, what is spent on reading, composing, measuring and writing a pixel of the scene."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +89,26 @@ class Kept:
 def memory(plan: Plan, kept: Kept, styles: Iterable[tuple[int, int]], value_bytes: int, budget: float) -> Memory:
     """Estimate the peak of a plan with styles of shapes `styles`, (H, W) each.
 
-    `value_bytes` is 4 for float32 activations, 2 for bfloat16; arrays of more than `budget` bytes are kept on disk.
+    `value_bytes` is 4 for float32 activations, 2 for bfloat16. The canvases are kept on disk where with them all that
+    is held would come to more than `budget` bytes.
     """
-    finest = plan.levels[-1]
-    rows, columns = finest.canvas_shape
     measured = [*(make_level(style, 1, plan.tile, plan.trunk) for style in styles), *plan.levels]
     window = max(math.prod(level.window_shape) for level in measured)
-    # A band of rows being composed or stepped, and the shares of the gradient of one row of tiles.
-    bands = (min(rows, BAND_ROWS) * _BAND_BYTES_PER_PIXEL + finest.window_shape[0] * 12) * columns
-    canvases = float(kept.memory_bytes)
-    return Memory(canvases, window_bytes(window, plan.trunk, value_bytes), bands, canvases > budget)
+    windows = window_bytes(window, plan.trunk, value_bytes)
+    bands = band_bytes(plan.levels[-1])
+    in_memory = Memory(float(kept.memory_bytes), windows, bands, on_disk=False)
+    return replace(in_memory, on_disk=in_memory.host > budget)
+
+
+def band_bytes(finest: Level) -> float:
+    """Estimate the bytes of a band of rows at work, and of a row of tiles' shares of the gradient."""
+    rows, columns = finest.canvas_shape
+    return (min(rows, BAND_ROWS) * _BAND_BYTES_PER_PIXEL + finest.window_shape[0] * 12) * columns
+
+
+def left_for_windows(shape: tuple[int, int], trunk: Trunk, budget: float) -> float:
+    """Return what is left of `budget` bytes for windows beside the program and a band of a scene of `shape` (H, W)."""
+    return budget - _PROCESS_BYTES - band_bytes(make_level(shape, 1, LARGEST_TILE, trunk))
 
 
 def window_bytes(pixels: int, trunk: Trunk, value_bytes: int) -> float:

@@ -156,15 +156,16 @@ def describe(figures: Mapping[str, Any]) -> dict[str, str]:
     """Return the figures for people, name → value; no seam ratio where there are no seams.
 
     >>> seams, frame = {"lines": 0, "result": None}, {"result": 1.1, "content": 1.0}
-    >>> describe({"legibility": {"1": 0.5, "4": None}, "seams": seams, "frame": frame})
-    {'legibility': '0.50 at 1, – at 4 pixels', 'frame ratio': '1.10 (scene 1.00)'}
+    >>> describe({"legibility": {"1": 0.5, "4": None}, "seams": seams, "frame": frame, "calm": frame})
+    {'legibility': '0.50 at 1, – at 4 pixels', 'frame ratio': '1.10 (scene 1.00)', 'calm ratio': '1.10 (scene 1.00)'}
     """
-    legibility, seams, frame = figures["legibility"], figures["seams"], figures["frame"]
+    legibility, seams = figures["legibility"], figures["seams"]
     said = {"legibility": ", ".join(f"{_say(value)} at {key}" for key, value in legibility.items()) + " pixels"}
     if seams["result"] is not None:
         ratio = f"{_say(seams['result'])} ± {_say(seams['standard_error'])}"
         said["seam ratio"] = f"{ratio} (scene {_say(seams['content'])})"
-    return said | {"frame ratio": f"{_say(frame['result'])} (scene {_say(frame['content'])})"}
+    others = {f"{name} ratio": figures[name] for name in ("frame", "calm")}
+    return said | {name: f"{_say(x['result'])} (scene {_say(x['content'])})" for name, x in others.items()}
 
 
 def _say(value: float | None) -> str:

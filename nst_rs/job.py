@@ -1,18 +1,22 @@
 """A run before it is computed: configuration, inputs and machine brought together, every open choice made."""
 
+import math
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import psutil
 from pydantic import ValidationError
 
-from nst_rs import estimate
+from nst_rs import estimate, lock
 from nst_rs.checkpoint import Checkpoint
 from nst_rs.config import ELSEWHERE, RunConfig, decided_as, override, trunk_of, with_absolute_paths
 from nst_rs.descent import Descent
-from nst_rs.engine import measure_rate
+from nst_rs.engine import measure_pace
 from nst_rs.errors import OutputError, ResourceError
 from nst_rs.inputs import Inputs, open_inputs, settle
 from nst_rs.neural.device import Device, choose_device, choose_precision
@@ -84,6 +88,11 @@ class Job:
         """Where what does not fit in memory is kept; raises OutputError when the job was prepared without an output."""
         return Workspace(self.outputs.tif)
 
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold the output, and the workspace with it, against other runs; raises LockedError where one has it."""
+        tif = self.outputs.tif
+        return lock.alone(lock.path_for(tif), f"output {tif}")
+
     def descent(self, index: int) -> Descent:
         """How level `index` goes downhill."""
         schedule = self.config.schedule
@@ -133,34 +142,59 @@ class Forecast:
     """Of the convolutions, over the whole run."""
     seconds: float
     """Estimated from a short measurement on this machine."""
+    shortages: tuple[str, ...]
+    """What the run would be refused for: too little memory or disk. A line each."""
 
 
 def prepare(config: RunConfig, to_write: bool = True) -> Job:
     """Check a configuration against its files and the machine, and settle what it leaves open.
 
-    With `to_write` false no output need be named. Raises NstError.
+    With `to_write` false no output need be named. Raises NstError, also for too little memory or disk.
     """
+    job = _open(config, to_write)
+    for shortage in (*_memory_shortages(job), *(_disk_shortages(job, job.outputs.tif.parent) if to_write else ())):
+        raise shortage
+    return job
+
+
+def _open(config: RunConfig, to_write: bool) -> Job:
+    """Settle what `config` leaves open, whether or not there is room for it."""
     inputs = open_inputs(config, to_write)
     device = choose_device(config.compute.device)
     config = _as_begun(with_absolute_paths(settle(config, inputs.scene)))
     config = override(config, {"compute.precision": choose_precision(config.compute.precision, device)})
     config = override(config, {"compute.workers": _workers(config, device)})
     budget = _budget(config, device)
-    plan = _plan(config, inputs.scene.grid.shape, _window_budget(device, budget))
+    plan = _plan(config, inputs.scene.grid.shape, device, budget)
     job = Job(override(config, {"tiling.tile": plan.tile}), inputs, plan, device, budget)
     if config.tiling.statistics == "auto":
         job = replace(job, config=override(job.config, {"tiling.statistics": _statistics(job)}))
-    _check_memory(job)
-    if to_write:
-        _check_disk(job)
     return job
 
 
 def forecast(config: RunConfig) -> Forecast:
-    """Return what a configuration would run; computes one small window to know this machine. Raises NstError."""
-    job = prepare(config, to_write=False)
-    flops = sum(estimate.flops(level, job.plan.trunk, job.passes(index)) for index, level in enumerate(job.plan.levels))
-    return Forecast(job, flops, flops / measure_rate(job.config, job.device))
+    """Return what a configuration would run; computes two windows to know this machine. Raises NstError.
+
+    Room on disk is looked for where the configuration's output lies, or where none is named, in the working folder.
+    """
+    job = _open(config, to_write=False)
+    levels = list(enumerate(job.plan.levels))
+    flops = sum(estimate.flops(level, job.plan.trunk, job.passes(index)) for index, level in levels)
+    folder = Path(os.path.abspath(config.output.path or "map.tif")).parent
+    shortages = tuple(str(shortage) for shortage in (*_memory_shortages(job), *_disk_shortages(job, folder)))
+    return Forecast(job, flops, _seconds(job), shortages)
+
+
+def _seconds(job: Job) -> float:
+    """Estimate the time of a whole run."""
+    windows = [math.prod(level.window_shape) for level in job.plan.levels]
+    pace = measure_pace(job.config, job.device, windows[-1])
+    iterations = (
+        len(level.tiles) * job.passes(index) / 2 * pace.iteration(windows[index])
+        for index, level in enumerate(job.plan.levels)
+    )
+    around = estimate.SECONDS_PER_PIXEL_AROUND * math.prod(job.plan.shape)
+    return pace.start + pace.building * len(set(windows)) + sum(iterations) + around
 
 
 def _as_begun(config: RunConfig) -> RunConfig:
@@ -202,10 +236,12 @@ def _window_budget(device: Device, budget: float) -> float:
     return device.free_bytes / 2 if device.is_gpu else budget
 
 
-def _plan(config: RunConfig, shape: tuple[int, int], window_budget: float) -> Plan:
+def _plan(config: RunConfig, shape: tuple[int, int], device: Device, budget: float) -> Plan:
     trunk, tile = trunk_of(config), config.tiling.tile
     if tile == "auto":
-        tile = estimate.best_tile(shape, trunk, _value_bytes(config), window_budget, config.compute.workers or 1)
+        room = _window_budget(device, budget)
+        room = room if device.is_gpu else estimate.left_for_windows(shape, trunk, room)
+        tile = estimate.best_tile(shape, trunk, _value_bytes(config), room, config.compute.workers or 1)
     return make_plan(shape, levels=config.schedule.levels, tile=tile, trunk=trunk)
 
 
@@ -221,31 +257,31 @@ def _value_bytes(config: RunConfig) -> int:
     return 2 if config.compute.precision == "bfloat16" else 4
 
 
-def _check_memory(job: Job) -> None:
+def _memory_shortages(job: Job) -> Iterator[ResourceError]:
     need = job.memory
-    if job.on_cluster:
-        started = 0 if job.config.compute.address else job.workers
-        workers = started * (job.worker_bytes - (need.windows if job.device.is_gpu else 0))
-        _check_memory_of("the host", need.scene + need.process + workers, psutil.virtual_memory().available)
-    elif job.device.is_gpu:
-        _check_memory_of(job.device.name, need.windows, job.device.free_bytes)
-        _check_memory_of("the host", need.scene + need.process, psutil.virtual_memory().available)
-    else:
-        _check_memory_of("the host", need.host, job.device.free_bytes)
-
-
-def _check_memory_of(place: str, needed: float, free: float) -> None:
     remedy = "use a smaller tiling.tile, or a smaller compute.memory, to keep more on disk"
-    _check_room(f"memory of {place} for this plan", needed, free, remedy)
+    places = [("the host", need.host, float(job.device.free_bytes))]
+    if job.device.is_gpu:
+        free = float(psutil.virtual_memory().available)
+        places = [
+            (job.device.name, need.windows, float(job.device.free_bytes)),
+            ("the host", need.scene + need.process, free),
+        ]
+    if job.on_cluster and not job.config.compute.address:
+        remedy = "use fewer compute.workers, or a smaller tiling.tile"
+        workers = job.workers * (job.worker_bytes - (need.windows if job.device.is_gpu else 0))
+        places.append(("the host with its workers", need.scene + need.process + workers, places[-1][-1]))
+    for place, needed, free in places:
+        yield from _shortage(f"memory of {place} for this plan", needed, free, remedy)
 
 
-def _check_disk(job: Job) -> None:
-    """Refuse to start what could not be written in the end."""
-    folder = job.outputs.tif.parent
-    remedy = "free some space, or write to another disk"
-    _check_room(f"disk of {folder} for this map", job.disk_bytes, shutil.disk_usage(folder).free, remedy)
+def _disk_shortages(job: Job, folder: Path) -> Iterator[ResourceError]:
+    """What could not be written into `folder` in the end. A folder that is not there is another matter."""
+    if folder.is_dir():
+        remedy = "free some space, or write to another disk"
+        yield from _shortage(f"disk of {folder} for this map", job.disk_bytes, shutil.disk_usage(folder).free, remedy)
 
 
-def _check_room(what: str, needed: float, free: float, remedy: str) -> None:
+def _shortage(what: str, needed: float, free: float, remedy: str) -> Iterator[ResourceError]:
     if needed > free:
-        raise ResourceError(what, expected=f"about {needed / 1e9:.1f} GB free", got=f"{free / 1e9:.1f} GB", do=remedy)
+        yield ResourceError(what, expected=f"about {needed / 1e9:.1f} GB free", got=f"{free / 1e9:.1f} GB", do=remedy)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
 from nst_rs.arrays import Array
 
@@ -38,24 +39,44 @@ class Moments:
         return {name: self.sums[name] / self.counts[name] for name in self.sums}
 
     def expected(self, part: "Moments", part_before: "Moments") -> "Moments":
-        """Return what these, an earlier state of a scene, should have become, by how one of its tiles has changed.
+        """Return what these, an earlier state of a scene, should have become, by how a part of it has changed.
 
-        Position by position every tile is taken to have changed as this one did: Ĝ + (ĝ_tile − ĝ_tile before).
+        Position by position the whole is taken to have changed as the part did: Ĝ + (ĝ_part − ĝ_part before).
         """
         now, before = part.grams, part_before.grams
         sums = {name: gram + self.counts[name] * (now[name] - before[name]) for name, gram in self.sums.items()}
         return Moments(self.counts, sums)
 
 
-def total(parts: Iterable[Moments]) -> Moments:
-    """Add moments pairwise, in the order given: the rounding does not depend on who computed what, or when.
+class Total:
+    """A sum of moments, added pairwise in the order given: the rounding does not depend on who computed what, or when.
 
-    Raises ValueError when there is nothing to add.
+    Holds one partial sum for each binary digit of the number of parts, however many there are.
     """
-    level = list(parts)
-    if not level:
-        raise ValueError("no moments to add")
-    while len(level) > 1:
-        pairs = [a + b for a, b in zip(level[::2], level[1::2], strict=False)]
-        level = pairs + level[len(pairs) * 2 :]
-    return level[0]
+
+    def __init__(self) -> None:
+        self._partial: list[tuple[int, Moments]] = []
+        """(parts, their sum), of ever fewer parts, each a power of two."""
+
+    def add(self, part: Moments) -> None:
+        """Add the next part."""
+        parts = 1
+        while self._partial and self._partial[-1][0] == parts:
+            part = self._partial.pop()[1] + part
+            parts *= 2
+        self._partial.append((parts, part))
+
+    @property
+    def value(self) -> Moments:
+        """The sum so far. Raises ValueError when nothing was added."""
+        if not self._partial:
+            raise ValueError("no moments to add")
+        return reduce(lambda later, earlier: earlier + later, (part for _, part in reversed(self._partial)))
+
+
+def total(parts: Iterable[Moments]) -> Moments:
+    """Return the :class:`Total` of `parts`. Raises ValueError when there are none."""
+    found = Total()
+    for part in parts:
+        found.add(part)
+    return found.value

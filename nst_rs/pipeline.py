@@ -20,6 +20,7 @@ import numpy as np
 
 from nst_rs import progress, record
 from nst_rs.arrays import Pixels
+from nst_rs.calm import measure_calm
 from nst_rs.canvas import Canvas, first_picture, next_picture
 from nst_rs.checkpoint import Checkpoint, Keeper
 from nst_rs.color import Color, count_colors, to_imitate, to_optimise, to_show
@@ -72,12 +73,12 @@ class Result:
     seconds: Mapping[str, float]
     """Stage → seconds."""
     figures: Mapping[str, Any]
-    """How faithful and how seamless the map is: see :func:`nst_rs.figures.measure`."""
+    """How faithful and how seamless the map is: see :mod:`nst_rs.figures` and :mod:`nst_rs.calm`."""
 
 
 def run(job: Job, listener: progress.Listener = progress.ignore) -> Result:
-    """Run every stage of `job` in order."""
-    with Session(job, listener) as session:
+    """Run every stage of `job` in order. Raises LockedError where another run is at the same output."""
+    with job.alone(), Session(job, listener) as session:
         session.compose()
         for index in range(len(job.plan.levels)):
             session.stylize(index)
@@ -96,7 +97,11 @@ def compose_canvases(job: Job, storage: Storage) -> Composed:
         halve_into(fine.scene_image, fine.scene_weight, coarse.scene_image, coarse.scene_weight)
     for canvas in canvases:
         mirror(canvas.image, canvas.level)
-    return Composed(composite, shown, tuple(canvases), tuple(record.fingerprints(inputs.files)))
+    try:
+        fingerprints = tuple(record.fingerprints(inputs.files))
+    finally:
+        inputs.check_unchanged()  # else they may be of other pixels than those that were read
+    return Composed(composite, shown, tuple(canvases), fingerprints)
 
 
 def _set_aside(color: Color, finest: Canvas, storage: Storage) -> PixelArray:
@@ -187,6 +192,7 @@ class Session:
         seams = canvas.level.rows.seams, canvas.level.columns.seams
         with self._timed("figures"):
             figures = measure(self._composed.image, finest, canvas.scene_weight, seams)
+            figures["calm"] = measure_calm(self._composed.image, finest, canvas.scene_weight)
         started = time.perf_counter()
 
         def finished_record() -> dict[str, Any]:
@@ -303,7 +309,8 @@ class Session:
             try:
                 return compose_canvases(self.job, self._keeper.storage)
             except SceneError:
-                self.job.workspace.remove()  # there is nothing to go on from
+                if Checkpoint.read(self.job.workspace) is None:
+                    self.job.workspace.remove()  # there is nothing to go on from
                 raise
 
     @cached_property
@@ -354,7 +361,18 @@ class Session:
                 )
             ],
             "seconds": self._seconds,
+            "effort": self._effort(),
             "peak_memory_bytes": record.peak_memory_bytes(),
+        }
+
+    def _effort(self) -> dict[str, float]:
+        """Return how much of the time and of what was computed went into the map itself, and not around it."""
+        canvas, (kernel, _) = self._composed.canvases[-1], self._engine
+        computed = len(canvas.tiles) * math.prod(canvas.level.window_shape)
+        return {
+            "seconds_in_network": round(kernel.seconds, 3),
+            "share_in_network": kernel.seconds / sum(self._seconds.values()),
+            "computed_over_scene": computed / math.prod(canvas.level.shape),
         }
 
     @contextmanager

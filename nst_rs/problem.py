@@ -1,6 +1,8 @@
 """What is minimised at one level: the scene's objective over the pixels of its canvas, seen tile by tile."""
 
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -83,6 +85,20 @@ class Problem:
         """Return `window`, a tile's window of some picture, with what it is judged by."""
         content = {name: array[_coarse(tile.window_slices, VGG16[name].stride)] for name, array in self.content.items()}
         return View(tile, window, self.canvas.tile_weight(tile), content)
+
+    def views(self, picture: PixelArray) -> Iterator[View]:
+        """Yield every tile's view of `picture`, in order; the next one is read while this one is worked on."""
+        with ThreadPoolExecutor(1) as reader:
+            coming: deque[Future[View]] = deque()
+            for tile in self.canvas.tiles:
+                coming.append(reader.submit(self._read, tile, picture))
+                if len(coming) > 1:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+
+    def _read(self, tile: Tile, picture: PixelArray) -> View:
+        return self.view(tile, picture[tile.window_slices])
 
     def measure(self, view: View) -> Moments:
         """Return the moments of a tile's core."""

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from nst_rs.errors import OutputError
 from nst_rs.mosaic import BLOCK, to_bytes, write_geotiff
 from nst_rs.scene import GDAL_CACHE_BYTES, Grid
 from nst_rs.storage import BAND_ROWS, PixelArray, bands
+from nst_rs.workspace import Workspace
 
 PREVIEW_SIDE = 1024
 
@@ -79,10 +79,9 @@ def publish(
     `picture` is (H, W, 3) in [0, 255] on `grid`; where `weight`, (H, W), is 0 there is no data. `make_record` is called
     once the map is written. Raises OutputError when the folder cannot take the files.
     """
-    folder = outputs.tif.parent
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{outputs.tif.name}.", dir=folder) as temporary:
-            made = Outputs(Path(temporary) / outputs.tif.name)
+        with Workspace(outputs.tif).scratch() as temporary:
+            made = Outputs(temporary / outputs.tif.name)
             _write_cog(made.tif, picture, weight, grid)
             preview(picture, weight).save(made.preview)
             made.record.write_text(json.dumps(make_record(), indent=1, allow_nan=False) + "\n", encoding="utf-8")

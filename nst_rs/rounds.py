@@ -5,14 +5,14 @@ begun again. The kinds of round differ in how the scene's moments are had while 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from nst_rs.adam import Iterate, Move
 from nst_rs.arrays import Pixels
-from nst_rs.moments import Moments, total
+from nst_rs.moments import Moments, Total, total
 from nst_rs.objective import Losses
 from nst_rs.problem import Forward, Problem
 from nst_rs.recollection import Recollection
@@ -58,34 +58,32 @@ class Exact:
         moments, kept = self._forward(now, after_window)
         pull = problem.objective.pull(moments)
         stepping = _Stepping(problem, now, after, move)
-        for tile in problem.canvas.tiles:
-            view = problem.view(tile, now.picture[tile.window_slices])
-            forward = kept.pop(tile.index, None) or problem.forward(view)
-            stepping.add(tile, problem.share(view, forward.activations, pull))
-            after_window(tile)
+        for view in problem.views(now.picture):
+            forward = kept.pop(view.tile.index, None) or problem.forward(view)
+            stepping.add(view.tile, problem.share(view, forward.activations, pull))
+            after_window(view.tile)
         stepping.finish()
         return problem.objective.losses(moments)
 
     def _forward(self, now: State, after_window: AfterWindow) -> tuple[Moments, dict[int, Forward]]:
         """Return the picture's moments, and tile index → the forward pass of the windows that are kept."""
-        kept, moments = {}, []
-        for number, tile in enumerate(self.problem.canvas.tiles):
-            view = self.problem.view(tile, now.picture[tile.window_slices])
+        kept, moments = {}, Total()
+        for number, view in enumerate(self.problem.views(now.picture)):
             if number < self.kept:
-                kept[tile.index] = self.problem.forward(view)
-                moments.append(kept[tile.index].moments)
+                kept[view.tile.index] = self.problem.forward(view)
+                moments.add(kept[view.tile.index].moments)
             else:
-                moments.append(self.problem.measure(view))
-            after_window(tile)
-        return total(moments), kept
+                moments.add(self.problem.measure(view))
+            after_window(view.tile)
+        return moments.value, kept
 
 
 @dataclass(frozen=True)
 class Predicted:
     """Goes forward and back in one tile after the other, at the moments that the scene should have by now. One move.
 
-    Position by position the scene is taken to have changed since the last round as the tile has. Nothing is computed
-    twice and nothing is kept. A level's first round measures all tiles before.
+    Position by position the scene is taken to have changed since the last round as the tiles met in this one have.
+    Nothing is computed twice and nothing is kept. A level's first round measures all tiles before.
     """
 
     problem: Problem
@@ -99,13 +97,12 @@ class Predicted:
         (move,) = moves
         problem, prediction = self.problem, _Prediction.of(self.problem, now, after, moves, after_window)
         stepping = _Stepping(problem, now, after, move)
-        for tile in problem.canvas.tiles:
-            view = problem.view(tile, now.picture[tile.window_slices])
+        for view in problem.views(now.picture):
             forward = problem.forward(view)
-            prediction.learn(tile, forward.moments)
-            pull = problem.objective.pull(prediction.expected(tile, forward.moments))
-            stepping.add(tile, problem.share(view, forward.activations, pull))
-            after_window(tile)
+            prediction.meet(view.tile, forward.moments)
+            pull = problem.objective.pull(prediction.expected(0, forward.moments))
+            stepping.add(view.tile, problem.share(view, forward.activations, pull))
+            after_window(view.tile)
         stepping.finish()
         return prediction.losses
 
@@ -140,20 +137,19 @@ class Local:
         for index, move in enumerate(moves):
             forward = self.problem.forward(view)
             if index == 0:
-                prediction.learn(tile, forward.moments)
-            pull = self.problem.objective.pull(prediction.expected(tile, forward.moments))
+                prediction.meet(tile, forward.moments)
+            pull = self.problem.objective.pull(prediction.expected(index, forward.moments))
             part.step(self.problem.nearby_gradient(view, forward.activations, pull), move)
 
 
-@dataclass(frozen=True)
 class _Prediction:
     """What a round knows of the scene: all tiles' moments a round ago, and those of the tiles that it has met."""
 
-    problem: Problem
-    scene_before: Moments
-    before: Recollection
-    after: Recollection
-    found: list[Moments] = field(default_factory=list)
+    def __init__(self, problem: Problem, scene_before: Moments, before: Recollection, after: Recollection) -> None:
+        self._problem, self._scene_before, self._before, self._after = problem, scene_before, before, after
+        self._at_start, self._met_before = Total(), Total()
+        self._met: list[Total] = []
+        """After none, one, two ... moves of this round."""
 
     @classmethod
     def of(
@@ -162,25 +158,33 @@ class _Prediction:
         if now.moments is None or after.moments is None:
             raise ValueError("a predicted round needs the tiles' moments of the round before")
         if moves[0].number == 1:
-            for tile in problem.canvas.tiles:
-                now.moments.put(tile, problem.measure(problem.view(tile, now.picture[tile.window_slices])))
-                after_window(tile)
+            for view in problem.views(now.picture):
+                now.moments.put(view.tile, problem.measure(view))
+                after_window(view.tile)
         scene = total(now.moments.get(tile) for tile in problem.canvas.tiles)
         return cls(problem, scene, now.moments, after.moments)
 
-    def learn(self, tile: Tile, moments: Moments) -> None:
-        """Keep what a tile's core holds at the round's start."""
-        self.after.put(tile, moments)
-        self.found.append(moments)
+    def meet(self, tile: Tile, moments: Moments) -> None:
+        """Keep what a tile's core holds at the round's start; :meth:`expected` follows for each of its moves."""
+        self._after.put(tile, moments)
+        self._at_start.add(moments)
+        self._met_before.add(self._before.get(tile))
 
-    def expected(self, tile: Tile, moments: Moments) -> Moments:
-        """Return what the scene's moments should be, where the tile's have become `moments`."""
-        return self.scene_before.expected(moments, self.before.get(tile))
+    def expected(self, moves: int, moments: Moments) -> Moments:
+        """Return what the scene's moments should be, where those of the tile last met are `moments` after `moves`.
+
+        Position by position the scene is taken to have changed as the tiles met so far have: for the first this is its
+        own change, for the last it is the truth.
+        """
+        if moves == len(self._met):
+            self._met.append(Total())
+        self._met[moves].add(moments)
+        return self._scene_before.expected(self._met[moves].value, self._met_before.value)
 
     @property
     def losses(self) -> Losses:
         """The losses at the round's start, once all tiles are known."""
-        return self.problem.objective.losses(total(self.found))
+        return self._problem.objective.losses(self._at_start.value)
 
 
 class _Stepping:

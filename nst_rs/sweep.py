@@ -3,10 +3,11 @@
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nst_rs import record
+from nst_rs import lock, record
 from nst_rs.comparison import Run, write_comparison
 from nst_rs.config import RunConfig, decided_as, load_config, override, with_absolute_paths
 from nst_rs.errors import ConfigError, OutputError
@@ -14,6 +15,7 @@ from nst_rs.inputs import settle
 from nst_rs.job import Job, prepare
 from nst_rs.publish import Outputs
 from nst_rs.scene import open_scene
+from nst_rs.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -61,15 +63,18 @@ def variants(files: Iterable[Path], folder: Path, vary: Sequence[str], assignmen
     return found
 
 
+def alone(folder: Path) -> AbstractContextManager[None]:
+    """Make `folder`, and hold it against other sweeps; raises LockedError where one is at it, OutputError."""
+    _make(folder)
+    return lock.alone(folder / ".sweep.lock", f"sweep in {folder}")
+
+
 def waiting(chosen: Sequence[Variant], folder: Path) -> list[tuple[Variant, Job]]:
     """Return the runs that are not done, each checked and ready for :func:`nst_rs.pipeline.run`; make `folder`.
 
     All are checked before the first is computed. Raises NstError.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"output folder {folder}", expected="a folder to write to", got=str(error)) from error
+    _make(folder)
     return [(variant, prepare(variant.config)) for variant in chosen if not is_done(variant)]
 
 
@@ -80,14 +85,22 @@ def compare(chosen: Sequence[Variant], folder: Path) -> Comparison:
 
 
 def is_done(variant: Variant) -> bool:
-    """Whether `variant` has run: all files are there, for this configuration and for these inputs.
+    """Whether `variant` has run to its end: all files are there, for this configuration and for these inputs.
 
     What the configuration leaves open may have been decided in any way.
     """
     run = variant.run
-    if not all(path.is_file() for path in run.outputs):
+    # A workspace is left by a run that was killed, perhaps between one file and the next.
+    if not all(path.is_file() for path in run.outputs) or Workspace(run.outputs.tif).folder.exists():
         return False
     return _settled_like(variant.config, run.config) == run.config and all(map(_unchanged, run.record["inputs"]))
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"output folder {folder}", expected="a folder to write to", got=str(error)) from error
 
 
 def _settled_like(config: RunConfig, made: RunConfig) -> RunConfig:

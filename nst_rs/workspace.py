@@ -1,6 +1,8 @@
 """The hidden folder beside a map in which a run keeps what does not fit in memory, until the map is there."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,23 @@ class Workspace:
             self.folder.mkdir(exist_ok=True)
         except OSError as error:
             raise OutputError(f"workspace {self.folder}", expected="leave to write", got=str(error)) from error
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give an empty folder on the map's own disk, gone when the context ends; a killed run's goes with the next.
+
+        Raises OutputError.
+        """
+        self.create()
+        folder = self.folder / "scratch"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                self.folder.rmdir()  # where nothing else is in it
 
     def remove(self) -> None:
         """Remove the folder and all in it, where it is there."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,15 @@ def test_plan_shows_levels_memory_operations_and_time(
     assert "GB for a window" in printed
     assert "TFLOP, about" in printed
     assert "disk about" not in printed
+    assert "warning" not in printed
+
+
+def test_plan_warns_where_a_run_would_be_refused(
+    olinda: Path, harvest: Path, quick: Settings, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nst_rs.job.shutil.disk_usage", lambda _folder: SimpleNamespace(free=1))
+    assert run("plan", olinda, "--style", harvest, "--output", "map.tif", *assignments(quick)) == 0
+    assert "\nwarning: disk of " in capfd.readouterr().out
 
 
 def test_plan_says_what_a_scene_beyond_the_memory_takes_on_disk(

@@ -10,7 +10,7 @@ from nst_rs.adam import Move
 from nst_rs.arrays import Array, Pixels
 from nst_rs.canvas import Canvas
 from nst_rs.config import RunConfig, trunk_of
-from nst_rs.engine import blended_grams, build_kernel, build_objective, measure_rate, style_grams
+from nst_rs.engine import blended_grams, build_kernel, build_objective, measure_pace, style_grams
 from nst_rs.neural.device import Device
 from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Objective
@@ -141,6 +141,9 @@ def test_a_blend_lies_between_its_images_as_its_weights_say(kernel: Kernel, harv
         np.testing.assert_allclose(found[name], gram + 0.25 * (other[name] - gram), rtol=1e-12)
 
 
-def test_the_machines_rate_is_a_plausible_number() -> None:
-    # From a slow single core to a large GPU.
-    assert 1e9 < measure_rate(CONFIG, CPU) < 1e15
+def test_the_machines_pace_is_plausible() -> None:
+    pace = measure_pace(CONFIG, CPU, 1024**2)
+    assert pace.start > 0
+    assert 0 <= pace.fixed <= pace.iteration(160**2)
+    # From a large GPU to a slow single core.
+    assert 1e9 < 2 * trunk_of(CONFIG).flops_per_pixel / pace.per_pixel < 1e15

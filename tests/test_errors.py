@@ -48,5 +48,5 @@ def test_every_error_is_a_users_mistake_with_exit_code_2(kind: type[NstError]) -
 
 
 def test_the_tree_holds_one_error_for_every_thing_that_can_be_wrong() -> None:
-    names = {"NstError", "ConfigError", "SceneError", "StyleError", "ModelError", "OutputError", "ResourceError"}
-    assert {kind.__name__ for kind in KINDS} == names
+    things = ("Nst", "Config", "Scene", "Style", "Model", "Output", "Resource", "Locked")
+    assert {kind.__name__ for kind in KINDS} == {f"{thing}Error" for thing in things}

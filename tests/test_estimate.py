@@ -34,6 +34,14 @@ def test_the_tile_chosen_fits_a_gpus_memory(shape: tuple[int, int], budget: floa
     assert window_need(plan_of(shape, estimate.best_tile(shape, TRUNK, 4, budget))) <= budget
 
 
+@given(st.tuples(st.integers(100, 20000), st.integers(100, 20000)), st.floats(3e9, 16e9))
+def test_with_its_canvases_on_disk_a_scene_fits_the_memory_that_its_tile_was_chosen_for(
+    shape: tuple[int, int], budget: float
+) -> None:
+    tile = estimate.best_tile(shape, TRUNK, 4, estimate.left_for_windows(shape, TRUNK, budget))
+    assert memory_of(plan_of(shape, tile), budget=0).host <= budget
+
+
 def test_more_memory_never_means_more_work() -> None:
     work = [
         plan_of((4000, 5000), estimate.best_tile((4000, 5000), TRUNK, 4, gigabytes * 1e9)).levels[0].computed_pixels
@@ -73,8 +81,8 @@ def test_a_large_style_takes_its_own_room() -> None:
 def test_canvases_that_do_not_fit_the_budget_are_kept_on_disk_and_leave_the_memory_to_a_band_of_rows() -> None:
     plan = plan_of((4000, 5000), 512, levels=3)
     fitting = memory_of(plan)
-    held = memory_of(plan, budget=fitting.canvases)
-    kept = memory_of(plan, budget=fitting.canvases - 1)
+    held = memory_of(plan, budget=fitting.host)
+    kept = memory_of(plan, budget=fitting.host - 1)
     assert (held.on_disk, kept.on_disk) == (False, True)
     assert held.canvases == kept.canvases == held.host - kept.host
 

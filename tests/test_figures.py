@@ -12,6 +12,7 @@ from tests.rasters import random_values
 
 Seams = tuple[Sequence[int], Sequence[int]]
 NO_SEAMS: Seams = ([], [])
+CALM = {"result": 0.8, "content": 0.1}
 
 shapes = st.tuples(st.integers(1, 90), st.integers(1, 90))
 
@@ -136,7 +137,7 @@ def test_without_a_valid_pair_there_are_no_figures() -> None:
 def test_one_tile_has_no_seams() -> None:
     found = measure(picture((40, 40)), picture((40, 40)), everywhere((40, 40)), NO_SEAMS)
     assert found["seams"] == {"lines": 0, "result": None, "standard_error": None, "content": None}
-    assert set(describe(found)) == {"legibility", "frame ratio"}
+    assert set(describe({**found, "calm": CALM})) == {"legibility", "frame ratio", "calm ratio"}
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -246,7 +247,8 @@ def test_the_result_is_compared_as_it_is_published() -> None:
 
 def test_all_figures_are_said() -> None:
     found = measure(picture((80, 80)), picture((80, 80)), everywhere((80, 80)), ([32], [16, 48]))
-    said = describe(found)
+    said = describe({**found, "calm": CALM})
+    assert said["calm ratio"] == "0.80 (scene 0.10)"
     assert said["legibility"] == "1.00 at 1, 1.00 at 2, 1.00 at 4 pixels"
     seams = found["seams"]
     assert seams["lines"] == 3

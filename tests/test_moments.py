@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_rs.moments import Moments, total
+from nst_rs.moments import Moments, Total, total
 
 
 def moments_of(features: np.ndarray) -> Moments:
@@ -32,6 +32,24 @@ def test_the_order_of_addition_is_pairwise_in_the_order_given() -> None:
     values = [1.0, 2.0**53, 1.0, 1.0]
     sums = total(Moments({"conv1_1": v}, {"conv1_1": np.array([[v]])}) for v in values)
     assert sums.counts["conv1_1"] == (1.0 + 2.0**53) + (1.0 + 1.0) != sum(values)
+
+
+@given(st.integers(1, 70))
+def test_a_sum_holds_no_more_parts_than_their_number_has_binary_digits(parts: int) -> None:
+    found = Total()
+    for _ in range(parts):
+        found.add(moments_of(np.ones((1, 2))))
+    assert len(found._partial) == parts.bit_count()
+    assert found.value.counts["conv1_1"] == parts
+
+
+def test_a_whole_is_expected_to_change_as_its_part_did_position_by_position() -> None:
+    before, part_before, part = (
+        moments_of(np.full((size, 1), value)) for size, value in ((10, 2.0), (4, 3.0), (4, 5.0))
+    )
+    expected = before.expected(part, part_before)
+    assert expected.counts == before.counts
+    assert expected.grams["conv1_1"] == 2.0**2 + (5.0**2 - 3.0**2)
 
 
 def test_there_must_be_something_to_add() -> None:

@@ -14,6 +14,7 @@ from rasterio.windows import Window
 from rio_cogeo.cogeo import cog_validate
 
 import nst_rs
+from nst_rs.calm import measure_calm
 from nst_rs.config import load_config
 from nst_rs.errors import ConfigError, NstError, ResourceError
 from nst_rs.figures import measure
@@ -101,6 +102,10 @@ def test_the_record_says_what_was_done(result: Result, scene: Path) -> None:
     assert [Path(file["path"]).name for file in record["inputs"]] == ["0.tif", "1.tif", "harvest.jpg"]
     assert set(record["seconds"]) == {"compose", "network", "level 1", "level 2", "figures", "publish"}
     assert record["peak_memory_bytes"] > 2e8
+    effort = record["effort"]
+    assert 0 < effort["share_in_network"] < 1
+    rows, columns = record["levels"][1]["window"]
+    assert effort["computed_over_scene"] == rows * columns / (130 * 150)
     assert record["versions"]["tensorflow"]
 
 
@@ -109,7 +114,8 @@ def test_the_records_figures_are_those_of_the_published_map(result: Result, scen
     composed, level = compose_canvases(job, MemoryStorage()), job.plan.levels[-1]
     map_rgb = np.moveaxis(pixels(result.output), 0, -1)
     seams = level.rows.seams, level.columns.seams
-    expected = measure(composed.image, map_rgb, composed.canvases[-1].scene_weight, seams)
+    weight = composed.canvases[-1].scene_weight
+    expected = measure(composed.image, map_rgb, weight, seams) | {"calm": measure_calm(composed.image, map_rgb, weight)}
     assert json.loads(result.record.read_text())["figures"] == expected == result.figures
     assert 0.1 < expected["legibility"]["1"] < 0.99
 
@@ -310,6 +316,17 @@ def test_too_little_disk_is_refused_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_plan_says_what_a_run_would_be_refused_for(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nst_rs.job.shutil.disk_usage", lambda _folder: SimpleNamespace(free=3_000_000))
+    monkeypatch.setattr("nst_rs.job.choose_device", lambda _wanted: Device("/CPU:0", 10**6))
+    memory, disk = nst_rs.plan(scene, harvest, settings=quick).shortages
+    assert memory.startswith("memory of the host for this plan: expected about")
+    assert disk.startswith(f"disk of {tmp_path} for this map: expected about")
+
+
 def in_colors(color: str, scene: Path, harvest: Path, folder: Path, settings: Settings) -> Result:
     return nst_rs.stylize(scene, harvest, folder / f"{color}.tif", settings={**settings, "style.color": color})
 
@@ -376,6 +393,7 @@ def test_a_plan_says_what_would_run_and_writes_nothing(
     assert [level.shape for level in forecast.job.plan.levels] == [(65, 75), (130, 150)]
     assert forecast.flops > 1e9
     assert forecast.seconds > 0
+    assert forecast.shortages == ()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -55,6 +55,15 @@ def test_the_gradient_is_the_losss_derivative() -> None:
     assert (after - before) / 0.02 == pytest.approx(slope, rel=1e-2)
 
 
+def test_the_views_of_a_picture_come_in_the_tiles_order() -> None:
+    problem = problem_of(canvas_of((300, 210), 100))
+    picture = np.random.default_rng(1).uniform(0, 255, problem.canvas.image.shape).astype(np.float32)
+    views = list(problem.views(picture))
+    assert [view.tile for view in views] == problem.canvas.tiles
+    for view in views:
+        assert (view.window == picture[view.tile.window_slices]).all()
+
+
 def test_tiles_without_valid_pixels_are_not_computed() -> None:
     canvas, kernel = canvas_of((600, 100), 128, nodata=True), PixelKernel()
     scene_moments(kernel, canvas, canvas.image)

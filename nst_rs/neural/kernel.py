@@ -1,6 +1,8 @@
 """What is computed for one window of a picture: its moments, its content features, its share of the gradient."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -30,14 +32,23 @@ class Kernel:
         self.device = device
         # Gram matrices, losses and pixels stay in float32 (float64 with a float64 encoder) whatever the encoder's type.
         self.accumulate = tf.float64 if encoder.dtype == tf.float64 else tf.float32
+        self.seconds = 0.0
+        """What this kernel's arithmetic has taken so far."""
         self._measure = tf.function(self._trace_measure)
         self._content = tf.function(self._trace_content)
         self._forward = tf.function(self._trace_forward)
         self._backward = tf.function(self._trace_backward)
 
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        started = time.perf_counter()
+        with tf.device(self.device):
+            yield
+        self.seconds += time.perf_counter() - started
+
     def measure(self, window: Array, weight: Array, content: Features | None = None) -> Moments:
         """Return the window's moments at the style layers, its counts at all, and its distances to `content`."""
-        with tf.device(self.device):
+        with self._computing():
             return _moments(*self._measure(self._tensor(window), self._tensor(weight), self._tensors(content or {})))
 
     def content(self, window: Array) -> Features:
@@ -45,15 +56,15 @@ class Kernel:
 
         In the encoder's own type; bfloat16, which NumPy has not, as the same bits in uint16.
         """
-        with tf.device(self.device):
+        with self._computing():
             return {name: x.numpy() for name, x in self._content(self._tensor(window)).items()}
 
     def forward(self, window: Array, weight: Array, content: Features) -> Forward:
         """Return the window's moments, as :meth:`measure` does, and its activations for :meth:`backward`."""
-        with tf.device(self.device):
+        with self._computing():
             tensors = self._tensor(window), self._tensor(weight), self._tensors(content)
             activations, *parts = self._forward(*tensors)
-        return Forward(_moments(*parts), activations)
+            return Forward(_moments(*parts), activations)
 
     def backward(self, activations: Any, weight: Array, content: Features, pull: Pull) -> Array:
         """Return this window's share of the scene's gradient.
@@ -61,7 +72,7 @@ class Kernel:
         The share is (H, W, 3): what the window's weighted positions ask of all its pixels, halo included. The shares of
         all windows, added where they overlap, are the gradient of the whole scene's objective.
         """
-        with tf.device(self.device):
+        with self._computing():
             share = self._backward(
                 activations,
                 self._tensor(weight),
@@ -69,8 +80,8 @@ class Kernel:
                 {name: self._tensor(x) for name, x in pull.style.items()},
                 {name: self._tensor(np.asarray(x)) for name, x in pull.content.items()},
             )
-        found: Array = share.numpy()
-        return found
+            found: Array = share.numpy()
+            return found
 
     def _tensor(self, array: Array) -> Any:
         return tf.convert_to_tensor(array.astype(self.accumulate.as_numpy_dtype, copy=False))

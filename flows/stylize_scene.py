@@ -161,8 +161,10 @@ def report(job: Job, result: Result) -> None:
     ]
     create_table_artifact(rows, key="figures", description="What the run came to")
     create_link_artifact(result.output.as_uri(), link_text=result.output.name, key="map", description="The styled map")
+    page = result.report
+    create_link_artifact(page.as_uri(), link_text=page.name, key="report", description="Before and after, and figures")
     preview = f"![{result.preview.name}]({result.preview.as_uri()})"
-    files = "\n".join(f"- `{path}`" for path in (result.output, result.preview, result.record))
+    files = "\n".join(f"- `{path}`" for path in (result.output, result.report, result.preview, result.record))
     create_markdown_artifact(f"{preview}\n\n{files}\n", key="result", description="Preview and files")
 
 

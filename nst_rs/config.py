@@ -30,6 +30,7 @@ from nst_rs.errors import ConfigError
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 LayerWeights = dict[str, Weight]
 Band = StrictInt | str
+Profile = Literal["deflate", "lzw", "jpeg", "webp"]
 
 _ITERATIONS = (30, 60, 100)
 """Steps by default at the finest level, the next coarser one, and all others."""
@@ -245,7 +246,9 @@ class OutputSection(Section):
     """What is written."""
 
     path: Path | None = None
-    """The map, a GeoTIFF; the preview and the run record stand beside it."""
+    """The map, a GeoTIFF; what else a run writes stands beside it."""
+    profile: Profile = "deflate"
+    """How the map's pixels are stored: ``deflate`` and ``lzw`` keep them as they are, ``jpeg`` and ``webp`` do not."""
 
 
 class RunConfig(Section):

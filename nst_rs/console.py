@@ -128,5 +128,5 @@ def show_result(console: Console, result: "Result") -> None:
     figures = "; ".join(f"{name} {value}" for name, value in describe(result.figures).items())
     console.print(figures, highlight=False, soft_wrap=True)
     console.print(
-        f"{result.output} ({total}; preview {result.preview}, record {result.record})", highlight=False, soft_wrap=True
+        f"{result.output} ({total}; report {result.report}, record {result.record})", highlight=False, soft_wrap=True
     )

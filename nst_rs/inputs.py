@@ -8,7 +8,7 @@ from nst_rs.composite import resolve_bands
 from nst_rs.config import RunConfig, override
 from nst_rs.errors import ConfigError, SceneError
 from nst_rs.mosaic import check_crs
-from nst_rs.publish import Outputs, check_output
+from nst_rs.publish import Outputs, check_output, check_profile
 from nst_rs.scene import Scene, open_scene
 from nst_rs.stroke import settle_stroke
 from nst_rs.style import Style, read_styles
@@ -68,6 +68,7 @@ def open_inputs(config: RunConfig, to_write: bool) -> Inputs:
     if outputs is not None:
         check_output(outputs, list(files), [path for path in config.scene.paths if path.is_dir()])
         check_crs(scene.grid)
+        check_profile(config.output.profile)
     return inputs
 
 

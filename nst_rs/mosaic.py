@@ -1,5 +1,7 @@
 """Canvas and grid to GeoTIFF: the styled pixels, back where the scene was."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,39 @@ from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
 from nst_rs.arrays import Mask, Rgb
+from nst_rs.config import Profile
 from nst_rs.errors import OutputError
 from nst_rs.scene import GDAL_CACHE_BYTES, Grid, crs_name
 from nst_rs.storage import BAND_ROWS, PixelArray, bands
 
 BLOCK = BAND_ROWS
 """Pixels along a side of a GeoTIFF's blocks: a band of rows is written as whole blocks."""
+
+LOSSY: frozenset[Profile] = frozenset({"jpeg", "webp"})
+"""Profiles under which a pixel changes with its neighbours."""
+
+
+@dataclass(frozen=True)
+class StyledMap:
+    """A finished picture, and all that its GeoTIFF needs."""
+
+    picture: PixelArray  # (H, W, 3) RGB in [0, 255], continued into nodata
+    weight: PixelArray  # (H, W)
+    """Where it is 0 there is no data."""
+    grid: Grid
+    profile: Profile = "deflate"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What the file says of itself: nst_rs/provenance.py."""
+
+    def pixels(self, rows: slice) -> tuple[Rgb, Mask]:
+        """Return these rows as they are stored, and where there is data.
+
+        Where there is none the bytes are 0, which takes no room. Under a lossy profile they are the picture's: black
+        beside the data would bleed into it.
+        """
+        picture, valid = self.picture[rows], self.weight[rows] > 0
+        shown = np.ones_like(valid) if self.profile in LOSSY else valid
+        return to_bytes(picture, shown), valid
 
 
 def to_bytes(picture: npt.NDArray[np.float32], valid: Mask) -> Rgb:
@@ -40,11 +69,9 @@ def check_crs(grid: Grid) -> None:
         )
 
 
-def write_geotiff(path: Path, picture: PixelArray, weight: PixelArray, grid: Grid) -> None:
-    """Write a tiled RGB GeoTIFF with an internal mask on exactly `grid`, by bands of rows.
-
-    `picture` is (H, W, 3) in [0, 255]; where `weight`, (H, W), is 0 there is no data.
-    """
+def write_geotiff(path: Path, styled: StyledMap) -> None:
+    """Write a tiled RGB GeoTIFF with an internal mask on exactly the map's grid, by bands of rows; nothing is lost."""
+    grid = styled.grid
     profile = {
         "driver": "GTiff",
         "dtype": "uint8",
@@ -63,8 +90,9 @@ def write_geotiff(path: Path, picture: PixelArray, weight: PixelArray, grid: Gri
     options = {"GDAL_TIFF_INTERNAL_MASK": True, "GDAL_CACHEMAX": GDAL_CACHE_BYTES}
     with rasterio.Env(**options), rasterio.open(path, "w", **profile) as target:
         target.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+        target.update_tags(**styled.tags)
         for rows in bands(grid.height):
             window = Window(0, rows.start, grid.width, rows.stop - rows.start)
-            valid = weight[rows] > 0
-            target.write(np.moveaxis(to_bytes(picture[rows], valid), -1, 0), window=window)
+            pixels, valid = styled.pixels(rows)
+            target.write(np.moveaxis(pixels, -1, 0), window=window)
             target.write_mask(valid, window=window)

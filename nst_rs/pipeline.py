@@ -11,14 +11,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from datetime import UTC, datetime
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst_rs import progress, record
+from nst_rs import progress, provenance, record
 from nst_rs.arrays import Pixels
 from nst_rs.calm import measure_calm
 from nst_rs.canvas import Canvas, first_picture, next_picture
@@ -31,12 +32,15 @@ from nst_rs.engine import Recipe, build_kernel, build_objective
 from nst_rs.errors import SceneError
 from nst_rs.figures import measure
 from nst_rs.job import Job
+from nst_rs.mosaic import StyledMap
 from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Objective
 from nst_rs.problem import Problem
-from nst_rs.publish import publish
+from nst_rs.publish import Outputs, publish
 from nst_rs.pyramid import halve_into, mirror
+from nst_rs.report import Pictures, write_report
 from nst_rs.rounds import Exact, Local, Predicted, Round
+from nst_rs.stac import write_item
 from nst_rs.state import Form, State
 from nst_rs.storage import Inset, PixelArray, Storage, Window, bands
 from nst_rs.style import Style
@@ -65,9 +69,10 @@ class Result:
     """What a run made."""
 
     output: Path
-    """The map: an RGB GeoTIFF on the scene's grid. An absolute path, as the other two."""
+    """The map: an RGB GeoTIFF on the scene's grid. An absolute path, as the others."""
     preview: Path
     record: Path
+    report: Path
     losses: tuple[float, ...]
     """The objective at every iteration, level after level."""
     seconds: Mapping[str, float]
@@ -199,11 +204,15 @@ class Session:
             self._seconds["publish"] = round(time.perf_counter() - started, 3)
             return {**self._record(), "figures": figures}
 
-        publish(outputs, finest, canvas.scene_weight, job.inputs.scene.grid, finished_record)
+        tags = provenance.tags(job.config, self._composed.fingerprints)
+        grid, profile = job.inputs.scene.grid, job.config.output.profile
+        styled = StyledMap(finest, canvas.scene_weight, grid, profile, tags)
+        pictures = Pictures(self._composed.image, finest, canvas.scene_weight, grid, job.inputs.styles)
+        publish(outputs, styled, finished_record, [write_item, partial(write_report, pictures)])
         job.workspace.remove()
         losses = tuple(losses.total for level in self._tracker.history for losses in level)
-        preview, made, tif = (Path(os.path.abspath(path)) for path in outputs)
-        return Result(tif, preview, made, losses, dict(self._seconds), figures)
+        made = Outputs(Path(os.path.abspath(outputs.tif)))
+        return Result(made.tif, made.preview, made.record, made.report, losses, dict(self._seconds), figures)
 
     def _descend(self, index: int, point: Point[State]) -> State:
         return descend(
@@ -344,6 +353,8 @@ class Session:
         return {
             "record": 1,
             "configuration": json.loads(job.config.model_dump_json()),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "settings_sha256": provenance.settings_digest(job.config),
             "versions": record.versions(),
             "device": job.device.name,
             "inputs": list(self._composed.fingerprints),

@@ -3,24 +3,34 @@
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 from PIL import Image
 from rasterio._err import CPLE_BaseError  # rasterio has no public name for it
-from rio_cogeo.cogeo import cog_translate, cog_validate
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
+from rasterio.shutil import copy
+from rasterio.transform import Affine
+from rio_cogeo.cogeo import cog_validate
 from rio_cogeo.profiles import cog_profiles
 
+from nst_rs.config import Profile
 from nst_rs.errors import OutputError
-from nst_rs.mosaic import BLOCK, to_bytes, write_geotiff
+from nst_rs.mosaic import BLOCK, StyledMap, to_bytes, write_geotiff
 from nst_rs.scene import GDAL_CACHE_BYTES, Grid
 from nst_rs.storage import BAND_ROWS, PixelArray, bands
 from nst_rs.workspace import Workspace
 
 PREVIEW_SIDE = 1024
+
+# At quality 90 neither leaves marks that can be seen beside the strokes.
+_LOSSY_OPTIONS = {"jpeg": {"jpeg_quality": 90}, "webp": {"webp_level": 90}}
 
 
 @dataclass(frozen=True)
@@ -39,9 +49,23 @@ class Outputs:
         """The run record, for machines."""
         return self.tif.with_suffix(".run.json")
 
+    @property
+    def item(self) -> Path:
+        """The STAC item, for catalogues."""
+        return self.tif.with_suffix(".stac.json")
+
+    @property
+    def report(self) -> Path:
+        """The page that shows what the run made, and how."""
+        return self.tif.with_suffix(".html")
+
     def __iter__(self) -> Iterator[Path]:
         """Return the files in the order in which they are moved into place: the map, which readers wait for, last."""
-        return iter((self.preview, self.record, self.tif))
+        return iter((self.preview, self.record, self.item, self.report, self.tif))
+
+
+Companion = Callable[[Outputs, Mapping[str, Any]], None]
+"""Writes a file that goes with a map: told where all are being written, and the map's record."""
 
 
 def check_output(outputs: Outputs, inputs: list[Path], scene_folders: Sequence[Path] = ()) -> None:
@@ -67,24 +91,37 @@ def check_output(outputs: Outputs, inputs: list[Path], scene_folders: Sequence[P
             raise OutputError(f"output {path}", expected="a new file", got="an input of this run")
 
 
+def check_profile(profile: Profile) -> None:
+    """Raise OutputError where this machine's GDAL cannot store pixels so: it may have been built without."""
+    shape = {"dtype": "uint8", "count": 3, "width": BLOCK, "height": BLOCK, "transform": Affine.scale(2)}
+    try:
+        with MemoryFile() as memory:
+            memory.open(**shape, **_creation_options(profile)).close()
+    except (RasterioError, CPLE_BaseError) as error:
+        lossless = "choose deflate"
+        raise OutputError("output.profile", expected="one that GDAL can write", got=str(error), do=lossless) from error
+
+
 def publish(
     outputs: Outputs,
-    picture: PixelArray,
-    weight: PixelArray,
-    grid: Grid,
+    styled: StyledMap,
     make_record: Callable[[], Mapping[str, Any]],
+    companions: Iterable[Companion],
 ) -> None:
-    """Write the map, its preview and its record under temporary names, then move them into place, the map last.
+    """Write the map and all that goes with it under temporary names, then move them into place, the map last.
 
-    `picture` is (H, W, 3) in [0, 255] on `grid`; where `weight`, (H, W), is 0 there is no data. `make_record` is called
-    once the map is written. Raises OutputError when the folder cannot take the files.
+    `make_record` is called once the map is written, then every one of `companions`, which write what of `outputs` is
+    neither the map nor its preview nor its record. Raises OutputError when the folder cannot take the files.
     """
     try:
         with Workspace(outputs.tif).scratch() as temporary:
             made = Outputs(temporary / outputs.tif.name)
-            _write_cog(made.tif, picture, weight, grid)
-            preview(picture, weight).save(made.preview)
-            made.record.write_text(json.dumps(make_record(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            _write_cog(made.tif, styled)
+            preview(styled.picture, styled.weight).save(made.preview)
+            record = make_record()
+            made.record.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            for write in companions:
+                write(made, record)
             for source, target in zip(made, outputs, strict=True):
                 os.replace(source, target)
     except (OSError, CPLE_BaseError) as error:  # GDAL reports a full disk as either
@@ -92,16 +129,19 @@ def publish(
 
 
 def disk_bytes(grid: Grid) -> int:
-    """Return the most that :func:`publish` takes of the disk: the plain map, a temporary copy, and the map."""
+    """Return the most that :func:`publish` takes of the disk: the plain map, and the map copied from it."""
     height, width = (-(-size // BLOCK) * BLOCK for size in grid.shape)
     plain = height * width * 4  # three bytes of colour and one of mask, as if nothing could be compressed
-    return plain + 2 * plain * 4 // 3  # the others with their overviews
+    return 2 * plain * 4 // 3  # both with their overviews
 
 
-def preview(picture: PixelArray, weight: PixelArray) -> Image.Image:
-    """Return `picture`, as :func:`publish` has it, at most PREVIEW_SIDE pixels wide and high, as RGBA; by bands."""
+def preview(picture: PixelArray, weight: PixelArray, side: int = PREVIEW_SIDE) -> Image.Image:
+    """Return `picture`, (H, W, 3) in [0, 255], at most `side` pixels wide and high, as RGBA; by bands.
+
+    Where `weight`, (H, W), is 0 there is no data, and the preview is transparent.
+    """
     height, width, _ = picture.shape
-    scale = max(1.0, max(height, width) / PREVIEW_SIDE)
+    scale = max(1.0, max(height, width) / side)
     size = max(1, round(width / scale)), max(1, round(height / scale))
     shown = Image.new("RGBA", size)
     for rows in bands(size[1], max(1, int(BAND_ROWS / scale))):
@@ -116,23 +156,34 @@ def preview(picture: PixelArray, weight: PixelArray) -> Image.Image:
     return shown
 
 
-def _write_cog(path: Path, picture: PixelArray, weight: PixelArray, grid: Grid) -> None:
-    plain = path.with_suffix(".plain")
-    write_geotiff(plain, picture, weight, grid)
-    cog_translate(
-        plain,
-        path,
+def _write_cog(path: Path, styled: StyledMap) -> None:
+    """Write the map with its overviews, and copy it into the order of a cloud-optimised GeoTIFF.
+
+    As rio-cogeo does it, but without its warped copy, which blackens what lies under the mask and so lets JPEG draw
+    black into the edge of the data.
+    """
+    plain, levels = path.with_suffix(".plain"), _overviews(styled.grid)
+    write_geotiff(plain, styled)
+    options = {
+        "GDAL_TIFF_INTERNAL_MASK": True,
+        "GDAL_TIFF_OVR_BLOCKSIZE": BLOCK,
+        "GDAL_CACHEMAX": GDAL_CACHE_BYTES,
+    }
+    with rasterio.Env(**options):
+        with rasterio.open(plain, "r+") as made:
+            made.build_overviews([2**level for level in range(1, levels + 1)], Resampling.average)
+        with rasterio.open(plain) as made:
+            if len(made.overviews(1)) < levels:  # GDAL is silent where the last of them found no room
+                raise OSError("no room for the overviews")
         # IF_SAFER: with its overviews a map may pass the 4 GB of a classic TIFF where GDAL did not expect it.
-        {**cog_profiles["deflate"], "bigtiff": "IF_SAFER"},
-        add_mask=True,
-        overview_level=_overviews(grid),
-        overview_resampling="average",
-        in_memory=False,
-        config={"GDAL_TIFF_INTERNAL_MASK": True, "GDAL_CACHEMAX": GDAL_CACHE_BYTES},
-        quiet=True,
-    )
+        copy(plain, path, copy_src_overviews=True, **_creation_options(styled.profile), bigtiff="IF_SAFER")
     plain.unlink()
-    _check_cog(path, grid)
+    _check_cog(path, styled.grid)
+
+
+def _creation_options(profile: Profile) -> dict[str, Any]:
+    """Return what GDAL is asked for."""
+    return {**cog_profiles[profile], **_LOSSY_OPTIONS.get(profile, {})}
 
 
 def _check_cog(path: Path, grid: Grid) -> None:

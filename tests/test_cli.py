@@ -14,6 +14,7 @@ import pytest
 import rasterio
 
 from nst_rs.cli import app
+from nst_rs.publish import Outputs
 
 Settings = dict[str, Any]
 
@@ -82,7 +83,13 @@ def test_stylize_writes_the_map_and_tells_its_progress_in_plain_lines(
     assert printed[-3].startswith("level 2/2, iteration 2/2, tile 1/1, loss ")
     assert printed[-2].startswith("legibility ")
     assert printed[-1].startswith(str(output))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.png", "map.run.json", "map.tif"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "map.html",
+        "map.png",
+        "map.run.json",
+        "map.stac.json",
+        "map.tif",
+    ]
 
 
 def test_several_styles_are_blended_evenly(olinda: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
@@ -271,4 +278,4 @@ def test_a_killed_command_goes_on_to_the_same_map(
     assert "going on where an earlier run stopped: level 2" in capfd.readouterr().err
     assert run(*arguments, "--output", tmp_path / "whole" / "map.tif") == 0
     assert killed.read_bytes() == (tmp_path / "whole" / "map.tif").read_bytes()
-    assert {path.name for path in killed.parent.iterdir()} == {"map.tif", "map.png", "map.run.json"}
+    assert {path.name for path in killed.parent.iterdir()} == {path.name for path in Outputs(killed)}

@@ -56,7 +56,13 @@ def finished(
 def test_the_flow_makes_the_map_its_preview_and_its_record(finished: tuple[Any, Path], olinda: Path) -> None:
     state, output = finished
     assert state.is_completed()
-    assert sorted(path.name for path in output.parent.iterdir()) == ["map.png", "map.run.json", "map.tif"]
+    assert sorted(path.name for path in output.parent.iterdir()) == [
+        "map.html",
+        "map.png",
+        "map.run.json",
+        "map.stac.json",
+        "map.tif",
+    ]
     with rasterio.open(output) as made, rasterio.open(olinda / "olinda_r0_c0.tif") as first:
         assert made.transform == first.transform
         assert (made.width, made.height) == (349, 352)
@@ -88,6 +94,7 @@ def test_the_flow_leaves_progress_figures_and_files_as_artifacts(finished: tuple
     assert "frame ratio" in artifacts["figures"].data
     assert output.as_uri() in artifacts["map"].data
     assert str(output.with_suffix(".run.json")) in artifacts["result"].data
+    assert output.with_suffix(".html").as_uri() in artifacts["report"].data
 
 
 def test_a_wrong_scene_fails_the_flow_with_its_one_line_and_no_traceback(

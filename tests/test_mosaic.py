@@ -10,7 +10,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.transform import Affine
 
 from nst_rs.errors import OutputError
-from nst_rs.mosaic import check_crs, to_bytes, write_geotiff
+from nst_rs.mosaic import StyledMap, check_crs, to_bytes, write_geotiff
 from nst_rs.scene import Grid, open_scene
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 
@@ -26,7 +26,7 @@ def picture(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndar
 
 def written(path: Path, transform: Affine = NORTH_UP, crs: str = UTM, shape: tuple[int, int] = (20, 30)) -> Path:
     rgb, valid = picture(*shape)
-    write_geotiff(path, rgb, valid, Grid(CRS.from_user_input(crs), transform, shape[1], shape[0]))
+    write_geotiff(path, StyledMap(rgb, valid, Grid(CRS.from_user_input(crs), transform, shape[1], shape[0])))
     return path
 
 
@@ -88,7 +88,7 @@ def test_pixels_and_mask_come_back_as_written(
 ) -> None:
     path = tmp_path_factory.mktemp("map") / "map.tif"
     rgb, valid = picture(height, width, seed)
-    write_geotiff(path, rgb, valid, Grid(CRS.from_string(UTM), NORTH_UP, width, height))
+    write_geotiff(path, StyledMap(rgb, valid, Grid(CRS.from_string(UTM), NORTH_UP, width, height)))
     with rasterio.open(path) as found:
         np.testing.assert_array_equal(np.moveaxis(found.read(), 0, -1), np.where(valid[..., None], rgb, 0))
         np.testing.assert_array_equal(found.dataset_mask(), np.where(valid, 255, 0))

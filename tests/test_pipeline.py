@@ -22,6 +22,7 @@ from nst_rs.job import prepare
 from nst_rs.neural.device import Device
 from nst_rs.pipeline import Result, Session, compose_canvases, run
 from nst_rs.progress import Progress
+from nst_rs.publish import Outputs
 from nst_rs.storage import DiskStorage, MemoryStorage
 
 Settings = dict[str, Any]
@@ -91,6 +92,17 @@ def test_the_preview_is_a_picture_of_the_map(result: Result) -> None:
         assert preview.size == (150, 130)
         assert preview.getpixel((140, 120))[3] == 0
         assert preview.getpixel((50, 50))[:3] == tuple(pixels(result.output)[:, 50, 50])
+
+
+def test_the_report_and_the_item_show_the_run(result: Result) -> None:
+    page, item = result.report.read_text(), json.loads(result.output.with_suffix(".stac.json").read_text())
+    record = json.loads(result.record.read_text())
+    assert page.count("data:image/webp;base64,") == 3  # scene, map, style
+    assert page.count('<polyline class="total"') == len(record["levels"])
+    assert item["properties"]["nst_rs:figures"] == record["figures"]
+    with rasterio.open(result.output) as made:
+        assert made.tags()["NST_RS_SETTINGS_SHA256"] == record["settings_sha256"]
+        assert item["properties"]["proj:transform"][:6] == list(made.transform)[:6]
 
 
 def test_the_record_says_what_was_done(result: Result, scene: Path) -> None:
@@ -180,7 +192,7 @@ def test_the_map_is_the_same_byte_for_byte_from_memory_and_from_disk(
         folder = tmp_path / memory
         folder.mkdir()
         result = nst_rs.stylize(scene, harvest, folder / "map.tif", settings={**settings, "compute.memory": memory})
-        assert {path.name for path in folder.iterdir()} == {"map.tif", "map.png", "map.run.json"}
+        assert set(folder.iterdir()) == set(Outputs(folder / "map.tif"))
         made[memory] = result.output.read_bytes(), result.preview.read_bytes(), result.losses
         on_disk[memory] = set(created)
     assert made["2GB"] == made["1MB"]
@@ -215,7 +227,7 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_bytes(
     assert again.losses == whole.losses
     assert starts == sorted(starts)
     assert starts[-1] > (1, 0)
-    assert {path.name for path in (tmp_path / "killed").iterdir()} == {"map.tif", "map.png", "map.run.json"}
+    assert set((tmp_path / "killed").iterdir()) == set(Outputs(tmp_path / "killed" / "map.tif"))
 
 
 def _interrupt_after(state: Progress, rounds: int, heard: list[Progress]) -> None:

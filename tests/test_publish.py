@@ -11,17 +11,21 @@ from PIL import Image
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.transform import Affine
-from rio_cogeo import cogeo
 from rio_cogeo.cogeo import cog_validate
 
+import nst_rs.publish as publishing
 from nst_rs.errors import OutputError
-from nst_rs.mosaic import to_bytes
-from nst_rs.publish import PREVIEW_SIDE, Outputs, check_output, disk_bytes, preview, publish
+from nst_rs.mosaic import LOSSY, StyledMap, to_bytes
+from nst_rs.publish import PREVIEW_SIDE, Outputs, check_output, check_profile, disk_bytes, preview, publish
 from nst_rs.scene import Grid
 from tests.full_disk import files_of_at_most
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 
 RECORD = {"record": 1, "place": "São Paulo"}
+COMPANIONS = (
+    lambda made, record: made.item.write_text(json.dumps(record)),
+    lambda made, _: made.report.write_text("a page"),
+)
 
 
 def record() -> Mapping[str, Any]:
@@ -36,9 +40,8 @@ def publish_picture(
     rgb, valid = np.random.default_rng(seed).integers(1, 256, (*shape, 3), dtype=np.uint8), np.ones(shape, bool)
     valid[2:9, 5:20] = False
     rgb[~valid] = 0
-    publish(
-        Outputs(tif), rgb.astype(np.float32), valid, Grid(CRS.from_string(UTM), transform, width, height), make_record
-    )
+    grid = Grid(CRS.from_string(UTM), transform, width, height)
+    publish(Outputs(tif), StyledMap(rgb.astype(np.float32), valid, grid), make_record, COMPANIONS)
     return rgb, valid
 
 
@@ -86,11 +89,74 @@ def test_a_map_as_wide_as_its_blocks_is_tiled_too(tmp_path: Path, shape: tuple[i
             assert found.block_shapes == [(512, 512)] * 3
 
 
+def smooth_map(profile: Any, **options: Any) -> tuple[StyledMap, np.ndarray]:
+    """A picture as strokes are, and a mask with a slanting edge."""
+    y, x = np.mgrid[:600, :520].astype(np.float32)
+    picture = np.stack([128 + 100 * np.sin(x / a + y / b) for a, b in ((9, 14), (17, -11), (-23, 31))], axis=-1)
+    valid = x + 0.3 * y > 150
+    return StyledMap(picture, valid, Grid(CRS.from_string(UTM), NORTH_UP, 520, 600), profile, **options), valid
+
+
+@pytest.mark.parametrize("profile", ["deflate", "lzw", "jpeg", "webp"])
+def test_every_profile_is_a_cog_of_its_compression_with_the_exact_mask(tmp_path: Path, profile: Any) -> None:
+    styled, valid = smooth_map(profile)
+    publish(Outputs(tmp_path / "map.tif"), styled, record, COMPANIONS)
+    assert cog_validate(tmp_path / "map.tif", strict=True) == (True, [], [])
+    expected = to_bytes(styled.picture[:, :], valid)
+    with rasterio.open(tmp_path / "map.tif") as found:
+        assert found.profile["compress"] == profile
+        assert found.mask_flag_enums == ([MaskFlags.per_dataset],) * 3
+        assert found.overviews(1) == [2]
+        with rasterio.open(tmp_path / "map.tif", overview_level=0) as overview:
+            assert overview.compression == found.compression
+        np.testing.assert_array_equal(found.dataset_mask() > 0, valid)
+        difference = np.abs(np.moveaxis(found.read(), 0, -1)[valid].astype(int) - expected[valid])
+    # Measured: 1.6 on average and 14 at most for JPEG, 1.8 and 47 for WebP; both halve the colours' resolution.
+    mean, most = (2.5, 60) if profile in LOSSY else (0.0, 0)
+    assert difference.mean() <= mean
+    assert difference.max() <= most
+
+
+@pytest.mark.parametrize("profile", ["jpeg", "webp"])
+def test_black_does_not_bleed_into_the_edge_of_the_data_under_a_lossy_profile(tmp_path: Path, profile: Any) -> None:
+    styled, valid = smooth_map(profile)
+    publish(Outputs(tmp_path / "map.tif"), styled, record, COMPANIONS)
+    edge = valid & ~np.roll(valid, 3, axis=1)
+    with rasterio.open(tmp_path / "map.tif") as found:
+        error = np.abs(np.moveaxis(found.read(), 0, -1) - styled.picture[:, :]).mean(axis=-1)
+    assert error[edge].mean() < 1.2 * error[valid].mean()
+
+
+def test_lossy_profiles_are_smaller(tmp_path: Path) -> None:
+    sizes = {}
+    for profile in ("deflate", "jpeg", "webp"):
+        publish(Outputs(tmp_path / f"{profile}.tif"), smooth_map(profile)[0], record, COMPANIONS)
+        sizes[profile] = (tmp_path / f"{profile}.tif").stat().st_size
+    assert sizes["webp"] < sizes["jpeg"] < sizes["deflate"]
+
+
+def test_the_file_says_where_it_comes_from(tmp_path: Path) -> None:
+    tags = {"TIFFTAG_SOFTWARE": "nst-rs 1", "NST_RS_STYLE": "Café, <b>.jpg", "NST_RS_INPUTS": "a.tif sha256:0"}
+    publish(Outputs(tmp_path / "map.tif"), smooth_map("jpeg", tags=tags)[0], record, COMPANIONS)
+    with rasterio.open(tmp_path / "map.tif") as found:
+        assert tags.items() <= found.tags().items()
+
+
+def test_a_profile_that_gdal_was_built_without_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for profile in ("deflate", "lzw", "jpeg", "webp"):
+        check_profile(profile)
+    monkeypatch.setattr(
+        "nst_rs.publish._creation_options", lambda _: {"driver": "GTiff", "photometric": "YCbCr", "compress": "WEBP"}
+    )
+    with pytest.raises(OutputError, match=r"output.profile: expected one that GDAL can write, got .*; choose deflate"):
+        check_profile("webp")
+
+
 def test_overviews_are_averages(tmp_path: Path) -> None:
     rgb = np.zeros((600, 600, 3), np.uint8)
     rgb[:, ::2], rgb[:, 1::2] = 100, 200
     grid = Grid(CRS.from_string(UTM), NORTH_UP, 600, 600)
-    publish(Outputs(tmp_path / "map.tif"), rgb, np.ones((600, 600), bool), grid, record)
+    publish(Outputs(tmp_path / "map.tif"), StyledMap(rgb, np.ones((600, 600), bool), grid), record, COMPANIONS)
     with rasterio.open(tmp_path / "map.tif", overview_level=0) as overview:
         assert (overview.read() == 150).all()
 
@@ -98,7 +164,8 @@ def test_overviews_are_averages(tmp_path: Path) -> None:
 def test_nodata_does_not_darken_the_overviews(tmp_path: Path) -> None:
     valid = np.random.default_rng(0).random((600, 600)) < 0.5
     rgb = np.where(valid[..., np.newaxis], np.uint8([200, 100, 50]), np.uint8(0))
-    publish(Outputs(tmp_path / "map.tif"), rgb, valid, Grid(CRS.from_string(UTM), NORTH_UP, 600, 600), record)
+    grid = Grid(CRS.from_string(UTM), NORTH_UP, 600, 600)
+    publish(Outputs(tmp_path / "map.tif"), StyledMap(rgb, valid, grid), record, COMPANIONS)
     with rasterio.open(tmp_path / "map.tif", overview_level=0) as overview:
         assert overview.shape == (300, 300)
         shown = np.moveaxis(overview.read(), 0, -1)[overview.dataset_mask() > 0]
@@ -153,9 +220,9 @@ def test_publishing_takes_no_more_disk_than_it_says(
     def taken() -> int:
         return sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
 
-    # Where the most is there: the plain map, rio-cogeo's temporary copy with overviews, and the finished map.
-    sizes, copy = [], cogeo.copy
-    monkeypatch.setattr(cogeo, "copy", lambda *a, **k: (copy(*a, **k), sizes.append(taken()))[0])
+    # Where the most is there: the plain map with overviews, and the finished map.
+    sizes, copy = [], publishing.copy
+    monkeypatch.setattr(publishing, "copy", lambda *a, **k: (copy(*a, **k), sizes.append(taken()))[0])
     publish_picture(tmp_path / "map.tif", shape)
     needed = disk_bytes(Grid(CRS.from_string(UTM), NORTH_UP, shape[1], shape[0]))
     assert taken() < sizes[0] < needed
@@ -167,10 +234,10 @@ def test_the_record_is_written_as_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["map.tif", "map.tiff", "my.map.v2.TIF"])
-def test_a_run_leaves_three_files_and_nothing_else(tmp_path: Path, name: str) -> None:
+def test_a_run_leaves_its_files_and_nothing_else(tmp_path: Path, name: str) -> None:
     publish_picture(tmp_path / name)
     stem = Path(name).stem
-    assert set(contents(tmp_path)) == {name, f"{stem}.png", f"{stem}.run.json"}
+    assert set(contents(tmp_path)) == {name, *(f"{stem}{end}" for end in (".png", ".run.json", ".stac.json", ".html"))}
     assert {path.name for path in Outputs(tmp_path / name)} == set(contents(tmp_path))
 
 
@@ -179,21 +246,21 @@ def test_a_later_run_replaces_an_earlier_one(tmp_path: Path) -> None:
     rgb, _ = publish_picture(tmp_path / "map.tif", seed=2)
     with rasterio.open(tmp_path / "map.tif") as found:
         np.testing.assert_array_equal(np.moveaxis(found.read(), 0, -1), rgb)
-    assert len(contents(tmp_path)) == 3
+    assert len(contents(tmp_path)) == 5
 
 
 def test_the_map_is_moved_into_place_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     moved, replace = [], os.replace
     monkeypatch.setattr(os, "replace", lambda source, target: (moved.append(target.name), replace(source, target)))
     publish_picture(tmp_path / "map.tif")
-    assert moved == ["map.png", "map.run.json", "map.tif"]
+    assert moved == ["map.png", "map.run.json", "map.stac.json", "map.html", "map.tif"]
 
 
 def refuse(*_: Any, **__: Any) -> None:
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("step", ["write_geotiff", "cog_translate", "cog_validate", "preview", "os.replace"])
+@pytest.mark.parametrize("step", ["write_geotiff", "copy", "cog_validate", "preview", "os.replace"])
 @pytest.mark.parametrize("earlier", [True, False])
 def test_a_step_that_fails_leaves_everything_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, earlier: bool
@@ -230,6 +297,14 @@ def test_a_record_that_cannot_be_made_leaves_everything_as_it_was(tmp_path: Path
     before = contents(tmp_path)
     with pytest.raises(type(error), match=r"^no record$"):
         publish_picture(tmp_path / "map.tif", seed=2, make_record=fail)
+    assert contents(tmp_path) == before
+
+
+def test_a_companion_that_cannot_be_written_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    publish_picture(tmp_path / "map.tif", seed=1)
+    before = contents(tmp_path)
+    with pytest.raises(OutputError, match="No space left on device"):
+        publish(Outputs(tmp_path / "map.tif"), smooth_map("deflate")[0], record, [*COMPANIONS, refuse])
     assert contents(tmp_path) == before
 
 
@@ -272,14 +347,14 @@ def test_an_output_in_a_folder_that_cannot_be_written_is_refused(
         check_output(Outputs(tmp_path / "map.tif"), [])
 
 
-@pytest.mark.parametrize("name", ["map.tif", "map.png", "map.run.json"])
+@pytest.mark.parametrize("name", ["map.tif", "map.png", "map.run.json", "map.stac.json", "map.html"])
 def test_an_output_that_is_a_folder_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     with pytest.raises(OutputError, match=f"output {tmp_path}/{name}: expected a file's name, got a folder"):
         check_output(Outputs(tmp_path / "map.tif"), [])
 
 
-@pytest.mark.parametrize("name", ["map.tif", "map.png", "map.run.json"])
+@pytest.mark.parametrize("name", ["map.tif", "map.png", "map.run.json", "map.stac.json", "map.html"])
 def test_no_output_may_overwrite_an_input(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(OutputError, match=f"output {tmp_path}/{name}: expected a new file, got an input of this run"):
@@ -313,5 +388,12 @@ def test_a_map_in_the_scenes_own_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_map_may_have_any_name(tmp_path: Path) -> None:
     rgb, valid = np.full((20, 30, 3), 9, np.uint8), np.ones((20, 30), bool)
-    publish(Outputs(tmp_path / "plain.tif"), rgb, valid, Grid(CRS.from_user_input(UTM), NORTH_UP, 30, 20), dict)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["plain.png", "plain.run.json", "plain.tif"]
+    grid = Grid(CRS.from_user_input(UTM), NORTH_UP, 30, 20)
+    publish(Outputs(tmp_path / "plain.tif"), StyledMap(rgb, valid, grid), dict, COMPANIONS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "plain.html",
+        "plain.png",
+        "plain.run.json",
+        "plain.stac.json",
+        "plain.tif",
+    ]

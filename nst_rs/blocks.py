@@ -147,13 +147,13 @@ def overlaps(level: Level, window: Tile) -> Iterator[Overlap]:
 
 
 def best_size(tiles: int, workers: int) -> int:
-    """Return the largest size of blocks of `tiles` tiles that gives no worker 5 % more to do than single tiles.
+    """Return the largest size of blocks of `tiles` tiles that gives no worker a tenth more to do than single tiles.
 
     >>> best_size(6, 1), best_size(6, 2), best_size(16, 2), best_size(484, 10)
-    (8, 1, 8, 2)
+    (8, 1, 8, 4)
     """
     sizes: list[int] = [2**k for k in range((tiles - 1).bit_length() + 1)]
-    return max(x for x in sizes if _most(tiles, workers, x) <= 1.05 * _most(tiles, workers, 1))
+    return max(x for x in sizes if _most(tiles, workers, x) <= 1.1 * _most(tiles, workers, 1))
 
 
 def prepare(site: Site, block: Block) -> Ground:

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
@@ -13,7 +14,6 @@ from nst_rs.state import Form, State
 from nst_rs.storage import MemoryStorage, Storage
 from nst_rs.workspace import Workspace
 
-_GENERATIONS = ("a", "b")
 _SHARE = 0.05  # of the time, at most, that goes into copying states from memory to disk
 
 
@@ -30,7 +30,7 @@ class Checkpoint:
     histories: Sequence[Sequence[Losses]]
     """Level → losses at the start of every round; the last is the level's."""
     generation: str = ""
-    """Which of the two kept states is whole."""
+    """Which of the kept states is whole."""
 
     @classmethod
     def read(cls, workspace: Workspace) -> "Checkpoint | None":
@@ -71,7 +71,10 @@ class Keeper:
         self._workspace = workspace
         self._in_memory = in_memory
         self._copies = in_memory or on_cluster
-        self._generation = _GENERATIONS[0]
+        # What a worker of a driver that was killed may still be writing is no one's.
+        mark = f"-{uuid.uuid4().hex}" if on_cluster else ""
+        self._generations = f"a{mark}", f"b{mark}"
+        self._generation = self._generations[0]
         self._pause_until = 0.0
 
     def start(self, form: Form, level: int) -> Point[State]:
@@ -79,8 +82,8 @@ class Keeper:
         earlier = Checkpoint.read(self._workspace)
         if earlier is not None and earlier.level == level:
             self._workspace.checkpoint.unlink()
-        self._generation = _GENERATIONS[0]
-        now, spare = (form.create(self.storage, _name(form, generation)) for generation in _GENERATIONS)
+        self._generation = self._generations[0]
+        now, spare = (form.create(self.storage, _name(form, generation)) for generation in self._generations)
         return Point(now, spare)
 
     def has(self, form: Form, checkpoint: Checkpoint) -> bool:
@@ -108,8 +111,10 @@ class Keeper:
             if started < self._pause_until:
                 return
             self.copy(form, now)
-        self._generation = self._other
+        before, self._generation = self._generation, self._other
         replace(checkpoint, generation=self._generation).write(self._workspace)
+        if before not in self._generations:
+            form.delete(self._workspace.arrays, _name(form, before))
         self._pause_until = time.monotonic() + (time.monotonic() - started) / _SHARE
 
     def copy(self, form: Form, now: Elsewhere) -> State:
@@ -121,13 +126,14 @@ class Keeper:
 
     def forget(self, form: Form) -> None:
         """Delete a level's states."""
-        for generation in _GENERATIONS:
+        for generation in (*self._generations, self._generation):
             form.delete(self.storage, _name(form, generation))
             form.delete(self._workspace.arrays, _name(form, generation))
 
     @property
     def _other(self) -> str:
-        return _GENERATIONS[1 - _GENERATIONS.index(self._generation)]
+        first, second = self._generations
+        return second if self._generation == first else first
 
 
 def _name(form: Form, generation: str) -> str:

@@ -13,7 +13,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -59,7 +59,7 @@ class Cluster:
 
     def __init__(self, client: Client) -> None:
         """Use the workers of `client`; raises ResourceError when there are none."""
-        self._client = client
+        self.client = client
         self.address: str = client.scheduler.address
         self.threads = min(self._nthreads().values())
         """Of a worker, the fewest: with as many in each, the result's bits do not depend on who computes what."""
@@ -79,7 +79,7 @@ class Cluster:
             for worker, tasks in graph.tasks.items()
         }
         with self._answering():
-            futures = self._client.get(HighLevelGraph(layers, {name: set() for name in layers}), keys, sync=False)
+            futures = self.client.get(HighLevelGraph(layers, {name: set() for name in layers}), keys, sync=False)
         return dict(zip(keys, futures, strict=True))
 
     def wait(self, futures: Mapping[str, Future], done: Callable[[str], None] = lambda _: None) -> None:
@@ -106,7 +106,7 @@ class Cluster:
                 return finished.get(timeout=_SECONDS_BETWEEN_LOOKS)
             except queue.Empty:
                 with self._answering():
-                    if self._client.nthreads():
+                    if self.client.nthreads():
                         last_seen = time.monotonic()
                 if time.monotonic() - last_seen > _SECONDS_WITHOUT_WORKERS:
                     raise self._no_workers() from None
@@ -127,10 +127,13 @@ class Cluster:
 
     def _nthreads(self) -> dict[str, int]:
         with self._answering():
-            found: dict[str, int] = self._client.nthreads()
-        if not found:
-            raise self._no_workers()
-        return found
+            found: dict[str, int] = self.client.nthreads()
+            if found:
+                return found
+            with suppress(TimeoutError):
+                self.client.wait_for_workers(1, timeout=_SECONDS_WITHOUT_WORKERS)
+                return self._nthreads()
+        raise self._no_workers()
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -138,13 +141,16 @@ class Cluster:
         try:
             yield
         except (CancelledError, OSError) as error:  # a timeout and a closed connection are OSErrors
-            raise self._lost(error) from error
+            lost = self._lost(error)
+            raise lost from lost.__cause__
 
     def _lost(self, error: BaseException) -> ResourceError:
         got = f"none ({str(error) or type(error).__name__})"
-        return ResourceError(
+        lost = ResourceError(
             f"cluster {self.address}", expected="an answer of its scheduler", got=got, do=f"start it again, {_GO_ON}"
         )
+        lost.__cause__ = error if isinstance(error, OSError) else ConnectionError(got)  # it may come back
+        return lost
 
     def _no_workers(self) -> ResourceError:
         return ResourceError(
@@ -178,7 +184,7 @@ def started(workers: int, threads: int) -> Iterator[Cluster]:
     with (
         dask.config.set(settings),
         # What a worker needs is checked before, against the plan; Dask would end it at a guess.
-        LocalCluster(workers, threads_per_worker=threads, memory_limit=0, dashboard_address=None) as local,
+        LocalCluster(workers, threads_per_worker=threads, memory_limit=0, dashboard_address="127.0.0.1:0") as local,
         _closing(Client(local, set_as_default=False)) as client,
     ):
         yield Cluster(client)
@@ -189,7 +195,8 @@ def _closing(client: Client) -> Iterator[Client]:
     try:
         yield client
     finally:
-        client.close(timeout=_SECONDS_BETWEEN_LOOKS)  # a scheduler that is gone does not say goodbye
+        with suppress(TimeoutError):  # a scheduler that is gone does not say goodbye
+            client.close(timeout=_SECONDS_BETWEEN_LOOKS)
 
 
 @dataclass

@@ -212,7 +212,8 @@ class ComputeSection(Section):
     executor: Literal["local", "dask"] = "local"
     """``local``: this process computes one tile after the other. ``dask``: the workers of a cluster share them."""
     address: str | None = None
-    """Of a Dask scheduler, such as ``tcp://host:8786``; none: workers are started on this machine for the run."""
+    """Of a Dask scheduler, such as ``tcp://host:8786``, whose workers reach the output's folder under the same path;
+    none: workers are started on this machine for the run."""
     workers: int | None = Field(None, ge=1)
     """How many workers are started, or are at `address`: ``tiling.tile: auto`` cuts for as many. None: one a core of
     this machine, one on a GPU."""
@@ -238,7 +239,7 @@ class ComputeSection(Section):
     @model_validator(mode="after")
     def _cluster_only_with_dask(self) -> Self:
         if self.executor == "local" and (self.address or self.workers):
-            raise ValueError("address and workers are a cluster's: they need executor: dask")
+            raise ValueError("address and workers with executor: dask only")
         return self
 
 
@@ -275,7 +276,7 @@ class RunConfig(Section):
     def _exact_on_a_cluster(cls, value: ComputeSection, info: ValidationInfo) -> ComputeSection:
         tiling = info.data.get("tiling")
         if value.executor == "dask" and tiling and (tiling.statistics == "predicted" or tiling.steps_per_round > 1):
-            raise ValueError("executor dask has exact statistics only: predicted ones go through the tiles one by one")
+            raise ValueError("executor: dask with exact statistics only, which meet after every step")
         return value
 
     @field_validator("schedule")

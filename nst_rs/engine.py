@@ -13,7 +13,7 @@ from nst_rs.architecture import Trunk
 from nst_rs.arrays import Array, Pixels
 from nst_rs.canvas import Canvas
 from nst_rs.config import RunConfig, trunk_of
-from nst_rs.neural.device import Device, choose_device, limit_threads
+from nst_rs.neural.device import Device
 from nst_rs.neural.kernel import Kernel
 from nst_rs.neural.vgg import Encoder, load_convolutions
 from nst_rs.objective import Objective
@@ -51,29 +51,6 @@ def build_kernel(config: RunConfig, device: Device) -> Kernel:
         encoder = Encoder(convolutions, config.compute.precision, config.model.pooling)
     objective = config.objective
     return Kernel(encoder, list(objective.style_layers), list(objective.content_layers), device.name)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a worker builds the network that this process would build, without being sent it."""
-
-    config: str
-    """What matters to the network, as JSON."""
-    threads: int
-
-    @classmethod
-    def of(cls, config: RunConfig, threads: int) -> "Recipe":
-        """Return the recipe for the network of `config`, whose precision is named; `threads`: of a worker."""
-        return cls(
-            config.model_dump_json(include={"model": True, "objective": True, "compute": {"device", "precision"}}),
-            threads,
-        )
-
-    def __call__(self) -> Kernel:
-        """Build it on this process's device. Raises ModelError or ResourceError."""
-        limit_threads(self.threads)
-        config = RunConfig.model_validate_json(self.config)
-        return build_kernel(config, choose_device(config.compute.device))
 
 
 def build_objective(config: RunConfig, kernel: Kernel, styles: Sequence[Style], tile: int) -> Objective:

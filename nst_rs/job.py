@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -160,6 +161,8 @@ def prepare(config: RunConfig, to_write: bool = True) -> Job:
 def _open(config: RunConfig, to_write: bool) -> Job:
     """Settle what `config` leaves open, whether or not there is room for it."""
     inputs = open_inputs(config, to_write)
+    if config.compute.executor == "dask" and find_spec("distributed") is None:
+        raise ResourceError("compute.executor dask", expected="Dask", got="none", do="install nst-rs[dask]")
     device = choose_device(config.compute.device)
     config = _as_begun(with_absolute_paths(settle(config, inputs.scene)))
     config = override(config, {"compute.precision": choose_precision(config.compute.precision, device)})

@@ -28,7 +28,7 @@ from nst_rs.color import Color, count_colors, to_imitate, to_optimise, to_show
 from nst_rs.composite import Composite, compose
 from nst_rs.config import ELSEWHERE
 from nst_rs.descent import Point, Step, descend
-from nst_rs.engine import Recipe, build_kernel, build_objective
+from nst_rs.engine import build_kernel, build_objective
 from nst_rs.errors import SceneError
 from nst_rs.figures import measure
 from nst_rs.job import Job
@@ -38,6 +38,7 @@ from nst_rs.objective import Objective
 from nst_rs.problem import Problem
 from nst_rs.publish import Outputs, publish
 from nst_rs.pyramid import halve_into, mirror
+from nst_rs.recipe import NetworkRecipe
 from nst_rs.report import Pictures, write_report
 from nst_rs.rounds import Exact, Local, Predicted, Round
 from nst_rs.stac import write_item
@@ -226,7 +227,7 @@ class Session:
         try:
             cluster, kept = self._connected(), -(-self.job.kept_windows(index) // self.job.workers)
             problem = Problem(*self._at(index), {})
-            kind = OnCluster(cluster, problem, Recipe.of(self.job.config, cluster.threads), kept)
+            kind = OnCluster(cluster, problem, NetworkRecipe.of(self.job.config, cluster.threads), kept)
             start = Point(kind.begin(point.now), Scattered(kind), point.done, point.history)
             end = descend(kind, start, self.job.descent(index), self._hearing(index), lambda at: self._keep(index, at))
             return self._keeper.copy(self._forms[index], end)
@@ -380,11 +381,11 @@ class Session:
         """Return how much of the time and of what was computed went into the map itself, and not around it."""
         canvas, (kernel, _) = self._composed.canvases[-1], self._engine
         computed = len(canvas.tiles) * math.prod(canvas.level.window_shape)
-        return {
-            "seconds_in_network": round(kernel.seconds, 3),
-            "share_in_network": kernel.seconds / sum(self._seconds.values()),
-            "computed_over_scene": computed / math.prod(canvas.level.shape),
-        }
+        effort = {"computed_over_scene": computed / math.prod(canvas.level.shape)}
+        if not self.job.on_cluster:  # where workers compute
+            effort["seconds_in_network"] = round(kernel.seconds, 3)
+            effort["share_in_network"] = kernel.seconds / sum(self._seconds.values())
+        return effort
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -26,15 +26,20 @@ def expected() -> np.ndarray:
     return found
 
 
-def go(folder: Path, found: cluster.Cluster, listener: Callable[[Step], None]) -> tuple[np.ndarray, int]:
-    """Begin the run, or go on with it; return its picture, and how many iterations were done before."""
+def go(
+    folder: Path, found: cluster.Cluster, listener: Callable[[Step], None], kept: bool = True
+) -> tuple[np.ndarray, int]:
+    """Begin the run, or go on with it; return its picture, and how many iterations were done before.
+
+    `kept`: whether it is kept on disk after every round, or never.
+    """
     keeper = Keeper(Workspace(folder / "map.tif"), in_memory=False, on_cluster=True)
     form = Form(CANVAS.level, averaged=False, layers=None, by_core=True)
     point = _point(keeper, form, Checkpoint.read(Workspace(folder / "map.tif")))
     kind = cluster.OnCluster(found, problem_of(CANVAS), PixelKernel, kept=2, size=1)
 
     def keep(reached: Point[cluster.Scattered]) -> None:
-        keeper._pause_until = 0.0
+        keeper._pause_until = 0.0 if kept else float("inf")
         keeper.keep(form, reached.now, Checkpoint(RUN, 0, reached.done, [reached.history]))
 
     start = Point(kind.begin(point.now), cluster.Scattered(kind), point.done, point.history)

@@ -34,7 +34,7 @@ from nst_rs.tiling import Tile
 log = logging.getLogger(__name__)
 
 _SECONDS_TO_ANSWER = 30
-_SECONDS_WITHOUT_WORKERS = 60
+_SECONDS_WITHOUT_WORKERS = 300
 _SECONDS_BETWEEN_LOOKS = 5
 _SUMMED_AT_ONCE = 8
 """Moments that one task adds: a power of two, so that their sum is one of those that `total` makes on its way."""
@@ -181,12 +181,15 @@ def started(workers: int, threads: int) -> Iterator[Cluster]:
         # A task has a worker that it belongs to; another one would have to be sent its block.
         "distributed.scheduler.work-stealing": False,
     }
+    size = {"n_workers": workers, "threads_per_worker": threads}
     with (
         dask.config.set(settings),
         # What a worker needs is checked before, against the plan; Dask would end it at a guess.
-        LocalCluster(workers, threads_per_worker=threads, memory_limit=0, dashboard_address="127.0.0.1:0") as local,
+        LocalCluster(**size, memory_limit=0, dashboard_address="127.0.0.1:0") as local,
         _closing(Client(local, set_as_default=False)) as client,
     ):
+        with suppress(TimeoutError):  # those that are there will do
+            client.wait_for_workers(workers, timeout=_SECONDS_WITHOUT_WORKERS)
         yield Cluster(client)
 
 

@@ -5,13 +5,15 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+from distributed import LocalCluster
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.windows import Window
@@ -93,7 +95,16 @@ def test_a_worker_killed_in_a_round_changes_no_bit(
 
     found, _ = go(tmp_path, two, kill, kept=window < 3 * TILES)
     assert (found == expected).all()
-    two.client.wait_for_workers(2, timeout=60)
+    two.client.wait_for_workers(2, timeout=300)
+
+
+def wait_for(host: str, port: str) -> None:
+    """Wait until someone listens, however busy the machine is."""
+    for _ in range(600):
+        with socket.socket() as probe:
+            if probe.connect_ex((host, int(port))) == 0:
+                return
+        time.sleep(0.5)
 
 
 @contextmanager
@@ -111,14 +122,17 @@ def processes(*commands: str) -> Iterator[list["subprocess.Popen[bytes]"]]:
             process.wait()
 
 
-def operated(address: str) -> AbstractContextManager[list["subprocess.Popen[bytes]"]]:
-    """A scheduler at `address` and two workers."""
+@contextmanager
+def operated(address: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A scheduler at `address` and two workers; the scheduler's process."""
     host, port = address.removeprefix("tcp://").split(":")
-    return processes(
+    with processes(
         f"scheduler --host {host} --port {port} --dashboard-address 127.0.0.1:0",
         f"worker {address} --nthreads 1 --no-dashboard --no-nanny",
         f"worker {address} --nthreads 1 --no-dashboard --no-nanny",
-    )
+    ) as (scheduler, *_):
+        wait_for(host, port)
+        yield scheduler
 
 
 def test_a_scheduler_killed_ends_the_run_with_one_line_and_it_goes_on_when_started_again(
@@ -127,8 +141,8 @@ def test_a_scheduler_killed_ends_the_run_with_one_line_and_it_goes_on_when_start
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    with operated(address) as (scheduler, *_), cluster.at_address(address) as found:
-        found.client.wait_for_workers(2, timeout=120)
+    with operated(address) as scheduler, cluster.at_address(address) as found:
+        found.client.wait_for_workers(2, timeout=300)
 
         def kill(step: Step) -> None:
             if step.iteration == 3 and step.windows_done == 2:
@@ -167,7 +181,11 @@ def test_an_address_without_a_scheduler_is_told_in_one_line(monkeypatch: pytest.
 
 def test_a_scheduler_without_workers_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_SECONDS_WITHOUT_WORKERS", 1)
-    with pytest.raises(ResourceError, match="expected workers, got none"), cluster.started(0, 1):
+    with (
+        LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as empty,
+        pytest.raises(ResourceError, match="expected workers, got none"),
+        cluster.at_address(empty.scheduler_address),
+    ):
         pass
 
 

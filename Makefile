@@ -14,7 +14,7 @@ install: .venv/installed
 demo: install
 	mkdir -p demo_output
 	PREFECT_HOME=$(CURDIR)/.venv/prefect $(BIN)/python flows/stylize_scene.py --config configs/olinda.yaml
-	@echo "Look at demo_output/olinda.png; the map is demo_output/olinda.tif, its record demo_output/olinda.run.json."
+	@echo "Look at demo_output/olinda.html; the map is demo_output/olinda.tif, its record demo_output/olinda.run.json."
 
 test: install
 	$(BIN)/python -m pytest

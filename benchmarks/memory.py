@@ -29,13 +29,13 @@ def against_estimate() -> dict[str, float]:
 def of_large_scenes() -> dict[str, float]:
     """One iteration at each of two levels, of scenes larger than the memory allowed: resident GiB at the peak.
 
-    Of the larger scenes most is nodata, which is read, halved, enlarged, stepped and written as all else is, but does
-    not go through the network: the network's memory is that of one window, however many there are.
+    Most of them is nodata, which is read, halved, enlarged, stepped and written as all else is, but does not go through
+    the network: the network's memory is that of one window, however many there are.
     """
     found = {}
     for side in (2048, 4096, 8192, 16384):
         settings = ["tiling.tile=512", "schedule.levels=2", "schedule.iterations=1", "compute.memory=3GB"]
-        peak, estimated = _measured_and_estimated(side, max(1, side // 2048), settings)
+        peak, estimated = _measured_and_estimated(side, 3 * side // 2048, settings)
         name = f"{side**2 / 1e6:.0f} megapixels"
         found[f"{name}: GiB"] = peak / 2**30
         found[f"{name}: measured / estimated"] = peak / estimated

@@ -18,15 +18,19 @@ os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import argparse
+import base64
+import io
 import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from PIL import Image
 from prefect import State, flow, get_run_logger, task
 from prefect.artifacts import (
+    create_image_artifact,
     create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
@@ -34,8 +38,11 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.cache_policies import NO_CACHE
+from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 from prefect.states import Failed
+from prefect.tasks import exponential_backoff
+from pydantic import Field
 
 from nst_rs.config import load_config, name_files, override
 from nst_rs.errors import NstError
@@ -45,6 +52,11 @@ from nst_rs.pipeline import Result, Session
 from nst_rs.progress import Progress, duration
 
 SECONDS_BETWEEN_REPORTS = 2.0
+THUMBNAIL_SIDE = 512
+"""Pixels along the longer side of the picture that Prefect's page shows: it is kept in Prefect's database."""
+
+Preset = Literal["legible", "balanced", "painterly"]
+Hours = Annotated[float, Field(gt=0, le=24 * 14)]
 
 
 def run_name() -> str:
@@ -59,8 +71,9 @@ def stylize_scene(
     style: list[str] | None = None,
     output: str | None = None,
     config: str | None = None,
-    preset: str | None = None,
+    preset: Preset | None = None,
     settings: dict[str, Any] | None = None,
+    stage_hours: Hours = 24.0,
 ) -> str | State[Any]:
     """Style a scene and return the map's path.
 
@@ -71,22 +84,31 @@ def stylize_scene(
         config: A configuration (YAML) or an earlier run's record (JSON). What else is given here replaces its values.
         preset: legible, balanced or painterly: what the configuration does not decide.
         settings: "section.key" to value, for example {"schedule.levels": 4}.
+        stage_hours: A stage (reading, a level, writing) that takes longer is stopped, and tried again like one that
+            failed; a level goes on from where it was.
     """
     try:
         base = override(load_config(Path(config) if config else None, preset=preset), settings or {})
         job = prepare(name_files(base, scene or None, style or None, output or None))
+        with job.alone():
+            return str(run_stages(job, stage_hours * 3600).output)
     except NstError as error:
         return Failed(message=str(error), data=error)  # a user's mistake: its one line, without a traceback
+
+
+def run_stages(job: Job, seconds: float) -> Result:
+    """Run a job stage by stage, each for `seconds` at most, and leave its artifacts."""
     tiles = ", ".join(str(len(level.tiles)) for level in job.plan.levels)
     get_run_logger().info("%s; tiles by level: %s", job.inputs.scene.grid.describe(), tiles)
-    reporter = LevelReporter()
-    session = Session(job, reporter.hear)
-    compose(session)
-    for index in range(len(job.plan.levels)):
-        stylize_level.with_options(name=f"stylize level {index + 1}")(session, index, reporter)
-    result = publish(session)
+    reporter = LevelReporter(job.outputs.tif.stem)
+    with Session(job, reporter.hear) as session:
+        compose.with_options(timeout_seconds=seconds)(session)
+        for index in range(len(job.plan.levels)):
+            level = stylize_level.with_options(name=f"stylize level {index + 1}", timeout_seconds=seconds)
+            level(session, index, reporter)
+        result = publish.with_options(timeout_seconds=seconds)(session)
     report(job, result)
-    return str(result.output)
+    return result
 
 
 def worth_another_try(_task: object, _run: object, state: State[Any]) -> bool:
@@ -100,36 +122,42 @@ stage = partial(
     task,
     cache_policy=NO_CACHE,
     persist_result=False,
-    retries=2,
-    retry_delay_seconds=[5, 30],
+    retries=3,
+    retry_delay_seconds=exponential_backoff(10),
+    retry_jitter_factor=0.5,
     retry_condition_fn=worth_another_try,
 )
 
 
-@stage
+@stage(tags={"reading"})
 def compose(session: Session) -> None:
     """Read the scene and map it to RGB; a shared disk may need a second try."""
     session.compose()
 
 
-@stage
+@stage(tags={"computing"})
 def stylize_level(session: Session, index: int, reporter: "LevelReporter") -> None:
-    """Style one level, from its start: trying again gives the same picture."""
-    reporter.start(index + 1)
-    session.stylize(index)
+    """Style one level; trying again goes on from its last complete round.
+
+    At most as many at a time, over all runs, as Prefect's concurrency limit named gpu, or cpu, says where there is one.
+    """
+    with concurrency("gpu" if session.job.device.is_gpu else "cpu"):
+        reporter.start(index + 1)
+        session.stylize(index)
 
 
-@stage
+@stage(tags={"writing"})
 def publish(session: Session) -> Result:
     """Write the map, its preview and its record."""
     return session.publish()
 
 
 class LevelReporter:
-    """Shows a level's progress as an artifact of its task."""
+    """Shows a level's progress as an artifact of its task, and in the log."""
 
-    def __init__(self) -> None:
-        """Have nothing to show yet."""
+    def __init__(self, scene: str) -> None:
+        """Have nothing to show yet of `scene`, as people call it."""
+        self._scene = scene
         self._artifact: UUID | None = None
         self._next = 0.0
 
@@ -144,7 +172,7 @@ class LevelReporter:
         if self._artifact and (done or (state.ends_iteration and time.monotonic() >= self._next)):
             percent = 100.0 * state.step.iteration / state.step.iterations
             update_progress_artifact(self._artifact, progress=percent, description=str(state))
-            get_run_logger().info("%s", state)
+            get_run_logger().info("%s: %s", self._scene, state)
             self._next = time.monotonic() + SECONDS_BETWEEN_REPORTS
 
 
@@ -163,9 +191,25 @@ def report(job: Job, result: Result) -> None:
     create_link_artifact(result.output.as_uri(), link_text=result.output.name, key="map", description="The styled map")
     page = result.report
     create_link_artifact(page.as_uri(), link_text=page.name, key="report", description="Before and after, and figures")
-    preview = f"![{result.preview.name}]({result.preview.as_uri()})"
+    picture = thumbnail(result.preview)
+    create_image_artifact(picture, key="preview", description=f"{result.preview}, scaled down")
+    preview = f"![{result.preview.name}]({picture})"
     files = "\n".join(f"- `{path}`" for path in (result.output, result.report, result.preview, result.record))
     create_markdown_artifact(f"{preview}\n\n{files}\n", key="result", description="Preview and files")
+
+
+def thumbnail(preview: Path) -> str:
+    """Return a picture as a URL that holds it, small: a browser shows no file of the machine's on a page of a server's.
+
+    Transparent parts become white.
+    """
+    with Image.open(preview) as image:
+        image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        shown = Image.new("RGB", image.size, "white")
+        shown.paste(image, mask=image.getchannel("A"))
+    encoded = io.BytesIO()
+    shown.save(encoded, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(encoded.getvalue()).decode()}"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -57,23 +57,36 @@ def plan(
     return forecast(_configure(scene, style, None, config, settings))
 
 
-def inspect(scene: Paths, *, nodata: float | None = None) -> SceneReport:
-    """Return a scene's grid, bands, valid share and the composites it can make. Raises SceneError."""
-    from nst_rs.scene import open_scene, report
+def inspect(
+    scene: Paths,
+    *,
+    nodata: float | None = None,
+    config: str | Path | RunConfig | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> SceneReport:
+    """Return a scene's sensor, grid, bands, valid share and the composites it can make. Raises NstError."""
+    from nst_rs.scene import report
+    from nst_rs.subject import open_scene_of
 
-    return report(open_scene(_paths(scene), nodata))
+    named = {} if nodata is None else {"scene.nodata": nodata}
+    return report(open_scene_of(_configure(scene, None, None, config, {**named, **(settings or {})}).scene))
 
 
 def _configure(
     scene: Paths,
-    style: Styles,
+    style: Styles | None,
     output: str | Path | None,
     config: str | Path | RunConfig | None,
     settings: Mapping[str, Any] | None,
 ) -> RunConfig:
-    weighted = dict(style) if isinstance(style, Mapping) else _paths(style)
+    weighted = dict(style) if isinstance(style, Mapping) else style and _paths(style)
     base = config if isinstance(config, RunConfig) else load_config(Path(config) if config else None)
-    return override(name_files(base, _paths(scene), weighted, output), settings or {})
+    return override(name_files(base, _locations(scene), weighted, output), settings or {})
+
+
+def _locations(named: Paths) -> tuple[str, ...]:
+    """Return where the scene lies; what is no path, such as ``s3://``, must not become one."""
+    return (str(named),) if isinstance(named, str | Path) else tuple(map(str, named))
 
 
 def _paths(named: Paths) -> tuple[Path, ...]:

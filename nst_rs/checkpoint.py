@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from nst_rs.descent import Point
+from nst_rs.errors import OutputError
 from nst_rs.objective import Losses
 from nst_rs.state import Form, State
 from nst_rs.storage import MemoryStorage, Storage
@@ -43,10 +44,15 @@ class Checkpoint:
             return None
 
     def write(self, workspace: Workspace) -> None:
-        """Replace the workspace's checkpoint, at once."""
+        """Replace the workspace's checkpoint, at once. Raises OutputError."""
         temporary = workspace.checkpoint.with_suffix(".new")
-        temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        os.replace(temporary, workspace.checkpoint)
+        try:
+            temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
+            os.replace(temporary, workspace.checkpoint)
+        except OSError as error:
+            raise OutputError(
+                f"workspace {workspace.folder}", expected="room and leave to write", got=str(error)
+            ) from error
 
 
 class Elsewhere(Protocol):

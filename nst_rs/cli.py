@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from rich.logging import RichHandler
 
 from nst_rs import api, console
 from nst_rs.config import load_config, name_files
-from nst_rs.errors import NstError
+from nst_rs.errors import NstError, ResourceError
 from nst_rs.quiet import native_notes_hidden
 
 app = typer.Typer(
@@ -25,7 +25,7 @@ app = typer.Typer(
     help="Satellite scenes to georeferenced styled maps.",
 )
 
-Scene = Annotated[list[Path] | None, typer.Argument(help="GeoTIFF tiles of one scene, or folders of them.")]
+Scene = Annotated[list[str] | None, typer.Argument(help="Products, tiles of one scene, or folders of them.")]
 Style = Annotated[list[Path] | None, typer.Option(help="An image whose style is taken; several are blended.")]
 Output = Annotated[Path | None, typer.Option(help="The map to write, a .tif.")]
 ConfigFile = Annotated[Path | None, typer.Option(help="A configuration (YAML), or an earlier run's record (JSON).")]
@@ -111,12 +111,31 @@ def sweep(
 
 @app.command()
 def inspect(
-    scene: Annotated[list[Path], typer.Argument(help="GeoTIFF tiles of one scene, or folders of them.")],
+    scene: Annotated[list[str], typer.Argument(help="Products, tiles of one scene, or folders of them.")],
     nodata: Annotated[float | None, typer.Option(help="The stored value that means no data.")] = None,
+    settings: Assignments = None,
 ) -> None:
-    """Show a scene's grid, bands, data type, nodata, valid share, and the composites it can make."""
+    """Show a scene's sensor, grid, bands, data type, nodata, valid share, and the composites it can make."""
     with _errors_as_lines(verbose=False):
-        console.show_scene(Console(), api.inspect(scene, nodata=nodata))
+        config = load_config(None, settings or ())
+        console.show_scene(Console(), api.inspect(scene, nodata=nodata, config=config))
+
+
+@app.command()
+def view(
+    map_: Annotated[Path, typer.Argument(metavar="MAP", help="A map that nst-rs made, a .tif.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve; 0: any free port.")] = 0,
+) -> None:
+    """Show a map in the browser, the scene beside it under a slider, until interrupted; to this machine alone."""
+    with _errors_as_lines(verbose=False):
+        try:
+            from nst_rs.view import serve, viewing
+        except ModuleNotFoundError as error:
+            need = "the extra that serves maps"
+            raise ResourceError("view", expected=need, got=str(error), do="pip install 'nst-rs[view]'") from error
+
+        with suppress(KeyboardInterrupt), viewing(map_) as found:
+            serve(found, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
 
 
 @contextmanager

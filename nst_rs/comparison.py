@@ -20,10 +20,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from nst_rs.arrays import Rgb
-from nst_rs.composite import compose, resolve_bands
+from nst_rs.before import compose_anew
 from nst_rs.config import RunConfig
 from nst_rs.publish import Outputs, preview
-from nst_rs.scene import open_scene
 from nst_rs.storage import DiskStorage
 
 Term = Literal["content", "style"]
@@ -171,13 +170,8 @@ def sources(runs: Sequence[Run], folder: Path) -> list[tuple[str, Rgb]]:
 
 def _composite(config: RunConfig, folder: Path) -> Rgb:
     """Return the composite as small as a preview; `folder` holds it whole for the time it takes."""
-    scene = open_scene(config.scene.paths, config.scene.nodata)
-    bands = resolve_bands(scene, config.composite.bands)
     with tempfile.TemporaryDirectory(prefix=".scene.", dir=folder) as temporary:
-        storage = DiskStorage(Path(temporary))
-        image = storage.create("image", (*scene.grid.shape, 3), np.float32)
-        weight = storage.create("weight", scene.grid.shape, np.float32)
-        compose(scene, bands, config.composite.percentiles, image, weight)
+        image, weight, _ = compose_anew(config, DiskStorage(Path(temporary)))
         return np.asarray(preview(image, weight).convert("RGB"))
 
 

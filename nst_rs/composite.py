@@ -1,4 +1,4 @@
-"""Bands to RGB: which bands, one stretch for the whole scene, and what stands where there is no data."""
+"""Bands to RGB: one stretch for the whole scene, and what stands where there is no data."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,19 +8,12 @@ import numpy as np
 from rasterio.fill import fillnodata
 
 from nst_rs.arrays import Mask, Pixels
-from nst_rs.errors import ConfigError, SceneError
+from nst_rs.channels import Channels, Three
+from nst_rs.errors import SceneError
 from nst_rs.percentiles import Counter
 from nst_rs.scene import Scene
 from nst_rs.storage import PixelArray, bands
-
-COMPOSITES = {
-    "true_color": ("red", "green", "blue"),
-    "color_infrared": ("nir", "red", "green"),
-    "natural": ("swir1", "nir", "red"),
-    "urban": ("swir2", "swir1", "red"),
-    "agriculture": ("swir1", "nir", "blue"),
-}
-"""Composites that a scene whose bands are named can make: name → bands for red, green and blue."""
+from nst_rs.stretch import Limits, Stretch
 
 _LARGEST_VALUE = 1e30
 """Beyond it lies no measurement, but what marks nodata in floating-point rasters, such as -3.4e38."""
@@ -36,101 +29,75 @@ _FRACTIONS = 2**20
 
 
 @dataclass(frozen=True)
-class Limits:
-    """The stretch of one band: `low` becomes 0 and `high` 255."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Composite:
     """How a scene became RGB."""
 
-    bands: tuple[int, int, int]
-    """1-based, for red, green and blue."""
+    bands: Three
+    """For red, green and blue: numbers from 1, or names of spectral indices."""
     limits: tuple[Limits, Limits, Limits]
     valid_share: float
     """Of the grid's pixels, those that hold data in all three bands."""
 
 
-def resolve_bands(scene: Scene, wanted: Sequence[int | str] | None) -> tuple[int, int, int]:
-    """Return the 1-based bands for red, green and blue.
+@dataclass(frozen=True)
+class Sheets:
+    """Where a composite is written, each as large as the scene."""
 
-    `wanted` holds indices or names; None takes the bands named red, green and blue, else the first three, else the
-    only one three times. Raises ConfigError for a band the scene has not.
+    image: PixelArray  # (H, W, 3) float32 RGB in [0, 255]
+    weight: PixelArray  # (H, W) float32, 1 where there is data to be styled, else 0
+    unstyled: PixelArray | None = None  # (H, W, 4) uint8 RGB and 255 where the map shows the scene as it is
+
+
+def compose(scene: Scene, chosen: Three, stretch: Stretch, sheets: Sheets) -> Composite:
+    """Read the scene once and map the `chosen` channels to RGB with one stretch each, over all valid pixels.
+
+    Writes the sheets: the image is continued smoothly where there is no data; where the scene knows of clouds they are
+    no data, or, with a sheet for it, unstyled. Raises SceneError when there is no valid pixel.
     """
-    if wanted is not None:
-        red, green, blue = (_resolve_band(scene, band) for band in wanted)
-        return red, green, blue
-    names = [name.lower() for name in scene.band_names]
-    if {"red", "green", "blue"} <= set(names):
-        return names.index("red") + 1, names.index("green") + 1, names.index("blue") + 1
-    return (1, 2, 3) if len(names) >= 3 else (1, 1, 1)
-
-
-def available_composites(scene: Scene) -> dict[str, tuple[str, str, str]]:
-    """Return the composites, name → bands, whose bands the scene names."""
-    names = {name.lower() for name in scene.band_names}
-    return {name: bands for name, bands in COMPOSITES.items() if set(bands) <= names}
-
-
-def compose(
-    scene: Scene,
-    chosen: tuple[int, int, int],
-    percentiles: tuple[float, float],
-    image: PixelArray,
-    weight: PixelArray,
-) -> Composite:
-    """Read the scene once and map the `chosen` bands to RGB with one stretch per band, computed over all valid pixels.
-
-    Writes `image`, (H, W, 3) float32 RGB in [0, 255], continued smoothly where there is no data, and `weight`, (H, W)
-    float32, 1 where there is data and 0 elsewhere. Raises SceneError when there is no valid pixel.
-    """
-    counters = _read(scene, chosen, image, weight)
+    channels = Channels(scene, chosen)
+    counters = _read(scene, channels, sheets)
     valid = counters[0].total
     if not valid:
         raise SceneError(
-            f"scene {scene.tiles[0].path}",
+            f"scene {scene.tiles[0].product.name}",
             expected="some valid pixels in every chosen band",
             got=f"none in bands {', '.join(map(str, chosen))}",
             do="check scene.nodata and composite.bands with nst-rs inspect",
         )
-    red, green, blue = (
-        _limits(*counter.percentiles(percentiles, partial(_valid_values, image, weight, channel)))
-        for channel, counter in enumerate(counters)
-    )
-    limits = (red, green, blue)
-    sums = _stretch_all(image, weight, limits)
+    limits = stretch.limits or _found_limits(counters, stretch, sheets)
+    sums = _stretch_all(sheets, stretch, limits)
     if valid < scene.grid.height * scene.grid.width:
-        _continue_into_nodata(image, weight, [np.float32(total / valid / _FRACTIONS) for total in sums])
+        means = [np.float32(total / valid / _FRACTIONS) for total in sums]
+        _continue_into_nodata(sheets.image, sheets.weight, means)
     return Composite(chosen, limits, valid / (scene.grid.height * scene.grid.width))
 
 
-def _read(scene: Scene, chosen: Sequence[int], image: PixelArray, weight: PixelArray) -> list[Counter]:
-    """Write the stored values, which float32 holds exactly, and the weights; return each band's counts."""
-    counters = [Counter(scene.dtype) for _ in chosen]
+def _read(scene: Scene, channels: Channels, sheets: Sheets) -> list[Counter]:
+    """Write the channels' values, which float32 holds exactly, and the weights; return each channel's counts."""
+    counters = [Counter(channels.dtype) for _ in range(3)]
     for window in scene.blocks():
         rows = slice(window.row_off, window.row_off + window.height)
-        values, valid = scene.read(chosen, window)
-        image[rows], weight[rows] = np.moveaxis(values, 0, -1), valid
+        read, valid, clouded = scene.read_clouded(channels.bands, window)
+        values, defined = channels.compute(read)
+        valid &= defined
+        sheets.image[rows], sheets.weight[rows] = np.moveaxis(np.where(valid, values, 0), 0, -1), valid & ~clouded
+        if sheets.unstyled is not None:
+            sheets.unstyled[rows] = ((valid & clouded) * np.uint8(255))[..., np.newaxis].repeat(4, axis=-1)
         for counter, band in zip(counters, values, strict=True):
-            counter.add(band[valid])
+            counter.add(band[valid & ~clouded])
     return counters
+
+
+def _found_limits(counters: Sequence[Counter], stretch: Stretch, sheets: Sheets) -> tuple[Limits, Limits, Limits]:
+    red, green, blue = (
+        _limits(*counter.percentiles(stretch.percentiles, partial(_valid_values, sheets.image, sheets.weight, channel)))
+        for channel, counter in enumerate(counters)
+    )
+    return red, green, blue
 
 
 def _valid_values(image: PixelArray, weight: PixelArray, channel: int) -> Iterator[Pixels]:
     return (image[rows][..., channel][weight[rows] > 0] for rows in bands(weight.shape[0]))
-
-
-def _resolve_band(scene: Scene, band: int | str) -> int:
-    names = [name.lower() for name in scene.band_names]
-    if isinstance(band, str) and band and band.lower() in names:
-        return names.index(band.lower()) + 1
-    if isinstance(band, int) and 1 <= band <= len(names):
-        return band
-    known = ", ".join(f"{i} ({name})" if name else str(i) for i, name in enumerate(scene.band_names, start=1))
-    raise ConfigError("composite.bands", expected=f"bands of {known}", got=repr(band))
 
 
 def _limits(low: float, high: float) -> Limits:
@@ -144,23 +111,21 @@ def _limits(low: float, high: float) -> Limits:
     return Limits(low, high if high > low else low + max(1.0, abs(low)))
 
 
-def _stretch_all(image: PixelArray, weight: PixelArray, limits: Sequence[Limits]) -> list[int]:
-    """Stretch `image` where it lies; return each band's sum over the valid pixels, in _FRACTIONS."""
+def _stretch_all(sheets: Sheets, stretch: Stretch, limits: Sequence[Limits]) -> list[int]:
+    """Stretch the image where it lies; return each channel's sum over the valid pixels, in _FRACTIONS."""
     sums = [0] * len(limits)
-    for rows in bands(weight.shape[0]):
-        pixels, valid = image[rows], weight[rows] > 0
+    for rows in bands(sheets.weight.shape[0]):
+        pixels, valid = sheets.image[rows], sheets.weight[rows] > 0
         for channel, limit in enumerate(limits):
-            stretched = _stretch(pixels[..., channel], limit)
+            stretched = stretch.apply(pixels[..., channel], limit)
             sums[channel] += int(np.rint(stretched[valid] * np.float64(_FRACTIONS)).astype(np.int64).sum())
             pixels[..., channel] = stretched
-        image[rows] = pixels
+        sheets.image[rows] = pixels
+        if sheets.unstyled is not None:
+            kept = sheets.unstyled[rows]
+            kept[..., :3] = np.where(kept[..., 3:] > 0, np.rint(pixels), 0)
+            sheets.unstyled[rows] = kept
     return sums
-
-
-def _stretch(band: Pixels, limits: Limits) -> Pixels:
-    scaled = (band - np.float32(limits.low)) * np.float32(255 / (limits.high - limits.low))
-    stretched: Pixels = np.clip(scaled, 0.0, 255.0)
-    return stretched
 
 
 def _continue_into_nodata(image: PixelArray, weight: PixelArray, means: Sequence[np.float32]) -> None:

@@ -1,14 +1,13 @@
 """One run as data: frozen sections, unknown keys refused, one file a run."""
 
-import json
 import os
 import re
+import reprlib
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     ByteSize,
@@ -25,11 +24,17 @@ from pydantic_core import ErrorDetails
 
 from nst_rs.architecture import VGG16, Trunk
 from nst_rs.color import Color
+from nst_rs.documents import DocumentError, parse_json, parse_yaml, read_text
 from nst_rs.errors import ConfigError
+from nst_rs.locations import absolute, anchored
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 LayerWeights = dict[str, Weight]
 Band = StrictInt | str
+Archive = Literal["pmtiles", "mbtiles"]
+Pair = tuple[Annotated[float, Field(allow_inf_nan=False)], Annotated[float, Field(allow_inf_nan=False)]]
+Longitude = Annotated[float, Field(ge=-180, le=180)]
+Latitude = Annotated[float, Field(ge=-90, le=90)]
 Profile = Literal["deflate", "lzw", "jpeg", "webp"]
 
 _ITERATIONS = (30, 60, 100)
@@ -64,21 +69,74 @@ class Section(BaseModel):
 
 
 class SceneSection(Section):
-    """Which files are the scene."""
+    """Which files are the scene, and how they are understood: docs/products.md."""
 
-    paths: tuple[Path, ...] = ()
-    """GeoTIFF tiles of one scene, or folders of them."""
-    nodata: float | None = None
-    """A stored value that means no data, besides what the files' own tags and masks say."""
+    paths: tuple[str, ...] = ()
+    """Products, files or folders of them, STAC items; or what GDAL reads, such as ``/vsicurl/`` and ``s3://``."""
+    sensor: str = "auto"
+    """``auto``: as file names and metadata say; ``none``; or a sensor's name."""
+    sensors: Path | None = None
+    """A file of sensors of one's own, as those in nst_rs/data/sensors."""
+    assets: tuple[str, ...] = ()
+    """Of a STAC item, by key; none: those that hold data."""
+    nodata: Annotated[float, Field(allow_inf_nan=False)] | Literal["guess"] | None = None
+    """A stored value that means no data, besides what the files' own tags and masks say; ``guess``: what the corners
+    hold, where that is a value that often means it."""
+    saturated: Literal["keep", "nodata"] = "keep"
+    """Whether pixels at which the instrument saturated, as the product defines it, are data."""
+    scale: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """Physical value = stored value × scale + offset; none: as the product's metadata says."""
+    offset: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    crs: str | None = None
+    """The CRS of the map, into which what lies elsewhere is brought; none: the first product's."""
+    resolution: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["finest", "coarsest"] = "finest"
+    """Of the chosen bands, or the side of a pixel in the CRS's units."""
+    resampling: Literal["nearest", "bilinear", "cubic"] = "bilinear"
+    """How bands of another grid are brought onto the scene's."""
+    area: tuple[Longitude, Latitude, Longitude, Latitude] | Path | None = None
+    """West, south, east, north in degrees, to which the scene is cut; or a GeoJSON file of polygons, outside of which
+    there is no data."""
+
+    @field_validator("paths", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return [str(path) if isinstance(path, Path) else path for path in value] if _is_list(value) else value
+
+    @field_validator("scale")
+    @classmethod
+    def _not_zero(cls, value: float | None) -> float | None:
+        if value == 0:
+            raise ValueError("a number other than 0")
+        return value
 
 
 class CompositeSection(Section):
     """How bands become RGB."""
 
-    bands: tuple[Band, Band, Band] | None = None
-    """Indices from 1, or names, for red, green and blue; none: red, green and blue by name, else the first three."""
+    bands: tuple[Band, Band, Band] | str | None = None
+    """For red, green and blue: numbers from 1, names, spectral indices; or a composite's name, such as ``true_color``.
+    None: red, green and blue by name, else the first three."""
+    stretch: Literal["percentile", "minmax"] = "percentile"
     percentiles: tuple[float, float] = (2.0, 98.0)
     """The percentiles of each band's valid pixels that become 0 and 255."""
+    limits: tuple[Pair, Pair, Pair] | Path | None = None
+    """What becomes 0 and 255 in red, green and blue, in place of percentiles; or an earlier run's record, to take its
+    limits."""
+    gamma: float = Field(1.0, gt=0, le=10)
+    """Above 1 the middle is brightened: v → v^(1/gamma), v from 0 to 1."""
+    sigmoid: Literal[0] | Annotated[float, Field(ge=0.01, le=50)] = 0
+    """Contrast in the middle, at the cost of both ends; 0: none. nst_rs/stretch.py has the formula."""
+    mask: Literal["none", "clouds"] = "none"
+    """``clouds``: clouds, cirrus and shadows by the product's own quality band are not styled."""
+    masked: Literal["unstyled", "nodata"] = "unstyled"
+    """What the map shows where `mask` says: the scene as it is, or nothing."""
+
+    @field_validator("limits")
+    @classmethod
+    def _rising(cls, value: tuple[Pair, ...] | Path | None) -> tuple[Pair, ...] | Path | None:
+        if isinstance(value, tuple) and not all(low < high for low, high in value):
+            raise ValueError("three pairs of rising numbers")
+        return value
 
     @field_validator("percentiles")
     @classmethod
@@ -190,6 +248,9 @@ class TilingSection(Section):
     """How the scene's Gram matrices are had: ``exact`` measures all tiles in every iteration before any is changed;
     ``predicted`` goes forward and back in one tile after the other, at the moments the scene should have by then.
     ``auto`` is exact where all tiles' activations fit in memory, so that it costs no more, and predicted elsewhere."""
+    tiles_at_once: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """At predicted statistics, how many tiles go forward before they go back: the more, the better is the prediction;
+    all of them keep their activations meanwhile. ``auto``: as many as there is memory for."""
     steps_per_round: int = Field(1, ge=1, le=100)
     """Steps that a tile takes at predicted moments before the tiles meet again: less to read and write, more seams."""
 
@@ -250,6 +311,8 @@ class OutputSection(Section):
     """The map, a GeoTIFF; what else a run writes stands beside it."""
     profile: Profile = "deflate"
     """How the map's pixels are stored: ``deflate`` and ``lzw`` keep them as they are, ``jpeg`` and ``webp`` do not."""
+    tiles: Archive | None = None
+    """Web tiles besides, in one file: ``pmtiles`` for pages without a server, ``mbtiles`` for desktop programs."""
 
 
 class RunConfig(Section):
@@ -317,8 +380,8 @@ def load_config(path: Path | None, assignments: Iterable[str] = (), preset: str 
                 f"--set {assignment}", expected="SECTION.KEY=VALUE", do="write for example tiling.tile=512"
             )
         try:
-            _set(data, name, yaml.safe_load(text))
-        except (ValueError, yaml.YAMLError) as error:  # ValueError: a date that the calendar has not
+            _set(data, name, parse_yaml(text))
+        except DocumentError as error:
             raise ConfigError(f"--set {assignment}", expected="a YAML value", got=text) from error
     return _parse(data)
 
@@ -343,7 +406,8 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     return override(
         config,
         {
-            "scene.paths": tuple(map(os.path.abspath, config.scene.paths)),
+            "scene.paths": tuple(map(absolute, config.scene.paths)),
+            **{key: os.path.abspath(path) for key, path in _paths_of(config).items() if isinstance(path, Path)},
             "style.images": _by_absolute_path(config.style.images),
             "output.path": output and os.path.abspath(output),
             "model.weights": weights if weights in NAMED_WEIGHTS else os.path.abspath(weights),
@@ -351,14 +415,25 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     )
 
 
+def _paths_of(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that may be a path."""
+    scene = config.scene
+    return {"scene.sensors": scene.sensors, "scene.area": scene.area, "composite.limits": config.composite.limits}
+
+
 def decided_as(config: RunConfig, made: RunConfig) -> RunConfig:
     """Return `config` with what it leaves to the machine (``auto``) decided as in `made`."""
     choices = {
         "tiling.tile": (config.tiling.tile, made.tiling.tile),
         "tiling.statistics": (config.tiling.statistics, made.tiling.statistics),
+        "tiling.tiles_at_once": (config.tiling.tiles_at_once, made.tiling.tiles_at_once),
         "compute.precision": (config.compute.precision, made.compute.precision),
     }
     return override(config, {key: decided for key, (wanted, decided) in choices.items() if wanted == "auto"})
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
 
 
 def _by_absolute_path(images: Mapping[Path, float]) -> dict[str, float]:
@@ -378,11 +453,12 @@ def _parse(data: Mapping[str, Any]) -> RunConfig:
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
-        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except DocumentError as error:
         raise ConfigError(f"configuration {path}", expected="a readable file", got=str(error)) from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+    try:
+        data = parse_json(text) if path.suffix == ".json" else parse_yaml(text)
+    except DocumentError as error:
         raise ConfigError(f"configuration {path}", expected="YAML, or a run's JSON", got=str(error)) from error
     if path.suffix == ".json" and isinstance(data, dict) and "configuration" in data:
         data = data["configuration"]
@@ -393,11 +469,23 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 
 def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the paths in `data` start from `folder`. What is not of the right shape is left for the check to name."""
-    scene, style, output, model = (data.get(name) for name in ("scene", "style", "output", "model"))
-    for section, key in ((scene, "paths"), (style, "images"), (output, "path"), (model, "weights")):
+    for name, key in _PATHS:
+        section = data.get(name)
         if isinstance(section, dict) and key in section:
             section[key] = _anchored(folder, section[key], NAMED_WEIGHTS if key == "weights" else ())
     return data
+
+
+_PATHS = (
+    ("scene", "paths"),
+    ("scene", "sensors"),
+    ("scene", "area"),
+    ("composite", "limits"),
+    ("style", "images"),
+    ("output", "path"),
+    ("model", "weights"),
+)
+"""Settings that may be paths."""
 
 
 def _anchored(folder: Path, value: Any, names: Container[str] = ()) -> Any:
@@ -406,7 +494,7 @@ def _anchored(folder: Path, value: Any, names: Container[str] = ()) -> Any:
         return [_anchored(folder, path, names) for path in value]
     if isinstance(value, dict):
         return {_anchored(folder, path, names): weight for path, weight in value.items()}
-    return os.path.normpath(folder / value) if isinstance(value, str) and value not in names else value
+    return anchored(folder, value) if isinstance(value, str) and value not in names else value
 
 
 def _preset(name: str | None) -> Mapping[str, Any]:
@@ -450,8 +538,16 @@ def _as_config_error(error: ValidationError) -> ConfigError:
         return ConfigError(f"unknown key {key}", expected=f"one of {names}")
     alike = [e for e in errors if e["loc"][:2] == place and len(e["loc"]) == len(first["loc"])]
     expected = " or ".join(dict.fromkeys(_expected(e) for e in alike))
-    got = "nothing" if first["type"] == "missing" else repr(first["input"])
+    got = "nothing" if first["type"] == "missing" else _shown(first["input"])
     return ConfigError(key, expected=expected, got=got)
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a message shows it, however large it is."""
+    short = reprlib.Repr()
+    short.maxlist = short.maxtuple = short.maxdict = 12
+    short.maxstring = short.maxother = short.maxlong = 200
+    return short.repr(value)
 
 
 def _expected(error: ErrorDetails) -> str:

@@ -10,7 +10,6 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from nst_rs import progress
-from nst_rs.composite import available_composites
 from nst_rs.figures import describe
 from nst_rs.scene import SceneReport
 
@@ -53,21 +52,24 @@ class _PlainLines:
 def show_scene(console: Console, report: SceneReport) -> None:
     """Print what `nst-rs inspect` found."""
     scene = report.scene
-    files = f"{len(scene.tiles)} file{'s' if len(scene.tiles) > 1 else ''}"
+    count = len(scene.locations)
+    files = f"{count} file{'s' if count > 1 else ''}"
     nodata = "none set" if scene.nodata is None else f"{scene.nodata:g}"
     lines = [
         f"{files} on one grid: {scene.grid.describe()}",
         f"{len(scene.band_names)} bands of {scene.dtype}, nodata {nodata}",
+        f"sensor {scene.sensor.name}: {scene.sensor.title}" if scene.sensor else "sensor not known",
     ]
+    if report.corners is not None:
+        lines.append(f"its corners hold {report.corners:g}; if that means no data, set scene.nodata to it, or to guess")
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
     table = Table("band", "name", "valid")
-    for index, (name, share) in enumerate(zip(scene.band_names, report.valid_shares, strict=True), start=1):
-        table.add_row(str(index), name or "-", f"{share:.2%}")
+    for index, (label, share) in enumerate(zip(scene.labels, report.valid_shares, strict=True), start=1):
+        table.add_row(str(index), str(label) or "-", f"{share:.2%}")
     console.print(table)
-    composites = available_composites(scene)
-    for name, bands in composites.items():
+    for name, bands in scene.composites.items():
         console.print(f"{name}: composite.bands=[{', '.join(bands)}]", highlight=False, soft_wrap=True, markup=False)
-    if not composites:
+    if not scene.composites:
         example = [3, 2, 1] if len(scene.band_names) >= 3 else [1, 1, 1]
         console.print(f"No composite by name; by index for example composite.bands={example}", markup=False)
 

@@ -8,7 +8,7 @@ from rasterio._err import CPLE_BaseError  # rasterio has no public name for it
 from rasterio.warp import transform, transform_geom
 
 from nst_rs.arrays import Array
-from nst_rs.scene import Grid
+from nst_rs.grid import Grid
 
 WGS84 = "EPSG:4326"
 

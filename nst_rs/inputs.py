@@ -1,17 +1,19 @@
 """A run's files, opened and checked before anything is computed: scene, bands, style, the outputs' names."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nst_rs.composite import resolve_bands
-from nst_rs.config import RunConfig, override
+from nst_rs.config import RunConfig
 from nst_rs.errors import ConfigError, SceneError
+from nst_rs.locations import file_of, is_path
 from nst_rs.mosaic import check_crs
 from nst_rs.publish import Outputs, check_output, check_profile
-from nst_rs.scene import Scene, open_scene
+from nst_rs.scene import Scene
 from nst_rs.stroke import settle_stroke
 from nst_rs.style import Style, read_styles
+from nst_rs.subject import Subject, open_subject
+from nst_rs.webtiles import check_place
 
 Stamp = tuple[int, int, int]
 """A file's inode, its size in bytes, and when it was last written to, in nanoseconds."""
@@ -21,31 +23,34 @@ Stamp = tuple[int, int, int]
 class Inputs:
     """What a run reads, and where it will write."""
 
-    scene: Scene
-    bands: tuple[int, int, int]
+    subject: Subject
     styles: tuple[Style, ...]
-    files: tuple[Path, ...]
-    """What the run reads: the scene's tiles and, last, the style images."""
+    files: tuple[str, ...]
+    """What the run reads: where the scene's rasters lie and, last, the style images."""
     outputs: Outputs | None
-    stamps: Mapping[Path, Stamp]
-    """File → what it was when the run was prepared."""
+    stamps: Mapping[str, Stamp | None]
+    """What is read → what it was when the run was prepared; None of what lies elsewhere."""
 
     def check_unchanged(self) -> None:
         """Raise SceneError where a file is no longer the one that the run was prepared with."""
-        for path in self.files:
-            if _stamps([path]) != {path: self.stamps[path]}:
+        for location in self.files:
+            if _stamp(location) != self.stamps[location]:
                 raise SceneError(
-                    f"input {path}",
+                    f"input {location}",
                     expected="a file that stays as it is while it is read",
                     got="another one than at the start",
                     do="give the command again when it is whole",
                 )
 
+    @property
+    def scene(self) -> Scene:
+        """What is styled."""
+        return self.subject.scene
 
-def settle(config: RunConfig, scene: Scene) -> RunConfig:
-    """Return `config` with what the scene decides: bands by number, and what a stroke asks of size and levels."""
-    bands = resolve_bands(scene, config.composite.bands)
-    return override(settle_stroke(config, scene.grid), {"composite.bands": bands})
+
+def settle(config: RunConfig, subject: Subject) -> RunConfig:
+    """Return `config` with what the scene decides: channels by number, and what a stroke asks of size and levels."""
+    return subject.settled(settle_stroke(config, subject.scene.grid))
 
 
 def open_inputs(config: RunConfig, to_write: bool) -> Inputs:
@@ -58,21 +63,26 @@ def open_inputs(config: RunConfig, to_write: bool) -> Inputs:
         )
     if to_write and config.output.path is None:
         raise ConfigError("output.path", expected="the map to write", got="none", do="name it with --output")
-    scene = open_scene(config.scene.paths, config.scene.nodata)
-    bands = resolve_bands(scene, config.composite.bands)
-    files = (*(tile.path for tile in scene.tiles), *config.style.images)
-    stamps = _stamps(files)
-    styles = read_styles(config.style.shares, settle(config, scene).style.size)
-    outputs = None if config.output.path is None else Outputs(config.output.path)
-    inputs = Inputs(scene, bands, styles, files, outputs, stamps)
+    subject = open_subject(config)
+    files = (*subject.scene.locations, *map(str, config.style.images))
+    stamps = {location: _stamp(location) for location in files}
+    styles = read_styles(config.style.shares, settle(config, subject).style.size)
+    outputs = None if config.output.path is None else Outputs.of(config.output)
+    inputs = Inputs(subject, styles, files, outputs, stamps)
     if outputs is not None:
-        check_output(outputs, list(files), [path for path in config.scene.paths if path.is_dir()])
-        check_crs(scene.grid)
+        read = [*filter(None, map(file_of, files)), *(Path(path) for path in config.scene.paths if is_path(path))]
+        check_output(outputs, [path for path in read if path.is_file()], [path for path in read if path.is_dir()])
+        check_crs(subject.scene.grid)
         check_profile(config.output.profile)
+        if outputs.tiles is not None:
+            check_place(outputs.tiles, subject.scene.grid)
     return inputs
 
 
-def _stamps(paths: Iterable[Path]) -> dict[Path, Stamp]:
-    """Return the stamps of the files that are there."""
-    found = {path: path.stat() for path in paths if path.exists()}
-    return {path: (state.st_ino, state.st_size, state.st_mtime_ns) for path, state in found.items()}
+def _stamp(location: str) -> Stamp | None:
+    """Return a file's stamp; None where it is not there, or not a file of this machine."""
+    path = file_of(location)
+    if path is None or not path.exists():
+        return None
+    state = path.stat()
+    return state.st_ino, state.st_size, state.st_mtime_ns

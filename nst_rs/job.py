@@ -77,12 +77,18 @@ class Job:
         """What the run keeps of its scene."""
         arrays = 4 if self.config.schedule.averaged else 3
         layers, precision = self.config.objective.content_layers, self.config.compute.precision
-        return estimate.Kept.by(self.plan, layers, precision, arrays, self.on_cluster)
+        kept = estimate.Kept.by(self.plan, layers, precision, arrays, self.on_cluster)
+        if not self.inputs.subject.keeps_clouds:
+            return kept
+        unstyled = ((*self.inputs.scene.grid.shape, 4), "uint8")
+        return replace(kept, canvases=(*kept.canvases, unstyled))
 
     @property
     def disk_bytes(self) -> int:
         """What the run takes on disk until it has ended, the map included."""
-        return disk_bytes(self.inputs.scene.grid) + self.kept.disk_bytes(self.memory.on_disk)
+        return disk_bytes(self.inputs.scene.grid, self.config.output.tiles is not None) + self.kept.disk_bytes(
+            self.memory.on_disk
+        )
 
     @property
     def workspace(self) -> Workspace:
@@ -119,7 +125,14 @@ class Job:
         return 1 + 2 * iterations + again
 
     def kept_windows(self, index: int) -> int:
-        """How many windows of level `index` keep their activations: as many as the budget has room for."""
+        """How many windows of level `index` keep their activations at a time."""
+        tiling = self.config.tiling
+        if tiling.statistics == "predicted" and tiling.tiles_at_once != "auto":
+            return min(tiling.tiles_at_once, len(self.plan.levels[index].tiles))
+        return self.windows_with_room(index)
+
+    def windows_with_room(self, index: int) -> int:
+        """How many windows of level `index` could keep their activations: as many as the budget has room for."""
         memory, level = self.memory, self.plan.levels[index]
         taken = memory.windows if self.device.is_gpu else self.worker_bytes if self.on_cluster else memory.host
         each = estimate.activation_bytes(level, self.plan.trunk, _value_bytes(self.config))
@@ -164,7 +177,7 @@ def _open(config: RunConfig, to_write: bool) -> Job:
     if config.compute.executor == "dask" and find_spec("distributed") is None:
         raise ResourceError("compute.executor dask", expected="Dask", got="none", do="install nst-rs[dask]")
     device = choose_device(config.compute.device)
-    config = _as_begun(with_absolute_paths(settle(config, inputs.scene)))
+    config = _as_begun(with_absolute_paths(settle(config, inputs.subject)))
     config = override(config, {"compute.precision": choose_precision(config.compute.precision, device)})
     config = override(config, {"compute.workers": _workers(config, device)})
     budget = _budget(config, device)
@@ -172,6 +185,9 @@ def _open(config: RunConfig, to_write: bool) -> Job:
     job = Job(override(config, {"tiling.tile": plan.tile}), inputs, plan, device, budget)
     if config.tiling.statistics == "auto":
         job = replace(job, config=override(job.config, {"tiling.statistics": _statistics(job)}))
+    if job.config.tiling.statistics == "predicted" and config.tiling.tiles_at_once == "auto":
+        at_once = max(1, job.windows_with_room(len(job.plan.levels) - 1))
+        job = replace(job, config=override(job.config, {"tiling.tiles_at_once": at_once}))
     return job
 
 
@@ -252,7 +268,7 @@ def _statistics(job: Job) -> Literal["exact", "predicted"]:
     """Return what ``auto`` stands for: exact statistics where they cost no more than predicted ones."""
     if job.on_cluster:
         return "exact"
-    all_kept = all(job.kept_windows(index) == len(level.tiles) for index, level in enumerate(job.plan.levels))
+    all_kept = all(job.windows_with_room(index) == len(level.tiles) for index, level in enumerate(job.plan.levels))
     return "exact" if all_kept and job.config.tiling.steps_per_round == 1 else "predicted"
 
 

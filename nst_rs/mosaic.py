@@ -14,7 +14,8 @@ from rasterio.windows import Window
 from nst_rs.arrays import Mask, Rgb
 from nst_rs.config import Profile
 from nst_rs.errors import OutputError
-from nst_rs.scene import GDAL_CACHE_BYTES, Grid, crs_name
+from nst_rs.grid import Grid, crs_name
+from nst_rs.sources import GDAL_CACHE_BYTES
 from nst_rs.storage import BAND_ROWS, PixelArray, bands
 
 BLOCK = BAND_ROWS

@@ -25,7 +25,7 @@ from nst_rs.calm import measure_calm
 from nst_rs.canvas import Canvas, first_picture, next_picture
 from nst_rs.checkpoint import Checkpoint, Keeper
 from nst_rs.color import Color, count_colors, to_imitate, to_optimise, to_show
-from nst_rs.composite import Composite, compose
+from nst_rs.composite import Composite, Sheets, compose
 from nst_rs.config import ELSEWHERE
 from nst_rs.descent import Point, Step, descend
 from nst_rs.engine import build_kernel, build_objective
@@ -36,7 +36,7 @@ from nst_rs.mosaic import StyledMap
 from nst_rs.neural.kernel import Kernel
 from nst_rs.objective import Objective
 from nst_rs.problem import Problem
-from nst_rs.publish import Outputs, publish
+from nst_rs.publish import Companion, Outputs, publish
 from nst_rs.pyramid import halve_into, mirror
 from nst_rs.recipe import NetworkRecipe
 from nst_rs.report import Pictures, write_report
@@ -45,6 +45,8 @@ from nst_rs.stac import write_item
 from nst_rs.state import Form, State
 from nst_rs.storage import Inset, PixelArray, Storage, Window, bands
 from nst_rs.style import Style
+from nst_rs.unstyled import with_unstyled
+from nst_rs.webtiles import write_tiles
 
 if TYPE_CHECKING:  # Dask is an extra
     from nst_rs.cluster import Cluster, Scattered
@@ -63,6 +65,7 @@ class Composed:
     """From coarse to fine: what the picture is found by."""
     fingerprints: tuple[dict[str, Any], ...]
     """Of the scene's tiles and, last, the style images, as they were read."""
+    unstyled: PixelArray | None = None  # (H, W, 4) uint8 RGB, and 255 where it is what the map shows
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,12 @@ def compose_canvases(job: Job, storage: Storage) -> Composed:
     inputs = job.inputs
     canvases = [Canvas.empty(level, storage) for level in job.plan.levels]
     finest = canvases[-1]
-    percentiles = job.config.composite.percentiles
-    composite = compose(inputs.scene, inputs.bands, percentiles, finest.scene_image, finest.scene_weight)
+    subject = inputs.subject
+    unstyled = None
+    if subject.keeps_clouds:
+        unstyled = storage.create("unstyled", (*subject.scene.grid.shape, 4), np.uint8)
+    sheets = Sheets(finest.scene_image, finest.scene_weight, unstyled)
+    composite = compose(subject.scene, subject.channels, subject.stretch, sheets)
     shown = _set_aside(job.config.style.color, finest, storage)
     for fine, coarse in pairwise(reversed(canvases)):
         halve_into(fine.scene_image, fine.scene_weight, coarse.scene_image, coarse.scene_weight)
@@ -107,7 +114,7 @@ def compose_canvases(job: Job, storage: Storage) -> Composed:
         fingerprints = tuple(record.fingerprints(inputs.files))
     finally:
         inputs.check_unchanged()  # else they may be of other pixels than those that were read
-    return Composed(composite, shown, tuple(canvases), fingerprints)
+    return Composed(composite, shown, tuple(canvases), fingerprints, unstyled)
 
 
 def _set_aside(color: Color, finest: Canvas, storage: Storage) -> PixelArray:
@@ -207,9 +214,12 @@ class Session:
 
         tags = provenance.tags(job.config, self._composed.fingerprints)
         grid, profile = job.inputs.scene.grid, job.config.output.profile
-        styled = StyledMap(finest, canvas.scene_weight, grid, profile, tags)
-        pictures = Pictures(self._composed.image, finest, canvas.scene_weight, grid, job.inputs.styles)
-        publish(outputs, styled, finished_record, [write_item, partial(write_report, pictures)])
+        picture, weight = with_unstyled(finest, canvas.scene_weight, self._composed.unstyled)
+        scene, _ = with_unstyled(self._composed.image, canvas.scene_weight, self._composed.unstyled)
+        styled = StyledMap(picture, weight, grid, profile, tags)
+        pictures = Pictures(scene, picture, weight, grid, job.inputs.styles)
+        companions: list[Companion] = [write_tiles, write_item, partial(write_report, pictures)]
+        publish(outputs, styled, finished_record, companions)
         job.workspace.remove()
         losses = tuple(losses.total for level in self._tracker.history for losses in level)
         made = Outputs(Path(os.path.abspath(outputs.tif)))
@@ -278,7 +288,7 @@ class Session:
         tiling = self.job.config.tiling
         if tiling.statistics == "exact":
             return Exact(problem, self.job.kept_windows(index))
-        return Predicted(problem) if tiling.steps_per_round == 1 else Local(problem)
+        return Predicted(problem, self.job.kept_windows(index)) if tiling.steps_per_round == 1 else Local(problem)
 
     def _checkpoint_at(self, index: int, point: Point[Any]) -> Checkpoint:
         histories = [*self._tracker.history[:index], point.history]
@@ -360,6 +370,8 @@ class Session:
             "device": job.device.name,
             "inputs": list(self._composed.fingerprints),
             "scene": {
+                "sensor": scene.sensor.name if scene.sensor else None,
+                "bands": [scene.labels[band - 1].name if isinstance(band, int) else band for band in composite.bands],
                 "crs": scene.grid.crs.to_wkt(),
                 "transform": list(scene.grid.transform)[:6],
                 "shape": list(scene.grid.shape),

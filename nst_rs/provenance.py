@@ -41,5 +41,11 @@ def tags(config: RunConfig, inputs: Sequence[Mapping[str, Any]]) -> dict[str, st
         "TIFFTAG_IMAGEDESCRIPTION": f"A satellite scene in the style of {styles}",
         "NST_RS_STYLE": styles,
         "NST_RS_SETTINGS_SHA256": settings_digest(config),
-        "NST_RS_INPUTS": "; ".join(f"{Path(entry['path']).name} sha256:{entry['sha256']}" for entry in inputs),
+        "NST_RS_INPUTS": "; ".join(map(_input, inputs)),
     }
+
+
+def _input(entry: Mapping[str, Any]) -> str:
+    """Return an input's name and digest; of what does not lie on this machine the name alone is known."""
+    name = Path(entry["path"]).name
+    return name if entry["sha256"] is None else f"{name} sha256:{entry['sha256']}"

@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from rasterio.transform import Affine
 from rio_cogeo.cogeo import cog_validate
 from rio_cogeo.profiles import cog_profiles
 
-from nst_rs.config import Profile
+from nst_rs.config import Archive, OutputSection, Profile
 from nst_rs.errors import OutputError
+from nst_rs.grid import Grid
 from nst_rs.mosaic import BLOCK, StyledMap, to_bytes, write_geotiff
-from nst_rs.scene import GDAL_CACHE_BYTES, Grid
+from nst_rs.sources import GDAL_CACHE_BYTES
 from nst_rs.storage import BAND_ROWS, PixelArray, bands
 from nst_rs.workspace import Workspace
 
@@ -38,6 +39,15 @@ class Outputs:
     """The files of one run."""
 
     tif: Path
+    archive: Archive | None = None
+    """The kind of web tiles that are asked for."""
+
+    @classmethod
+    def of(cls, output: OutputSection) -> "Outputs":
+        """Return the files that a configuration asks for. Raises OutputError where it names no map."""
+        if output.path is None:
+            raise OutputError("output.path", expected="the map to write", got="none", do="name it with --output")
+        return cls(output.path, output.tiles)
 
     @property
     def preview(self) -> Path:
@@ -59,9 +69,15 @@ class Outputs:
         """The page that shows what the run made, and how."""
         return self.tif.with_suffix(".html")
 
+    @property
+    def tiles(self) -> Path | None:
+        """The web tiles, for pages; none where none are asked for."""
+        return None if self.archive is None else self.tif.with_suffix(f".{self.archive}")
+
     def __iter__(self) -> Iterator[Path]:
         """Return the files in the order in which they are moved into place: the map, which readers wait for, last."""
-        return iter((self.preview, self.record, self.item, self.report, self.tif))
+        tiles = () if self.tiles is None else (self.tiles,)
+        return iter((self.preview, self.record, self.item, self.report, *tiles, self.tif))
 
 
 Companion = Callable[[Outputs, Mapping[str, Any]], None]
@@ -115,8 +131,8 @@ def publish(
     """
     try:
         with Workspace(outputs.tif).scratch() as temporary:
-            made = Outputs(temporary / outputs.tif.name)
-            _write_cog(made.tif, styled)
+            made = replace(outputs, tif=temporary / outputs.tif.name)
+            write_cog(made.tif, styled)
             preview(styled.picture, styled.weight).save(made.preview)
             record = make_record()
             made.record.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -128,11 +144,12 @@ def publish(
         raise OutputError(f"output {outputs.tif}", expected="room and leave to write", got=str(error)) from error
 
 
-def disk_bytes(grid: Grid) -> int:
-    """Return the most that :func:`publish` takes of the disk: the plain map, and the map copied from it."""
+def disk_bytes(grid: Grid, tiles: bool = False) -> int:
+    """Return the most that :func:`publish` takes of the disk: the plain map, the map copied from it, and web tiles."""
     height, width = (-(-size // BLOCK) * BLOCK for size in grid.shape)
     plain = height * width * 4  # three bytes of colour and one of mask, as if nothing could be compressed
-    return 2 * plain * 4 // 3  # both with their overviews
+    # With overviews. Tiles may be 2.8 times as many pixels, of a byte or so each, and are copied into their file.
+    return (2 * plain + (3 * plain if tiles else 0)) * 4 // 3
 
 
 def preview(picture: PixelArray, weight: PixelArray, side: int = PREVIEW_SIDE) -> Image.Image:
@@ -156,7 +173,7 @@ def preview(picture: PixelArray, weight: PixelArray, side: int = PREVIEW_SIDE) -
     return shown
 
 
-def _write_cog(path: Path, styled: StyledMap) -> None:
+def write_cog(path: Path, styled: StyledMap) -> None:
     """Write the map with its overviews, and copy it into the order of a cloud-optimised GeoTIFF.
 
     As rio-cogeo does it, but without its warped copy, which blackens what lies under the mask and so lets JPEG draw

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from nst_rs.locations import absolute, file_of
 from nst_rs.objective import Losses
 from nst_rs.tiling import Level
 
@@ -25,16 +26,23 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
-def fingerprint(path: Path) -> dict[str, Any]:
-    """Return a file's absolute path, size in bytes and SHA-256."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"path": str(path.absolute()), "bytes": path.stat().st_size, "sha256": digest}
+def fingerprint(location: str | Path) -> dict[str, Any]:
+    """Return a file's absolute path, size in bytes and SHA-256: of what lies in an archive, the archive's.
+
+    Of what lies elsewhere only the place is known. Raises OSError where there is no such file.
+    """
+    file = file_of(str(location))
+    place = absolute(str(location))
+    if file is None:
+        return {"path": place, "bytes": None, "sha256": None}
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return {"path": place, "bytes": file.stat().st_size, "sha256": digest}
 
 
-def fingerprints(paths: Iterable[Path]) -> list[dict[str, Any]]:
-    """Return the fingerprint of every file."""
-    return [fingerprint(path) for path in paths]
+def fingerprints(locations: Iterable[str | Path]) -> list[dict[str, Any]]:
+    """Return the fingerprint of everything that is read."""
+    return [fingerprint(location) for location in locations]
 
 
 def level_record(level: Level, iterations: int, history: Sequence[Losses]) -> dict[str, Any]:
@@ -69,7 +77,7 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def warn_of_changes(config: Path, inputs: Iterable[Path]) -> None:
+def warn_of_changes(config: Path, inputs: Iterable[str]) -> None:
     """Where `config` is an earlier run's record, log a warning for every input that is not what it was then."""
     if config.suffix != ".json":
         return

@@ -18,9 +18,9 @@ from PIL import Image
 from nst_rs.config import RunConfig
 from nst_rs.curves import curves, draw
 from nst_rs.globe import lattice, north
+from nst_rs.grid import Grid, crs_name
 from nst_rs.progress import duration
 from nst_rs.publish import Outputs, preview
-from nst_rs.scene import Grid, crs_name
 from nst_rs.storage import PixelArray
 from nst_rs.style import Style
 
@@ -134,13 +134,16 @@ def _figures(record: Mapping[str, Any]) -> list[_Figure]:
     if seams["result"] is not None:
         said = f"1 where tiles do not show, along {seams['lines']} lines. The scene's own: {_number(seams['content'])}."
         found.append(_Figure("Seam ratio", _number(seams["result"]), f"± {_number(seams['standard_error'])}", said))
-    said = f"Far above the scene's, {_number(frame['content'])}, it would be a frame along the edge of the data."
+    framed = f"Far above the scene's, {_number(frame['content'])}, it would be a frame along the edge of the data."
+    calm = figures["calm"]
+    calmed = f"Near 1, flat areas vary as the others do: blotches. The scene's: {_number(calm['content'])}."
     memory = f"{record['peak_memory_bytes'] / 1e9:.1f}"
     iterations = sum(level["iterations"] for level in record["levels"])
     total = duration(sum(record["seconds"].values()))
     return [
         *found,
-        _Figure("Frame ratio", _number(frame["result"]), "", said),
+        _Figure("Frame ratio", _number(frame["result"]), "", framed),
+        _Figure("Calm ratio", _number(calm["result"]), "", calmed),
         _Figure("Time", total, "", f"{iterations} iterations, on {record['device'].strip('/')}."),
         _Figure("Memory", memory, "GB", "The most that the run held at a time."),
     ]

@@ -6,6 +6,7 @@ begun again. The kinds of round differ in how the scene's moments are had while 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -80,13 +81,16 @@ class Exact:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Goes forward and back in one tile after the other, at the moments that the scene should have by now. One move.
+    """Goes forward and back in a few tiles at a time, at the moments that the scene should have by now. One move.
 
     Position by position the scene is taken to have changed since the last round as the tiles met in this one have.
-    Nothing is computed twice and nothing is kept. A level's first round measures all tiles before.
+    Nothing is computed twice. A level's first round measures all tiles before.
     """
 
     problem: Problem
+    kept: int = 1
+    """How many tiles go forward, their activations kept, before they go back: the more of them, the better the first
+    ones' prediction. With all of them it is the truth."""
 
     def windows(self, first: bool) -> int:
         """One a tile; at first, one more."""
@@ -97,12 +101,15 @@ class Predicted:
         (move,) = moves
         problem, prediction = self.problem, _Prediction.of(self.problem, now, after, moves, after_window)
         stepping = _Stepping(problem, now, after, move)
-        for view in problem.views(now.picture):
-            forward = problem.forward(view)
-            prediction.meet(view.tile, forward.moments)
-            pull = problem.objective.pull(prediction.expected(0, forward.moments))
-            stepping.add(view.tile, problem.share(view, forward.activations, pull))
-            after_window(view.tile)
+        views = problem.views(now.picture)
+        while group := [(view, problem.forward(view)) for view in islice(views, max(1, self.kept))]:
+            for view, forward in group:
+                prediction.meet(view.tile, forward.moments)
+            pull = problem.objective.pull(prediction.expected())
+            while group:
+                view, forward = group.pop(0)  # no longer kept
+                stepping.add(view.tile, problem.share(view, forward.activations, pull))
+                after_window(view.tile)
         stepping.finish()
         return prediction.losses
 
@@ -138,7 +145,9 @@ class Local:
             forward = self.problem.forward(view)
             if index == 0:
                 prediction.meet(tile, forward.moments)
-            pull = self.problem.objective.pull(prediction.expected(index, forward.moments))
+            else:
+                prediction.follow(index, forward.moments)
+            pull = self.problem.objective.pull(prediction.expected(index))
             part.step(self.problem.nearby_gradient(view, forward.activations, pull), move)
 
 
@@ -147,7 +156,7 @@ class _Prediction:
 
     def __init__(self, problem: Problem, scene_before: Moments, before: Recollection, after: Recollection) -> None:
         self._problem, self._scene_before, self._before, self._after = problem, scene_before, before, after
-        self._at_start, self._met_before = Total(), Total()
+        self._met_before = Total()
         self._met: list[Total] = []
         """After none, one, two ... moves of this round."""
 
@@ -165,26 +174,29 @@ class _Prediction:
         return cls(problem, scene, now.moments, after.moments)
 
     def meet(self, tile: Tile, moments: Moments) -> None:
-        """Keep what a tile's core holds at the round's start; :meth:`expected` follows for each of its moves."""
+        """Take in what a tile's core holds at the round's start."""
         self._after.put(tile, moments)
-        self._at_start.add(moments)
         self._met_before.add(self._before.get(tile))
+        self.follow(0, moments)
 
-    def expected(self, moves: int, moments: Moments) -> Moments:
-        """Return what the scene's moments should be, where those of the tile last met are `moments` after `moves`.
+    def follow(self, moves: int, moments: Moments) -> None:
+        """Take in what the core of the tile last met holds after so many of the round's moves."""
+        if moves == len(self._met):
+            self._met.append(Total())
+        self._met[moves].add(moments)
+
+    def expected(self, moves: int = 0) -> Moments:
+        """Return what the scene's moments should be after so many moves of the round.
 
         Position by position the scene is taken to have changed as the tiles met so far have: for the first this is its
         own change, for the last it is the truth.
         """
-        if moves == len(self._met):
-            self._met.append(Total())
-        self._met[moves].add(moments)
         return self._scene_before.expected(self._met[moves].value, self._met_before.value)
 
     @property
     def losses(self) -> Losses:
         """The losses at the round's start, once all tiles are known."""
-        return self._problem.objective.losses(self._at_start.value)
+        return self._problem.objective.losses(self._met[0].value)
 
 
 class _Stepping:

@@ -11,8 +11,8 @@ from pystac import Asset, MediaType
 from rio_stac import create_stac_item
 
 from nst_rs.globe import bounding_box, corners, footprint
+from nst_rs.grid import Grid
 from nst_rs.publish import Outputs
-from nst_rs.scene import Grid
 
 PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
 
@@ -74,7 +74,11 @@ def _projected(grid: Grid) -> dict[str, Any]:
 
 
 def _beside(made: Outputs) -> dict[str, Asset]:
-    return {
+    tiles = {}
+    if made.tiles is not None:
+        kind = {"pmtiles": "application/vnd.pmtiles", "mbtiles": "application/vnd.sqlite3"}[made.tiles.suffix[1:]]
+        tiles = {"tiles": Asset(made.tiles.name, media_type=kind, roles=["visual"])}
+    return tiles | {
         "thumbnail": Asset(made.preview.name, media_type=MediaType.PNG, roles=["thumbnail"]),
         "report": Asset(made.report.name, media_type=MediaType.HTML, roles=["overview"]),
         "record": Asset(made.record.name, media_type=MediaType.JSON, roles=["metadata"]),

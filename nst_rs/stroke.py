@@ -4,7 +4,7 @@ import math
 
 from nst_rs.config import LARGEST_STYLE, MOST_LEVELS, SMALLEST_STYLE, RunConfig, override, trunk_of
 from nst_rs.errors import ConfigError
-from nst_rs.scene import Grid
+from nst_rs.grid import Grid
 from nst_rs.tiling import coarsest_shape
 
 _STROKES = 32

@@ -1,14 +1,37 @@
 """The style images: reading and scaling. What is computed from them is in :mod:`nst_rs.engine`."""
 
+import struct
+import warnings
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from nst_rs.arrays import Pixels
 from nst_rs.errors import StyleError
+
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "JPEG2000", "PPM", "TGA")
+"""What a style image may be. Pillow knows more, some of which it hands to other programs: PostScript would be run."""
+
+_FAILURES = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+"""What Pillow's readers raise for what is damaged or hostile in a file."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +54,16 @@ def read_style(path: Path, size: int) -> Pixels:
     Raises StyleError when the file is missing or not an image that Pillow can read, eight bits a channel.
     """
     try:
-        with Image.open(path) as image:
-            rgb = _to_rgb(path, ImageOps.exif_transpose(image))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Pillow can read over is no news
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as image:
+                rgb = _to_rgb(path, ImageOps.exif_transpose(image))
     except FileNotFoundError as error:
         raise StyleError(f"style {path}", expected="an image", got="no such file") from error
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise StyleError(f"style {path}", expected="an image that Pillow can read", got=str(error)) from error
+    except _FAILURES as error:
+        said = str(error) or type(error).__name__
+        raise StyleError(f"style {path}", expected="an image that Pillow can read", got=said) from error
     scale = size / max(rgb.size)
     width, height = (max(1, round(side * scale)) for side in rgb.size)
     return np.asarray(rgb.resize((width, height), Image.Resampling.LANCZOS), np.float32)

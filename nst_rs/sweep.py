@@ -14,7 +14,7 @@ from nst_rs.errors import ConfigError, OutputError
 from nst_rs.inputs import settle
 from nst_rs.job import Job, prepare
 from nst_rs.publish import Outputs
-from nst_rs.scene import open_scene
+from nst_rs.subject import open_subject
 from nst_rs.workspace import Workspace
 
 
@@ -28,9 +28,7 @@ class Variant:
     @property
     def run(self) -> Run:
         """Where the run's files are, or will be."""
-        if self.config.output.path is None:
-            raise OutputError("output.path", expected="the map to write", got="none")
-        return Run(self.name, Outputs(self.config.output.path))
+        return Run(self.name, Outputs.of(self.config.output))
 
 
 @dataclass(frozen=True)
@@ -105,12 +103,15 @@ def _make(folder: Path) -> None:
 
 def _settled_like(config: RunConfig, made: RunConfig) -> RunConfig:
     """Return `config` with what it leaves open decided as in `made`, or by the scene."""
-    return decided_as(settle(config, open_scene(config.scene.paths, config.scene.nodata)), made)
+    return decided_as(settle(config, open_subject(config)), made)
 
 
 def _unchanged(entry: dict[str, object]) -> bool:
-    path = Path(str(entry["path"]))
-    return path.is_file() and record.fingerprint(path)["sha256"] == entry["sha256"]
+    """Whether an input is what it was; of what lies elsewhere nothing is known, and it is taken to be."""
+    try:
+        return bool(record.fingerprint(str(entry["path"]))["sha256"] == entry["sha256"])
+    except OSError:
+        return False
 
 
 def _choices(text: str) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,8 @@ import os
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["DO_NOT_TRACK"] = "1"
 
+import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +38,13 @@ def quick() -> dict[str, Any]:
         "compute.precision": "float32",
         "compute.device": "cpu",
     }
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """A Prefect server on loopback with a database of its own, for flows that run in this process."""
+    importlib.import_module("flows.stylize_scene")  # sets what Prefect reads on import
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=600):
+        yield

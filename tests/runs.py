@@ -6,9 +6,9 @@ import numpy as np
 from rasterio.crs import CRS
 
 from nst_rs.config import RunConfig, override
+from nst_rs.grid import Grid
 from nst_rs.provenance import settings_digest
 from nst_rs.report import Pictures
-from nst_rs.scene import Grid
 from nst_rs.style import Style
 from tests.rasters import NORTH_UP, UTM
 
@@ -63,5 +63,6 @@ def record_of(settings: dict[str, Any] | None = None) -> dict[str, Any]:
             "legibility": {"1": 0.83, "2": 0.85, "4": None},
             "seams": {"lines": 2, "result": 1.02, "standard_error": 0.03, "content": 1.01},
             "frame": {"result": 1.1, "content": 1.0},
+            "calm": {"result": 0.4, "content": 0.1},
         },
     }

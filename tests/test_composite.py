@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_rs import composite as module
-from nst_rs.composite import Composite, Limits, available_composites, resolve_bands
+from nst_rs.channels import resolve_channels
+from nst_rs.composite import Composite, Sheets
 from nst_rs.errors import ConfigError, SceneError
-from nst_rs.scene import DTYPES, Scene, open_scene
+from nst_rs.scene import Scene, open_scene
+from nst_rs.sources import DTYPES
 from nst_rs.storage import DiskStorage, MemoryStorage, Storage, bands
+from nst_rs.stretch import Limits, Stretch
 from tests.rasters import TRANSFORMS, random_values, write_raster, write_tiles
 
 # Files take their time on a busy disk.
@@ -37,7 +40,7 @@ def compose(
     storage = storage or MemoryStorage()
     image = storage.create("image", (*scene.grid.shape, 3), np.float32)
     weight = storage.create("weight", scene.grid.shape, np.float32)
-    found = module.compose(scene, chosen, percentiles, image, weight)
+    found = module.compose(scene, chosen, Stretch(percentiles), Sheets(image, weight))
     whole = weight[:, :]
     assert set(np.unique(whole)) <= {0, 1}
     return Composed(**vars(found), image=image[:, :], valid=whole > 0)
@@ -60,7 +63,7 @@ def named(tmp_path: Path, *names: str) -> Scene:
 def test_bands_are_chosen_by_index_or_name(
     tmp_path: Path, wanted: tuple[int | str, ...], bands: tuple[int, int, int]
 ) -> None:
-    assert resolve_bands(named(tmp_path, "Blue", "Green", "Red", "Nir"), wanted) == bands
+    assert resolve_channels(named(tmp_path, "Blue", "Green", "Red", "Nir"), wanted) == bands
 
 
 @pytest.mark.parametrize(
@@ -76,18 +79,18 @@ def test_bands_are_chosen_by_index_or_name(
 def test_the_default_is_red_green_blue_else_the_first_three_else_the_first(
     tmp_path: Path, names: tuple[str, ...], bands: tuple[int, int, int]
 ) -> None:
-    assert resolve_bands(named(tmp_path, *names), None) == bands
+    assert resolve_channels(named(tmp_path, *names), None) == bands
 
 
 @pytest.mark.parametrize("band", [0, 4, -1, "nir", "", "2"])
 def test_a_band_the_scene_has_not_is_refused_naming_those_it_has(tmp_path: Path, band: int | str) -> None:
     complaint = f"composite.bands: expected bands of 1 (red), 2, 3 (blue), got {band!r}"
     with pytest.raises(ConfigError, match=re.escape(complaint)):
-        resolve_bands(named(tmp_path, "red", "", "blue"), (1, band, 1))
+        resolve_channels(named(tmp_path, "red", "", "blue"), (1, band, 1))
 
 
 def test_only_composites_whose_bands_are_all_named_are_offered(tmp_path: Path) -> None:
-    assert available_composites(named(tmp_path, "Blue", "green", "red", "NIR")) == {
+    assert named(tmp_path, "Blue", "green", "red", "NIR").composites == {
         "true_color": ("red", "green", "blue"),
         "color_infrared": ("nir", "red", "green"),
     }

@@ -1,33 +1,34 @@
-"""The flow on a real Prefect server, which the fixture starts on loopback with a database of its own."""
+"""The flow on a real Prefect server."""
 
 import asyncio
+import base64
+import contextvars
 import importlib
+import io
 import os
-from collections.abc import Iterator
+import threading
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 
+from nst_rs import lock
+from nst_rs.config import PRESETS
 from nst_rs.errors import SceneError
 from tests.rasters import write_raster
 
 Settings = dict[str, Any]
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 
 @pytest.fixture(scope="module")
 def flows() -> Any:
     return importlib.import_module("flows.stylize_scene")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(flows: Any) -> Iterator[None]:  # the flow's module sets what Prefect reads on import
-    from prefect.testing.utilities import prefect_test_harness
-
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
 
 
 def read_artifacts() -> dict[str, Any]:
@@ -95,6 +96,61 @@ def test_the_flow_leaves_progress_figures_and_files_as_artifacts(finished: tuple
     assert output.as_uri() in artifacts["map"].data
     assert str(output.with_suffix(".run.json")) in artifacts["result"].data
     assert output.with_suffix(".html").as_uri() in artifacts["report"].data
+    assert artifacts["preview"].data in artifacts["result"].data
+
+
+def test_the_picture_on_prefects_page_is_the_preview_scaled_down_on_white(flows: Any, tmp_path: Path) -> None:
+    preview = Image.new("RGBA", (1024, 600), (200, 30, 30, 255))
+    preview.paste((0, 0, 0, 0), (0, 0, 512, 600))
+    preview.save(tmp_path / "map.png")
+    kind, _, data = flows.thumbnail(tmp_path / "map.png").partition(",")
+    assert kind == "data:image/jpeg;base64"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as shown:
+        assert shown.size == (512, 300)
+        left, right = shown.getpixel((100, 150)), shown.getpixel((400, 150))
+    assert np.abs(np.subtract([*left, *right], [255, 255, 255, 200, 30, 30])).max() < 8  # JPEG's own error
+
+
+def test_the_presets_to_choose_from_are_all_that_there_are(flows: Any) -> None:
+    assert get_args(flows.Preset) == tuple(PRESETS)
+
+
+def test_a_flow_to_an_output_that_another_run_is_at_fails_with_one_line(
+    flows: Any, olinda: Path, harvest: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "map.tif"
+    with lock.alone(lock.path_for(output), "output"):
+        state = flows.stylize_scene(scene=[str(olinda)], style=[str(harvest)], output=str(output), return_state=True)
+    assert state.is_failed()
+    assert state.message.startswith(f"output {output}: expected no other run at it, got process {os.getpid()} on ")
+
+
+def test_levels_wait_for_a_place_under_prefects_limit(
+    flows: Any, olinda: Path, harvest: Path, quick: Settings, tmp_path: Path
+) -> None:
+    from prefect import get_client
+    from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
+
+    with get_client(sync_client=True) as client:
+        client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="cpu", limit=1, active_slots=1))
+
+    freed: list[float] = []
+
+    def free() -> None:
+        freed.append(time.time())
+        with get_client(sync_client=True) as client:
+            client.update_global_concurrency_limit("cpu", GlobalConcurrencyLimitUpdate(active_slots=0))
+
+    output = tmp_path / "map.tif"
+    timer = threading.Timer(8, contextvars.copy_context().run, [free])
+    timer.start()
+    made = flows.stylize_scene(
+        scene=[str(olinda.with_name("olinda_centre.tif"))], style=[str(harvest)], output=str(output), settings=quick
+    )
+    timer.join()
+    with get_client(sync_client=True) as client:
+        client.delete_global_concurrency_limit_by_name("cpu")
+    assert Path(made).stat().st_mtime > freed[0]
 
 
 def test_a_wrong_scene_fails_the_flow_with_its_one_line_and_no_traceback(

@@ -7,7 +7,7 @@ from rasterio.transform import Affine
 from rasterio.warp import transform
 
 from nst_rs.globe import bounding_box, corners, footprint, lattice, north, outline
-from nst_rs.scene import Grid
+from nst_rs.grid import Grid
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 
 METRES_PER_DEGREE = 111_320

@@ -10,8 +10,9 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.transform import Affine
 
 from nst_rs.errors import OutputError
+from nst_rs.grid import Grid
 from nst_rs.mosaic import StyledMap, check_crs, to_bytes, write_geotiff
-from nst_rs.scene import Grid, open_scene
+from nst_rs.scene import open_scene
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 
 # Files take their time on a busy disk.

@@ -185,7 +185,8 @@ def test_the_map_is_the_same_byte_for_byte_from_memory_and_from_disk(
     monkeypatch.setattr(
         DiskStorage, "create", lambda self, name, *rest: (created.append(name), create(self, name, *rest))[1]
     )
-    settings = {**quick, "schedule.init": init, "tiling.tile": 64, "tiling.statistics": statistics}
+    tiling = {"tiling.tile": 64, "tiling.statistics": statistics, "tiling.tiles_at_once": 2}
+    settings = {**quick, "schedule.init": init, **tiling}
     made, on_disk = {}, {}
     for memory in ("2GB", "1MB"):
         created.clear()
@@ -314,7 +315,21 @@ def test_more_memory_means_larger_tiles_and_more_kept_activations(scene: Path, h
         prepare(load_config(None, [*files, f"compute.memory={memory}"]), to_write=False) for memory in ("50MB", "16GB")
     )
     assert small.plan.tile < large.plan.tile
-    assert small.kept_windows(2) == 0 < large.kept_windows(2)
+    assert small.windows_with_room(2) == 0 < large.windows_with_room(2)
+
+
+def test_how_many_tiles_are_predicted_at_once_is_decided_by_the_memory_and_recorded(scene: Path, harvest: Path) -> None:
+    files = [f"scene.paths=[{scene}]", f"style.images={harvest}", "compute.precision=float32", "compute.device=cpu"]
+    cut = ["tiling.statistics=predicted", "tiling.tile=64"]
+    small, large, given = (
+        prepare(load_config(None, [*files, *cut, *further]), to_write=False)
+        for further in (["compute.memory=50MB"], ["compute.memory=16GB"], ["tiling.tiles_at_once=3"])
+    )
+    assert [job.config.tiling.tiles_at_once for job in (small, given)] == [1, 3]
+    tiles = len(large.plan.levels[-1].tiles)
+    assert large.config.tiling.tiles_at_once == large.kept_windows(2) == tiles
+    assert given.kept_windows(2) == 3
+    assert given.kept_windows(0) == min(3, len(given.plan.levels[0].tiles))
 
 
 def test_too_little_disk_is_refused_before_anything_is_written(

@@ -15,9 +15,9 @@ from rio_cogeo.cogeo import cog_validate
 
 import nst_rs.publish as publishing
 from nst_rs.errors import OutputError
+from nst_rs.grid import Grid
 from nst_rs.mosaic import LOSSY, StyledMap, to_bytes
 from nst_rs.publish import PREVIEW_SIDE, Outputs, check_output, check_profile, disk_bytes, preview, publish
-from nst_rs.scene import Grid
 from tests.full_disk import files_of_at_most
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 

@@ -15,9 +15,9 @@ from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from nst_rs.grid import Grid
 from nst_rs.publish import Outputs
 from nst_rs.report import render, write_report
-from nst_rs.scene import Grid
 from tests.browser import DESKTOP, PHONE, browsing, complaints, pixels
 from tests.rasters import NORTH_UP, UTM
 from tests.runs import MAP, SCENE, pictures_of, record_of

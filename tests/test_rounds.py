@@ -60,6 +60,23 @@ def test_predicted_rounds_stay_near_exact_ones() -> None:
     assert predicted[-1].total == pytest.approx(exact[-1].total, rel=0.05)
 
 
+def test_predicted_rounds_that_keep_all_tiles_are_exact() -> None:
+    found, expected = (
+        go(kind(problem_of(canvas_of((300, 300), 100)), 99), 5)[0].picture[:] for kind in (Predicted, Exact)
+    )
+    # The moments are a difference and a sum instead of a sum; Adam divides by the gradient's size.
+    np.testing.assert_allclose(found, expected, atol=1e-2)
+
+
+def test_the_more_tiles_are_kept_the_nearer_is_the_prediction() -> None:
+    exact = go(Exact(problem_of(canvas_of((300, 300), 100))), 8)[0].picture[:]
+    distances = [
+        np.abs(go(Predicted(problem_of(canvas_of((300, 300), 100)), kept), 8)[0].picture[:] - exact).mean()
+        for kept in (1, 8)
+    ]
+    assert distances[1] < distances[0]
+
+
 def test_several_moves_a_round_are_as_many_steps() -> None:
     (one, _), (several, losses) = (
         go(kind, rounds, moves)

@@ -13,7 +13,9 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from nst_rs.errors import SceneError
-from nst_rs.scene import DTYPES, Grid, Scene, crs_name, open_scene, report
+from nst_rs.grid import Grid, crs_name
+from nst_rs.scene import Scene, open_scene, report
+from nst_rs.sources import DTYPES
 from tests.rasters import NORTH_UP, ROTATED, TRANSFORMS, UTM, random_values, write_raster, write_tiles
 
 # Files take their time on a busy disk.

@@ -18,9 +18,9 @@ from pystac.validation.stac_validator import JsonSchemaSTACValidator
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+from nst_rs.grid import Grid
 from nst_rs.mosaic import StyledMap
 from nst_rs.publish import Outputs, publish
-from nst_rs.scene import Grid
 from nst_rs.stac import write_item
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 from tests.runs import record_of

@@ -10,7 +10,7 @@ from rasterio.transform import Affine
 
 from nst_rs.config import RunConfig, load_config, override
 from nst_rs.errors import ConfigError
-from nst_rs.scene import Grid
+from nst_rs.grid import Grid
 from nst_rs.stroke import fit, settle_stroke
 
 UTM = CRS.from_epsg(32621)

@@ -1,5 +1,7 @@
 import io
 import re
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +135,41 @@ def test_a_photograph_is_turned_upright_as_its_exif_says(tmp_path: Path) -> None
     upright = np.rot90(COLORS, -1)
     found = read_style(saved(tmp_path / "phone.png", Image.fromarray(COLORS), exif=exif), 80)
     np.testing.assert_array_equal(found, upright)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def black_png(side: int, *chunks: bytes) -> bytes:
+    """A square of black pixels, which packs a thousandfold."""
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(bytes(side * 3 + 1)) for _ in range(side)) + packer.flush()
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP", b"iTXt"])
+def test_a_text_or_profile_that_would_unpack_to_gigabytes_is_refused(tmp_path: Path, kind: bytes) -> None:
+    prefix = b"a\0\1\0\0\0" if kind == b"iTXt" else b"a\0\0"
+    path = tmp_path / "bomb.png"
+    path.write_bytes(black_png(4, chunk(kind, prefix + zlib.compress(bytes(100_000_000), 9))))
+    with pytest.raises(StyleError, match=f"style {path}: expected an image that Pillow can read, got .*too large"):
+        read_style(path, 64)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"P6\n8\xff 60\n255\n" + bytes(100),
+        black_png(4)[:20],
+        black_png(4).replace(b"IDAT", b"I\xffAT"),
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
+    ],
+    ids=["PPM's size", "PNG's header", "PNG's chunk", "a program to run"],
+)
+def test_what_pillow_stumbles_over_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "style.img"
+    path.write_bytes(content)
+    with pytest.raises(StyleError, match=f"style {path}: expected an image that Pillow can read, got .+"):
+        read_style(path, 64)

@@ -207,7 +207,7 @@ def test_the_experiments_are_complete_configurations(path: Path) -> None:
     assert config.objective.content_normalization == "sum"
     assert config.schedule.init == "noise"
     assert config.style.images
-    assert all(file.is_file() for file in (*config.scene.paths, *config.style.images))
+    assert all(file.is_file() for file in (*map(Path, config.scene.paths), *config.style.images))
 
 
 def test_the_sources_experiments_are_the_reports() -> None:

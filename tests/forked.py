@@ -1,0 +1,111 @@
+"""Runs in processes of their own, forked from one that has imported TensorFlow, to be stopped and killed."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from nst_rs import pipeline
+from nst_rs.config import load_config
+from nst_rs.errors import NstError
+from nst_rs.job import prepare
+from nst_rs.progress import Progress
+from tests.pixel_kernel import OBJECTIVE, PixelKernel
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload([__name__])
+_PATIENCE = 120.0
+"""Seconds to wait for a run at most."""
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a run is to do."""
+
+    assignments: tuple[str, ...]
+    network: bool = False
+    """Whether with the real network, or the stand-in for it."""
+    kill_at: int | None = None
+    """Die before this change of a file, from 1."""
+    publishing: bool = False
+    """Count changes only from when the output is written."""
+    before_moving: str = ""
+    """Die before a file of this name is moved into place."""
+    wait_after: int | None = None
+    """Wait after this many windows."""
+
+
+class ForkedRun:
+    """A run in a process of its own."""
+
+    def __init__(self, orders: Orders) -> None:
+        """Start it."""
+        self._here, there = _CONTEXT.Pipe()
+        self.process: BaseProcess = _CONTEXT.Process(target=_run, args=(orders, there))
+        self.process.start()
+        there.close()
+
+    def end(self) -> int | None:
+        """Wait for it to end; return its exit code."""
+        self.process.join(_PATIENCE)
+        return self.process.exitcode
+
+    def said(self) -> Any:
+        """Return what it says next: ``waiting``, an error in one line, or at its end how often it changed a file."""
+        assert self._here.poll(_PATIENCE)
+        return self._here.recv()
+
+    def go_on(self) -> None:
+        """Let it go on from where it waits."""
+        self._here.send("go on")
+
+
+def use_pixels_for_features() -> None:
+    """Let the pipeline work without a network, in this process."""
+    pipeline.build_kernel = lambda *_: PixelKernel()
+    pipeline.build_objective = lambda *_: OBJECTIVE
+
+
+def _run(orders: Orders, there: Any) -> None:
+    changes = _count_changes(orders)
+    if not orders.network:
+        use_pixels_for_features()
+    try:
+        pipeline.run(prepare(load_config(None, orders.assignments)), _waiting(orders.wait_after, there))
+    except NstError as error:
+        there.send(f"{type(error).__name__}: {error}")
+        sys.exit(2)
+    there.send(changes())
+
+
+def _waiting(after: int | None, there: Any) -> Callable[[Progress], None]:
+    heard: list[Progress] = []
+
+    def hear(state: Progress) -> None:
+        heard.append(state)
+        if len(heard) == after:
+            there.send("waiting")
+            there.recv()
+
+    return hear
+
+
+def _count_changes(orders: Orders) -> Callable[[], int]:
+    """Count what this process does to files, as Python tells of it, and die when it is time."""
+    counted = 0
+
+    def count(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal counted
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if writes or event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir"):
+            counted += bool(counted) or not orders.publishing or str(arguments[0]).endswith("/scratch")
+            moved = event == "os.rename" and os.path.basename(arguments[1]) == orders.before_moving
+            if moved or counted == orders.kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+    return lambda: counted

@@ -1,0 +1,225 @@
+"""The deployments on a real server with a real worker, on loopback: deployed, run on a schedule, watched to the end."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+PREFECT = (sys.executable, "-m", "prefect")
+PATIENCE = 900.0
+"""Seconds for anything to happen: a first start migrates a database, and the machine may be busy."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A Prefect server, and the environment in which commands find it."""
+
+    url: str
+    environment: dict[str, str]
+
+    def ask(self, path: str, body: Any = None, method: str = "POST") -> Any:
+        data = None if method == "GET" else json.dumps(body or {}).encode()
+        request = urllib.request.Request(  # noqa: S310
+            f"{self.url}/{path}", data, {"Content-Type": "application/json"}, method=method
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def is_up(self) -> bool:
+        try:
+            return bool(self.ask("health", method="GET"))
+        except (URLError, ConnectionError):
+            return False
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [*PREFECT, "--no-prompt", *arguments]
+        return subprocess.run(
+            command, cwd=CHECKOUT, env=self.environment, capture_output=True, text=True, timeout=PATIENCE, check=True
+        )
+
+
+def wait_for(what: Callable[[], Any]) -> Any:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.5)
+    raise TimeoutError
+
+
+@contextmanager
+def running(*arguments: str, environment: dict[str, str], log: Path) -> Iterator[None]:
+    """Run a command of Prefect's for the time of the context, with all that it starts."""
+    with log.open("w") as file:
+        process = subprocess.Popen([*PREFECT, *arguments], env=environment, stdout=file, stderr=file)
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home, port = tmp_path_factory.mktemp("prefect"), free_port()
+    settings = {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    found = Server(settings["PREFECT_API_URL"], {**os.environ, **settings})
+    start = ("server", "start", "--host", "127.0.0.1", "--port", str(port))
+    with running(*start, environment=found.environment, log=home / "server.log"):
+        wait_for(found.is_up)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def deployments(server: Server) -> dict[str, Any]:
+    """Name → deployment, made by the command that docs/operations.md names."""
+    server.command("work-pool", "create", "styling", "--type", "process")
+    server.command("deploy", "--all")
+    return {found["name"]: found for found in server.ask("deployments/filter")}
+
+
+@pytest.fixture(scope="module")
+def worker(server: Server, deployments: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    log = tmp_path_factory.mktemp("worker") / "worker.log"
+    with running("worker", "start", "--pool", "styling", environment=server.environment, log=log):
+        yield
+
+
+def test_one_scene_on_demand_and_the_inbox_on_a_schedule(deployments: dict[str, Any]) -> None:
+    assert set(deployments) == {"stylize-scene", "stylize-inbox"}
+    assert deployments["stylize-scene"]["schedules"] == []
+    (schedule,) = deployments["stylize-inbox"]["schedules"]
+    assert (schedule["schedule"]["cron"], schedule["active"]) == ("0 2 * * *", True)
+    assert deployments["stylize-inbox"]["tags"] == ["nst-rs", "nightly"]
+    assert deployments["stylize-inbox"]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert all(found["work_pool_name"] == "styling" for found in deployments.values())
+
+
+def test_every_parameter_has_a_type_and_is_explained(deployments: dict[str, Any]) -> None:
+    from nst_rs.config import PRESETS
+
+    for found in deployments.values():
+        properties = found["parameter_openapi_schema"]["properties"]
+        assert all(each.get("description") for each in properties.values())
+        assert properties["preset"]["anyOf"][0]["enum"] == list(PRESETS)
+        assert found["enforce_parameter_schema"]
+    assert deployments["stylize-inbox"]["parameter_openapi_schema"]["required"] == ["inbox", "output"]
+
+
+@pytest.mark.parametrize("wrong", [{"attempts": 0}, {"preset": "pretty"}, {"style": 3}, {"inbox": None}, {"tile": 64}])
+def test_parameters_that_do_not_fit_are_refused_before_a_run(
+    server: Server, deployments: dict[str, Any], wrong: dict[str, Any]
+) -> None:
+    body = {"parameters": {"inbox": "inbox", "output": "maps", **wrong}}
+    with pytest.raises(HTTPError) as refused:
+        server.ask(f"deployments/{deployments['stylize-inbox']['id']}/create_flow_run", body)
+    assert refused.value.code in (409, 422)
+
+
+@pytest.fixture(scope="module")
+def inbox(tmp_path_factory: pytest.TempPathFactory, olinda: Path) -> Path:
+    folder = tmp_path_factory.mktemp("nightly") / "inbox"
+    folder.mkdir()
+    shutil.copy(olinda.with_name("olinda_centre.tif"), folder)
+    (folder / "broken.tif").write_bytes(b"no raster")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(
+    server: Server, deployments: dict[str, Any], worker: None, inbox: Path, harvest: Path, quick: dict[str, Any]
+) -> dict[str, Any]:
+    """A scheduled run of the inbox, when it has ended."""
+    settings = {**quick, "schedule.levels": 1, "schedule.iterations": 1}
+    parameters = {
+        "inbox": str(inbox),
+        "output": str(inbox.with_name("maps")),
+        "style": [str(harvest)],
+        "settings": settings,
+        "settle_seconds": 0.1,
+    }
+    run = server.ask(f"deployments/{deployments['stylize-inbox']['id']}/create_flow_run", {"parameters": parameters})
+
+    def ended() -> dict[str, Any] | None:
+        found: dict[str, Any] = server.ask(f"flow_runs/{run['id']}", method="GET")
+        return found if found["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+
+    found: dict[str, Any] = wait_for(ended)
+    return found
+
+
+def artifacts(server: Server, run: dict[str, Any]) -> dict[str, Any]:
+    body = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
+    return {found["key"]: found for found in server.ask("artifacts/filter", body)}
+
+
+def runs_within(server: Server, run: dict[str, Any]) -> dict[str, Any]:
+    body = {"flow_runs": {"parent_flow_run_id": {"any_": [run["id"]]}}}
+    return {found["name"]: found for found in server.ask("flow_runs/filter", body)}
+
+
+def test_a_broken_scene_fails_the_run_by_name_and_stops_no_other(
+    server: Server, finished: dict[str, Any], inbox: Path
+) -> None:
+    assert finished["state_type"] == "FAILED"
+    assert finished["state"]["message"] == "1 made, 1 failed, 0 given up, 0 arriving"
+    states = {name: run["state_type"] for name, run in runs_within(server, finished).items()}
+    assert states == {"olinda_centre": "COMPLETED", "broken": "FAILED"}
+    (product,) = inbox.with_name("maps").iterdir()
+    assert product.name.startswith("harvest-")
+    assert {path.name for path in product.iterdir()} == {
+        "catalogue.geojson",
+        "olinda_centre.tif",
+        "olinda_centre.png",
+        "olinda_centre.run.json",
+    }
+    rows = {row["scene"]: row for row in json.loads(artifacts(server, finished)["inbox"]["data"])}
+    assert rows["olinda_centre"]["map or reason"] == "olinda_centre.tif"
+    assert "broken.tif: expected a raster that GDAL can read" in rows["broken"]["map or reason"]
+    assert str(product) in artifacts(server, finished)["catalogue"]["data"]
+
+
+def test_the_scenes_run_shows_its_picture_its_figures_and_where_its_map_is(
+    server: Server, finished: dict[str, Any]
+) -> None:
+    found = artifacts(server, runs_within(server, finished)["olinda_centre"])
+    assert found["preview"]["data"].startswith("data:image/jpeg;base64,")
+    assert len(found["preview"]["data"]) < 200_000
+    assert "frame ratio" in found["figures"]["data"]
+    assert "olinda_centre.tif" in found["map"]["data"]
+    assert found["level-1"]["data"] == 100.0
+
+
+def test_the_log_says_scene_level_and_tile(server: Server, finished: dict[str, Any]) -> None:
+    run = runs_within(server, finished)["olinda_centre"]
+    logs = server.ask("logs/filter", {"logs": {"flow_run_id": {"any_": [run["id"]]}}})
+    assert any(line["message"].startswith("olinda_centre: level 1/1, iteration 1/1, tile 1/1, loss ") for line in logs)

@@ -1,0 +1,284 @@
+"""What becomes of a run that is killed, disturbed or starved: the same map, byte for byte, or a clear error.
+
+Runs are real processes. Most compute with a stand-in for the network, which has no part in what is tested here.
+"""
+
+import os
+import shutil
+import signal
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.windows import Window
+
+from nst_rs import pipeline
+from nst_rs.config import load_config
+from nst_rs.errors import OutputError, SceneError
+from nst_rs.job import prepare
+from nst_rs.publish import Outputs
+from nst_rs.sweep import Variant, is_done
+from tests.forked import ForkedRun, Orders
+from tests.full_disk import files_of_at_most
+from tests.pixel_kernel import OBJECTIVE, PixelKernel
+
+OLD = b"an earlier map"
+SHALLOW = {
+    False: ("objective.content_layers={conv1_1: 1}", "objective.style_layers={conv1_1: 1}"),
+    True: ("objective.content_layers={conv2_2: 2e-5}", "objective.style_layers={conv1_1: 6e-7, conv2_1: 3e-10}"),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run, what it makes when nothing happens to it, and a folder to make it again in."""
+
+    orders: Orders
+    whole: bytes
+    changes: int
+    """Of files, in all."""
+    publishing: int
+    """Of files, from when the output is written."""
+    seconds: float
+    folder: Path
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "map.tif"
+
+    def run(self, **orders: object) -> ForkedRun:
+        return ForkedRun(replace(self.orders, **orders))
+
+    def put_an_earlier_map(self) -> None:
+        shutil.rmtree(self.folder)
+        self.folder.mkdir()
+        self.output.write_bytes(OLD)
+
+    def check_whole(self) -> None:
+        """The map is the undisturbed run's, and nothing lies about."""
+        assert self.output.read_bytes() == self.whole
+        assert set(self.folder.iterdir()) == set(Outputs(self.output))
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory, olinda: Path) -> Path:
+    """Two tiles of 48 × 80 pixels cut from the sample."""
+    folder = tmp_path_factory.mktemp("scene")
+    with rasterio.open(olinda / "olinda_r0_c0.tif") as source:
+        for left in (0, 48):
+            window = Window(left, 0, 48, 80)
+            transform = source.window_transform(window)
+            profile = {"driver": "GTiff", "dtype": "uint8", "count": 3, "crs": source.crs, "transform": transform}
+            with rasterio.open(folder / f"{left}.tif", "w", width=48, height=80, **profile) as target:
+                target.write(source.read([3, 2, 1], window=window))
+    return folder
+
+
+@pytest.fixture
+def tiles(scene: Path, tmp_path: Path) -> Path:
+    """A copy of the scene, to be spoilt."""
+    return shutil.copytree(scene, tmp_path / "tiles")
+
+
+def assignments(scene: Path, harvest: Path, output: Path, memory: str, network: bool) -> tuple[str, ...]:
+    files = (f"scene.paths=[{scene}]", f"style.images={harvest}", f"output.path={output}", "style.size=64")
+    schedule = ("schedule.levels=2", "schedule.iterations=[4, 3]", "tiling.tile=64")
+    compute = ("compute.precision=float32", "compute.device=cpu", f"compute.memory={memory}")
+    return (*files, *schedule, *compute, *SHALLOW[network])
+
+
+def case_of(scene: Path, harvest: Path, folder: Path, memory: str = "2GB", network: bool = False) -> Case:
+    orders = Orders(assignments(scene, harvest, folder / "map.tif", memory, network), network)
+    folder.mkdir()
+    started = time.monotonic()
+    run = ForkedRun(orders)
+    changes, code = run.said(), run.end()
+    seconds = time.monotonic() - started
+    again = ForkedRun(replace(orders, publishing=True))
+    publishing = again.said()
+    assert code == again.end() == 0
+    return Case(orders, (folder / "map.tif").read_bytes(), changes, publishing, seconds, folder)
+
+
+@pytest.fixture(scope="module", params=["in memory", "on disk"])
+def case(request: pytest.FixtureRequest, scene: Path, harvest: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    memory = {"in memory": "2GB", "on disk": "1MB"}[request.param]
+    return case_of(scene, harvest, tmp_path_factory.mktemp("case") / "made", memory)
+
+
+def check_a_killed_run(case: Case, run: ForkedRun) -> None:
+    """A killed run leaves the earlier map or the new one, and the next run ends as if nothing had happened."""
+    assert run.end() in (-signal.SIGKILL, 0)
+    assert case.output.read_bytes() in (OLD, case.whole)
+    assert case.run().end() == 0
+    case.check_whole()
+
+
+@pytest.mark.parametrize("share", np.random.default_rng(6).uniform(size=6).round(3))
+def test_a_run_killed_before_any_change_of_a_file_goes_on_to_the_same_bytes(case: Case, share: float) -> None:
+    case.put_an_earlier_map()
+    check_a_killed_run(case, case.run(kill_at=1 + int(share * case.changes)))
+
+
+@pytest.mark.parametrize("share", np.linspace(0, 0.99, 10).round(2))
+def test_a_run_killed_while_the_output_is_written_goes_on_to_the_same_bytes(case: Case, share: float) -> None:
+    case.put_an_earlier_map()
+    check_a_killed_run(case, case.run(kill_at=1 + int(share * case.publishing), publishing=True))
+
+
+@pytest.mark.parametrize("share", np.random.default_rng(7).uniform(size=4).round(3))
+def test_a_run_killed_at_any_time_goes_on_to_the_same_bytes(case: Case, share: float) -> None:
+    case.put_an_earlier_map()
+    run = case.run()
+    time.sleep(share * case.seconds)
+    run.process.kill()
+    check_a_killed_run(case, run)
+
+
+def test_a_run_killed_over_and_over_goes_on_to_the_same_bytes(case: Case) -> None:
+    case.put_an_earlier_map()
+    for change in np.random.default_rng(8).integers(5, case.changes // 2, 4):
+        case.run(kill_at=int(change)).end()
+    assert case.run().end() == 0
+    case.check_whole()
+
+
+def test_a_run_with_the_real_network_killed_goes_on_to_the_same_bytes(
+    scene: Path, harvest: Path, tmp_path: Path
+) -> None:
+    case = case_of(scene, harvest, tmp_path / "made", network=True)
+    for orders in ({"kill_at": case.changes // 2}, {"kill_at": 3, "publishing": True}):
+        case.put_an_earlier_map()
+        check_a_killed_run(case, case.run(**orders))
+
+
+def test_files_of_two_runs_are_not_taken_for_those_of_one(case: Case) -> None:
+    """A run killed between its record and its map: the record is of this run, the map of another."""
+    case.put_an_earlier_map()
+    variant = Variant("map", load_config(None, case.orders.assignments))
+    assert case.run(before_moving="map.tif").end() == -signal.SIGKILL
+    assert case.output.read_bytes() == OLD
+    assert Outputs(case.output).record.exists()
+    assert not is_done(variant)
+    assert case.run().end() == 0
+    assert is_done(variant)
+
+
+def test_a_second_run_to_one_output_is_refused_and_the_first_ends_undisturbed(case: Case) -> None:
+    case.put_an_earlier_map()
+    first = case.run(wait_after=3)
+    assert first.said() == "waiting"
+    second = case.run()
+    complaint = second.said()
+    assert complaint.startswith(f"LockedError: output {case.output}: expected no other run at it, got process ")
+    assert f"process {first.process.pid} on " in complaint
+    assert second.end() == 2
+    first.go_on()
+    assert first.end() == 0
+    case.check_whole()
+
+
+@pytest.mark.parametrize("size", [0, 1_000, 12_000])
+def test_a_full_disk_is_an_error_that_leaves_the_earlier_map_and_the_next_run_goes_on(
+    case: Case, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case.put_an_earlier_map()
+    monkeypatch.setattr(pipeline, "build_kernel", lambda *_: PixelKernel())
+    monkeypatch.setattr(pipeline, "build_objective", lambda *_: OBJECTIVE)
+    job = prepare(load_config(None, case.orders.assignments))
+    with pytest.raises(OutputError, match="expected room and leave to write, got"), files_of_at_most(size):
+        pipeline.run(job)
+    assert case.output.read_bytes() == OLD
+    assert not case.output.with_suffix(".png").exists()
+    assert case.run().end() == 0
+    case.check_whole()
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def replace_with(path: Path, value: int) -> None:
+    """Put another raster in a file's place, in one move."""
+    with rasterio.open(path) as source:
+        profile, pixels = source.profile, source.read()
+    other = path.with_suffix(".new")
+    with rasterio.open(other, "w", **profile) as target:
+        target.write(np.where(pixels % 3 == 0, np.uint8(value), pixels))
+    os.replace(other, path)
+
+
+def test_a_tile_spoilt_after_it_was_read_changes_nothing(case: Case, tiles: Path) -> None:
+    case.put_an_earlier_map()
+    case = replace(case, orders=on_tiles(case.orders, tiles))
+    run = case.run(wait_after=3)
+    assert run.said() == "waiting"
+    truncate(tiles / "0.tif")
+    replace_with(tiles / "48.tif", 7)
+    run.go_on()
+    assert run.end() == 0
+    case.check_whole()
+
+
+def on_tiles(orders: Orders, tiles: Path) -> Orders:
+    return replace(orders, assignments=(*orders.assignments, f"scene.paths=[{tiles}]"))
+
+
+def test_a_run_killed_whose_tile_was_truncated_goes_on_when_the_tile_is_whole_again(
+    case: Case, tiles: Path, scene: Path
+) -> None:
+    case.put_an_earlier_map()
+    case = replace(case, orders=on_tiles(case.orders, tiles))
+    run = case.run(wait_after=12)
+    assert run.said() == "waiting"
+    run.process.kill()
+    run.end()
+    truncate(tiles / "0.tif")
+    refused = case.run()
+    assert refused.said().startswith(f"SceneError: scene {tiles / '0.tif'}: expected ")
+    assert refused.end() == 2
+    assert case.output.read_bytes() == OLD
+    assert (case.folder / ".map.tif.work" / "checkpoint.json").exists()
+    shutil.copy(scene / "0.tif", tiles / "0.tif")
+    assert case.run().end() == 0
+    case.check_whole()
+
+
+def test_a_run_killed_whose_tile_was_replaced_starts_anew_with_the_new_one(
+    case: Case, tiles: Path, harvest: Path, tmp_path: Path
+) -> None:
+    case.put_an_earlier_map()
+    case = replace(case, orders=on_tiles(case.orders, tiles))
+    run = case.run(wait_after=12)
+    assert run.said() == "waiting"
+    run.process.kill()
+    run.end()
+    replace_with(tiles / "48.tif", 7)
+    assert case.run().end() == 0
+    fresh = case_of(tiles, harvest, tmp_path / "fresh")
+    assert fresh.whole != case.whole
+    replace(case, whole=fresh.whole).check_whole()
+
+
+@pytest.mark.parametrize("spoil", [lambda path: replace_with(path, 7), Path.unlink, truncate])
+def test_a_tile_spoilt_while_it_is_read_is_an_error_that_leaves_the_earlier_map(
+    scene: Path, harvest: Path, tiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: object
+) -> None:
+    output = tmp_path / "map.tif"
+    output.write_bytes(OLD)
+    compose = pipeline.compose
+
+    def compose_and_spoil(*arguments: object) -> object:
+        made = compose(*arguments)
+        spoil(tiles / "48.tif")
+        return made
+
+    monkeypatch.setattr(pipeline, "compose", compose_and_spoil)
+    job = prepare(load_config(None, assignments(tiles, harvest, output, "2GB", network=False)))
+    with pytest.raises(SceneError, match=r"48\.tif: expected a file that stays as it is while it is read, got another"):
+        pipeline.run(job)
+    assert output.read_bytes() == OLD
+    assert {path.name for path in tmp_path.iterdir()} == {"tiles", "map.tif"}

@@ -1,0 +1,214 @@
+"""The flow over an inbox, on a real Prefect server. Where it does not matter a stand-in styles the scenes."""
+
+import importlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+import rasterio
+
+from nst_rs.publish import Outputs
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+@pytest.fixture(scope="module")
+def flows() -> Any:
+    return importlib.import_module("flows.stylize_inbox")
+
+
+@pytest.fixture
+def centre(olinda: Path) -> Path:
+    return olinda.with_name("olinda_centre.tif")
+
+
+@pytest.fixture
+def inbox(tmp_path: Path, centre: Path) -> Path:
+    """A file and a folder."""
+    folder = tmp_path / "inbox"
+    (folder / "tiles").mkdir(parents=True)
+    shutil.copy(centre, folder / "centre.tif")
+    shutil.copy(centre, folder / "tiles" / "r0_c0.tif")
+    return folder
+
+
+class Stylist:
+    """Stands in for the flow of one scene: its maps are copies of the scenes. It fails for the reasons it is given."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.reasons: dict[str, str] = {}
+        self.before: Callable[[], object] = lambda: None
+
+    def __call__(self, scene: list[str], output: str, **_parameters: Any) -> Any:
+        from prefect.states import Completed, Failed
+
+        name = Path(output).stem
+        self.seen.append(name)
+        self.before()
+        if name in self.reasons:
+            return Failed(message=self.reasons[name])
+        found = Path(scene[0])
+        shutil.copy(found if found.is_file() else next(found.iterdir()), output)
+        Outputs(Path(output)).item.write_text('{"geometry": null}')
+        return Completed(data=output)
+
+
+@pytest.fixture
+def stylist(flows: Any, monkeypatch: pytest.MonkeyPatch) -> Stylist:
+    found = Stylist()
+    monkeypatch.setattr(flows, "stylize_scene", found)
+    return found
+
+
+@pytest.fixture
+def night(flows: Any, inbox: Path, harvest: Path) -> Callable[..., Any]:
+    """Run the flow once, as every night, and return its state."""
+
+    def run(**changes: Any) -> Any:
+        output = str(inbox.with_name("maps"))
+        given = {"inbox": str(inbox), "output": output, "style": [str(harvest)], "settle_seconds": 0, **changes}
+        return flows.stylize_inbox(**given, return_state=True)
+
+    return run
+
+
+def product(inbox: Path) -> Path:
+    (found,) = inbox.with_name("maps").iterdir()
+    return found
+
+
+def entries(inbox: Path) -> dict[str, dict[str, Any]]:
+    features = json.loads((product(inbox) / "catalogue.geojson").read_text())["features"]
+    return {feature["id"]: feature["properties"] for feature in features}
+
+
+def test_every_scene_gets_a_map_and_a_second_run_does_nothing_twice(
+    night: Callable[..., Any], inbox: Path, quick: dict[str, Any], centre: Path
+) -> None:
+    settings = {**quick, "schedule.levels": 1, "schedule.iterations": 1}
+    assert night(settings=settings).message == "2 made, 0 failed, 0 given up, 0 arriving"
+    maps = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in product(inbox).iterdir()}
+    names = {path.name for scene in ("centre", "tiles") for path in Outputs(product(inbox) / f"{scene}.tif")}
+    assert {path.name for path in maps} == {*names, "catalogue.geojson"}
+    assert night(settings=settings).message == "0 made, 0 failed, 0 given up, 0 arriving"
+    assert {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in product(inbox).iterdir()} == maps
+    # A run that was killed after it had moved the map into place, and before it could say so.
+    catalogue = product(inbox) / "catalogue.geojson"
+    data = json.loads(catalogue.read_text())
+    data["features"][0]["properties"] |= {"state": "failed", "map": ""}
+    catalogue.write_text(json.dumps(data))
+    assert night(settings=settings).message == "1 made, 0 failed, 0 given up, 0 arriving"
+    assert {path: path.stat().st_ino for path in maps if path != catalogue} == {
+        path: inode for path, (_, inode) in maps.items() if path != catalogue
+    }
+    with rasterio.open(product(inbox) / "tiles.tif") as made, rasterio.open(centre) as source:
+        assert made.transform == source.transform
+
+
+def test_another_style_or_setting_makes_another_product_and_touches_no_other(
+    night: Callable[..., Any], stylist: Stylist, inbox: Path, harvest: Path
+) -> None:
+    night()
+    first = product(inbox)
+    before = {path: path.read_bytes() for path in first.iterdir()}
+    night(settings={"objective.alpha": 0.7})
+    night(style=[str(harvest.with_name("night_cafe.jpg"))])
+    assert len(list(inbox.with_name("maps").iterdir())) == 3
+    assert {path: path.read_bytes() for path in first.iterdir()} == before
+    assert stylist.seen == ["centre", "tiles"] * 3
+
+
+def test_a_scene_that_fails_stops_no_other_and_is_tried_again_so_often_and_no_more(
+    night: Callable[..., Any], stylist: Stylist, inbox: Path
+) -> None:
+    stylist.reasons["centre"] = "scene centre.tif: expected a CRS, got none"
+    first = night(attempts=2)
+    assert first.is_failed()
+    assert first.message == "1 made, 1 failed, 0 given up, 0 arriving"
+    assert entries(inbox)["tiles"]["state"] == "made"
+    assert entries(inbox)["centre"]["reason"] == "scene centre.tif: expected a CRS, got none"
+    assert night(attempts=2).message == "0 made, 1 failed, 1 given up, 0 arriving"
+    third = night(attempts=2)
+    assert third.is_completed()
+    assert third.message == "0 made, 0 failed, 1 given up, 0 arriving"
+    assert stylist.seen == ["centre", "tiles", "centre"]
+    os.utime(inbox / "centre.tif", (0, 0))  # delivered anew
+    stylist.reasons.clear()
+    assert night(attempts=2).message == "1 made, 0 failed, 0 given up, 0 arriving"
+
+
+def test_a_scene_still_being_copied_is_left_for_the_next_run(
+    flows: Any, night: Callable[..., Any], stylist: Stylist, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def more(_seconds: float) -> None:
+        with (inbox / "centre.tif").open("ab") as file:
+            file.write(b"more")
+
+    monkeypatch.setattr(flows.time, "sleep", more)
+    assert night().message == "1 made, 0 failed, 0 given up, 1 arriving"
+    assert stylist.seen == ["tiles"]
+    assert night().message == "0 made, 0 failed, 0 given up, 1 arriving"
+    monkeypatch.setattr(flows.time, "sleep", lambda _seconds: None)
+    assert night().message == "1 made, 0 failed, 0 given up, 0 arriving"
+
+
+def test_a_scene_that_changes_while_it_is_styled_has_not_failed(
+    night: Callable[..., Any], stylist: Stylist, inbox: Path
+) -> None:
+    stylist.reasons["centre"] = "scene centre.tif: expected readable pixels"
+    stylist.before = lambda: os.utime(inbox / "centre.tif", (len(stylist.seen), 0))
+    assert night(attempts=1).is_completed()
+    assert entries(inbox)["centre"]["state"] == "arriving"
+    stylist.reasons.clear()
+    stylist.before = lambda: None
+    assert night(attempts=1).message == "1 made, 0 failed, 0 given up, 0 arriving"
+
+
+def test_a_scene_elsewhere_is_fetched_and_its_copy_removed(
+    night: Callable[..., Any], stylist: Stylist, inbox: Path, centre: Path
+) -> None:
+    system = fsspec.filesystem("memory")
+    system.pipe("/bucket/recife/a.tif", centre.read_bytes())
+    assert night(inbox="memory://bucket").message == "1 made, 0 failed, 0 given up, 0 arriving"
+    assert {path.name for path in product(inbox).iterdir()} == {"catalogue.geojson", "recife.tif", "recife.stac.json"}
+    system.rm("/bucket", recursive=True)
+
+
+def test_two_scenes_of_one_name_are_told_apart_by_refusing_the_second(
+    night: Callable[..., Any], stylist: Stylist, inbox: Path, centre: Path
+) -> None:
+    (inbox / "centre").mkdir()
+    shutil.copy(centre, inbox / "centre")
+    found = night()
+    assert found.is_failed()
+    assert found.message == "2 made, 1 failed, 0 given up, 0 arriving"
+    assert stylist.seen == ["centre", "tiles"]
+
+
+def test_a_second_run_over_the_same_inbox_is_refused_while_one_is_at_it(
+    night: Callable[..., Any], stylist: Stylist, inbox: Path
+) -> None:
+    inside: list[Any] = []
+
+    def another() -> None:
+        stylist.before = lambda: None
+        inside.append(night())
+
+    stylist.before = another
+    assert night().is_completed()
+    assert inside[0].is_failed()
+    assert f"product {product(inbox)}: expected no other run at it, got process {os.getpid()} on " in inside[0].message
+    assert stylist.seen == ["centre", "tiles"]
+
+
+def test_an_inbox_that_is_not_there_is_one_line_and_exit_code_2(
+    flows: Any, harvest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert flows.main([str(tmp_path / "no"), str(tmp_path / "maps"), "--style", str(harvest)]) == 2
+    assert capsys.readouterr().err.endswith("no: expected a folder, got none of that name\n")

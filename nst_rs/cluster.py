@@ -112,6 +112,8 @@ class Cluster:
                     raise self._no_workers() from None
 
     def _failure(self, future: Future) -> BaseException:
+        if future.status == "cancelled":  # all tasks are, when the scheduler is lost
+            return self._lost(ConnectionError("the connection to it was lost"))
         with self._answering():
             error: BaseException = future.exception()
         if isinstance(error, KilledWorker):
@@ -121,8 +123,6 @@ class Cluster:
                 got=f"{error.allowed_failures + 1} in a row that died of the same task",
                 do=f"see in their logs what they lacked, memory most often, {_GO_ON}",
             )
-        if isinstance(error, CancelledError):
-            return self._lost(error)
         return error
 
     def _nthreads(self) -> dict[str, int]:

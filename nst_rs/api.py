@@ -32,10 +32,10 @@ def stylize(
 ) -> Result:
     """Style a scene and write the map, its preview and its record.
 
-    `scene` is a GeoTIFF, several tiles of one scene, or folders of them; `style` an image, or several to be blended,
-    evenly or, in a mapping, by weight; `config` a configuration or its file; `settings` maps ``"section.key"`` to
-    values that replace the configuration's. `listener` hears of progress. Raises NstError for whatever is wrong with
-    the input.
+    `scene` is a product, tiles of one scene, folders of them, or a STAC item; `style` an image, or several to be
+    blended, evenly or, in a mapping, by weight; `config` a configuration or its file; `settings` maps
+    ``"section.key"`` to values that replace the configuration's. `listener` hears of progress. Raises NstError for
+    whatever is wrong with the input.
     """
     from nst_rs import pipeline, progress
     from nst_rs.job import prepare

@@ -79,7 +79,7 @@ class SceneSection(Section):
     """A file of sensors of one's own, as those in nst_rs/data/sensors."""
     assets: tuple[str, ...] = ()
     """Of a STAC item, by key; none: those that hold data."""
-    nodata: Annotated[float, Field(allow_inf_nan=False)] | Literal["guess"] | None = None
+    nodata: float | Literal["guess"] | None = None
     """A stored value that means no data, besides what the files' own tags and masks say; ``guess``: what the corners
     hold, where that is a value that often means it."""
     saturated: Literal["keep", "nodata"] = "keep"

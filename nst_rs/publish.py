@@ -93,6 +93,7 @@ def check_output(outputs: Outputs, inputs: list[Path], scene_folders: Sequence[P
     tif = outputs.tif
     if tif.suffix.lower() not in (".tif", ".tiff"):
         raise OutputError(f"output {tif}", expected="a name ending in .tif", got=tif.suffix or "no ending")
+    _check_names(outputs)
     if not tif.parent.is_dir():
         raise OutputError(f"output folder {tif.parent}", expected="an existing folder", got="none", do="create it")
     if not os.access(tif.parent, os.W_OK):
@@ -105,6 +106,18 @@ def check_output(outputs: Outputs, inputs: list[Path], scene_folders: Sequence[P
             raise OutputError(f"output {path}", expected="a file's name", got="a folder")
         if path.resolve() in taken:
             raise OutputError(f"output {path}", expected="a new file", got="an input of this run")
+
+
+def _check_names(outputs: Outputs) -> None:
+    """Refuse names that no file can have here: too long, with a NUL in them, going round in a circle of links."""
+    for path in (*outputs, Workspace(outputs.tif).folder):
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue  # what is amiss there is told by name
+        except (OSError, ValueError) as error:
+            expected = "a name that a file can have"
+            raise OutputError(f"output {str(path)!r:.300}", expected=expected, got=str(error)[:80]) from error
 
 
 def check_profile(profile: Profile) -> None:

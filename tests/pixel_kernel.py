@@ -34,6 +34,7 @@ class PixelKernel:
 
     measured: int = 0
     gone_forward: int = 0
+    seconds: float = 0.0
 
     def measure(self, window: Array, weight: Array, content: Features | None = None) -> Moments:
         self.measured += 1

@@ -85,9 +85,10 @@ def tiles(scene: Path, tmp_path: Path) -> Path:
 
 def assignments(scene: Path, harvest: Path, output: Path, memory: str, network: bool) -> tuple[str, ...]:
     files = (f"scene.paths=[{scene}]", f"style.images={harvest}", f"output.path={output}", "style.size=64")
-    schedule = ("schedule.levels=2", "schedule.iterations=[4, 3]", "tiling.tile=64")
+    schedule = ("schedule.levels=2", "schedule.iterations=[4, 3]")
+    tiling = ("tiling.tile=64", "tiling.statistics=predicted", "tiling.tiles_at_once=2")  # whatever the memory is
     compute = ("compute.precision=float32", "compute.device=cpu", f"compute.memory={memory}")
-    return (*files, *schedule, *compute, *SHALLOW[network])
+    return (*files, *schedule, *tiling, *compute, *SHALLOW[network])
 
 
 def case_of(scene: Path, harvest: Path, folder: Path, memory: str = "2GB", network: bool = False) -> Case:

@@ -333,6 +333,13 @@ def test_an_output_that_is_no_geotiff_by_name_is_refused(tmp_path: Path, name: s
         check_output(Outputs(tmp_path / name), [])
 
 
+@pytest.mark.parametrize("name", ["a" * 252 + ".tif", "a" * 246 + ".tif", "a\0b.tif", "d" * 300 + "/map.tif"])
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    # 246 letters leave no room for .stac.json; a file system takes 255 bytes.
+    with pytest.raises(OutputError, match=r"output .*: expected a name that a file can have, got "):
+        check_output(Outputs(tmp_path / name), [])
+
+
 def test_an_output_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=f"output folder {tmp_path}/no: expected an existing folder, got none"):
         check_output(Outputs(tmp_path / "no" / "map.tif"), [])

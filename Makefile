@@ -7,7 +7,7 @@ install: .venv/installed
 
 .venv/installed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[flows,view,dev]'
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[flows,dask,view,dev]'
 	touch $@
 
 # Runs the Prefect flow on sample_data/, with a Prefect home of its own.

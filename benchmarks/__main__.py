@@ -9,7 +9,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from benchmarks import engine, faithfulness, learned, memory, whole
+from benchmarks import engine, faithfulness, learned, memory, scaling, whole
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "the step against the matrix product": engine.step_against_matrix_product,
@@ -17,6 +17,8 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "tiles against the whole scene": engine.tiles_against_whole,
     "the map against how the scene was cut": faithfulness.of_tiles_and_statistics,
     "a whole run": whole.of_the_command,
+    "two processes against one": scaling.of_processes_and_bytes,
+    "the scheduler": scaling.of_the_scheduler,
     "memory against its estimate": memory.against_estimate,
     "memory at 4 to 268 megapixels": memory.of_large_scenes,
     "a learned style against the matrix product": learned.against_matrix_product,

@@ -105,12 +105,12 @@ def run_stages(job: Job, seconds: float) -> Result:
     tiles = ", ".join(str(len(level.tiles)) for level in job.plan.levels)
     get_run_logger().info("%s; tiles by level: %s", job.inputs.scene.grid.describe(), tiles)
     reporter = LevelReporter(job.outputs.tif.stem)
-    session = Session(job, reporter.hear)
-    compose.with_options(timeout_seconds=seconds)(session)
-    for index in range(len(job.plan.levels)):
-        level = stylize_level.with_options(name=f"stylize level {index + 1}", timeout_seconds=seconds)
-        level(session, index, reporter)
-    result = publish.with_options(timeout_seconds=seconds)(session)
+    with Session(job, reporter.hear) as session:
+        compose.with_options(timeout_seconds=seconds)(session)
+        for index in range(len(job.plan.levels)):
+            level = stylize_level.with_options(name=f"stylize level {index + 1}", timeout_seconds=seconds)
+            level(session, index, reporter)
+        result = publish.with_options(timeout_seconds=seconds)(session)
     report(job, result)
     return result
 

@@ -16,6 +16,7 @@ from nst_rs import api, console
 from nst_rs.config import load_config, name_files
 from nst_rs.errors import NstError, ResourceError
 from nst_rs.learned import is_learned, read_learned
+from nst_rs.quiet import native_notes_hidden
 
 app = typer.Typer(
     add_completion=False,
@@ -51,7 +52,7 @@ def stylize(
     """Style a scene: one georeferenced map on exactly the scene's grid, with a preview and a record beside it."""
     with _errors_as_lines(verbose) as screen:
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
-        with _native_notes_hidden():
+        with native_notes_hidden():
             from nst_rs import record
             from nst_rs.runs import prepare
 
@@ -76,7 +77,7 @@ def learn(
     """Learn a style once, to style every scene with in seconds; Ctrl-C ends early and keeps what was learned."""
     with _errors_as_lines(verbose) as screen:
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
-        with _native_notes_hidden():
+        with native_notes_hidden():
             from nst_rs import learning
             from nst_rs.learning_job import prepare
 
@@ -99,7 +100,7 @@ def plan(
     """Say what `stylize` would run with the same arguments: levels, tiles, memory, operations, time. Writes nothing."""
     with _errors_as_lines(verbose):
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
-        with _native_notes_hidden():
+        with native_notes_hidden():
             from nst_rs.job import forecast
 
             found = forecast(run)
@@ -119,13 +120,13 @@ def sweep(
 ) -> None:
     """Run several configurations, skipping those done already, and compare them: contact sheet, curves, table."""
     with _errors_as_lines(verbose) as screen:
-        with _native_notes_hidden():
+        with native_notes_hidden():
             from nst_rs import pipeline
             from nst_rs import sweep as sweeps
 
             chosen = sweeps.variants(configs, output, vary or (), settings or ())
         with sweeps.alone(output):
-            with _native_notes_hidden():
+            with native_notes_hidden():
                 jobs = sweeps.waiting(chosen, output)
             for variant, job in jobs:
                 screen.print(variant.name, highlight=False, markup=False, soft_wrap=True)
@@ -186,21 +187,3 @@ def _errors_as_lines(verbose: bool) -> Iterator[Console]:
             raise typer.Exit(130) from error
         finally:
             logger.removeHandler(handler)
-
-
-@contextmanager
-def _native_notes_hidden() -> Iterator[None]:
-    """Keep TensorFlow's start from writing to the terminal.
-
-    Its libraries note missing CUDA drivers straight to the file descriptor, before any setting is read; on a machine
-    without a GPU that is no news. Our own messages go to a copy of the descriptor and stay.
-    """
-    stderr = sys.stderr.fileno()
-    kept = os.dup(stderr)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), stderr)
-    try:
-        yield
-    finally:
-        os.dup2(kept, stderr)
-        os.close(kept)

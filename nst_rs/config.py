@@ -275,7 +275,15 @@ class ComputeSection(Section):
     """Of weights and activations; ``auto`` measures which is faster. Gram matrices, losses, pixels are float32."""
     memory: ByteSize | Literal["auto"] = "auto"
     """Bytes the run may take, or ``4GB`` and the like; ``auto``: half of what is free. A scene that does not fit is
-    kept on disk, beside the map."""
+    kept on disk, beside the map. On a cluster: of this process, and of every worker."""
+    executor: Literal["local", "dask"] = "local"
+    """``local``: this process computes one tile after the other. ``dask``: the workers of a cluster share them."""
+    address: str | None = None
+    """Of a Dask scheduler, such as ``tcp://host:8786``, whose workers reach the output's folder under the same path;
+    none: workers are started on this machine for the run."""
+    workers: int | None = Field(None, ge=1)
+    """How many workers are started, or are at `address`: ``tiling.tile: auto`` cuts for as many. None: one a core of
+    this machine, one on a GPU."""
 
     @field_validator("device")
     @classmethod
@@ -294,6 +302,12 @@ class ComputeSection(Section):
         if found != "auto" and found <= 0:
             raise ValueError("auto, or more than 0 bytes")
         return found
+
+    @model_validator(mode="after")
+    def _cluster_only_with_dask(self) -> Self:
+        if self.executor == "local" and (self.address or self.workers):
+            raise ValueError("address and workers with executor: dask only")
+        return self
 
 
 class LearnSection(Section):
@@ -356,6 +370,14 @@ class RunConfig(Section):
         alpha = self.objective.alpha
         return alpha if isinstance(alpha, tuple) else (alpha,) * self.schedule.levels
 
+    @field_validator("compute")
+    @classmethod
+    def _exact_on_a_cluster(cls, value: ComputeSection, info: ValidationInfo) -> ComputeSection:
+        tiling = info.data.get("tiling")
+        if value.executor == "dask" and tiling and (tiling.statistics == "predicted" or tiling.steps_per_round > 1):
+            raise ValueError("executor: dask with exact statistics only, which meet after every step")
+        return value
+
     @field_validator("schedule")
     @classmethod
     def _one_a_level(cls, value: ScheduleSection, info: ValidationInfo) -> ScheduleSection:
@@ -370,6 +392,10 @@ class RunConfig(Section):
                     f"{name}: one number, or one for each of {value.levels} levels, not {len(given)} numbers"
                 )
         return value
+
+
+ELSEWHERE = ("memory", "address", "workers")
+"""Keys of ``compute`` that say where a run is computed and not what comes of it: it may go on with others."""
 
 
 def trunk_of(config: RunConfig) -> Trunk:

@@ -160,6 +160,9 @@ def show_forecast(console: Console, forecast: "Forecast") -> None:
     console.print(
         f"memory about {(memory.host + job.kept_bytes) / 1e9:.1f} GB ({where})", highlight=False, soft_wrap=True
     )
+    if job.on_cluster:
+        each = f"about {job.worker_bytes / 1e9:.1f} GB each"
+        console.print(f"{job.workers} workers of a Dask cluster, {each}", highlight=False, soft_wrap=True)
     if memory.on_disk:
         size = job.disk_bytes
         console.print(f"disk about {size / 1e9:.1f} GB beside the map while it is made", highlight=False)

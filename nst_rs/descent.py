@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from nst_rs.adam import Move
 from nst_rs.objective import Losses
 from nst_rs.rounds import Round
-from nst_rs.state import State
 from nst_rs.tiling import Tile
 
 PATIENCE = 10
@@ -70,17 +70,15 @@ class Step:
 
 
 Listener = Callable[[Step], None]
-
-
-Keep = Callable[["Point"], None]
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
-class Point:
+class Point(Generic[S]):
     """Where a level's descent stands, between two rounds."""
 
-    now: State
-    spare: State
+    now: S
+    spare: S
     """What the next round may write."""
     done: int = 0
     """Iterations."""
@@ -88,7 +86,9 @@ class Point:
     """At the start of every round so far."""
 
 
-def descend(kind: Round, start: Point, descent: Descent, listener: Listener, keep: Keep) -> State:
+def descend(
+    kind: Round[S], start: Point[S], descent: Descent, listener: Listener, keep: Callable[[Point[S]], None]
+) -> S:
     """Go on from `start` to the level's end and return its state; `keep` hears of every point on the way."""
     point = start
     while point.done < descent.iterations and not descent.has_flattened([x.total for x in point.history]):
@@ -105,7 +105,7 @@ def descend(kind: Round, start: Point, descent: Descent, listener: Listener, kee
 class _Beat:
     """Counts one round's windows for the listener."""
 
-    kind: Round
+    kind: Round[Any]
     before: int
     iteration: int
     iterations: int

@@ -8,6 +8,7 @@ import numpy as np
 
 from nst_rs import storage
 from nst_rs.architecture import VGG16, Trunk
+from nst_rs.cores import CoreArray
 from nst_rs.storage import BAND_ROWS
 from nst_rs.tiling import Level, Plan, make_level
 
@@ -60,15 +61,18 @@ class Kept:
     """
 
     @classmethod
-    def by(cls, plan: Plan, content_layers: Iterable[str], precision: str, arrays: int) -> "Kept":
-        """Return what `plan` keeps; `arrays`: how many a state has."""
+    def by(
+        cls, plan: Plan, content_layers: Iterable[str], precision: str, arrays: int, by_core: bool = False
+    ) -> "Kept":
+        """Return what `plan` keeps; `arrays`: how many a state has; `by_core`: states are kept core by core."""
         colors = [((*level.canvas_shape, 3), "float32") for level in plan.levels]
         weights = [(level.canvas_shape, "float32") for level in plan.levels]
         kind = "uint16" if precision == "bfloat16" else "float32"
         layers = [VGG16[name] for name in content_layers]
         rows, columns = plan.levels[-1].canvas_shape
         content = [((rows // layer.stride, columns // layer.stride, layer.channels), kind) for layer in layers]
-        states = [color for color in colors[-2:] for _ in range(2 * arrays)]
+        pictures = [(CoreArray.stack_shape(level), "float32") for level in plan.levels] if by_core else colors
+        states = [picture for picture in pictures[-2:] for _ in range(2 * arrays)]
         return cls((*colors, *weights, *content), tuple(states))
 
     @property
@@ -117,9 +121,10 @@ def activation_bytes(level: Level, trunk: Trunk, value_bytes: int) -> float:
     return math.prod(level.window_shape) * trunk.activation_bytes_per_pixel * value_bytes / 4
 
 
-def best_tile(shape: tuple[int, int], trunk: Trunk, value_bytes: int, budget: float) -> int:
+def best_tile(shape: tuple[int, int], trunk: Trunk, value_bytes: int, budget: float, workers: int = 1) -> int:
     """Return the tile that computes the fewest pixels of a scene of `shape` with windows of at most `budget` bytes.
 
+    Of several `workers` those of the one with the most tiles count.
     TILE_STEP where none fits: the caller compares the plan with what there is.
     """
     fitting = {TILE_STEP: make_level(shape, 1, TILE_STEP, trunk)}
@@ -127,7 +132,11 @@ def best_tile(shape: tuple[int, int], trunk: Trunk, value_bytes: int, budget: fl
         level = make_level(shape, 1, tile, trunk)
         if window_bytes(math.prod(level.window_shape), trunk, value_bytes) <= budget:
             fitting[tile] = level
-    return min(fitting, key=lambda tile: (fitting[tile].computed_pixels, tile))
+    return min(fitting, key=lambda tile: (_most_pixels(fitting[tile], workers), tile))
+
+
+def _most_pixels(level: Level, workers: int) -> int:
+    return -(-len(level.tiles) // workers) * math.prod(level.window_shape)
 
 
 def flops(level: Level, trunk: Trunk, passes: float) -> float:

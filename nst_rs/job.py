@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 
 from nst_rs import estimate, lock
 from nst_rs.checkpoint import Checkpoint
-from nst_rs.config import RunConfig, decided_as, override, trunk_of, with_absolute_paths
+from nst_rs.config import ELSEWHERE, RunConfig, decided_as, override, trunk_of, with_absolute_paths
 from nst_rs.descent import Descent
 from nst_rs.engine import measure_pace
 from nst_rs.errors import OutputError, ResourceError
@@ -35,7 +36,7 @@ class Job:
     plan: Plan
     device: Device
     budget: float
-    """Bytes of the host's memory that the run may take."""
+    """Bytes of the host's memory that the run may take; on a cluster, a worker's."""
 
     @property
     def outputs(self) -> Outputs:
@@ -45,17 +46,38 @@ class Job:
         return self.inputs.outputs
 
     @property
+    def on_cluster(self) -> bool:
+        """Whether workers compute the tiles, and not this process."""
+        return self.config.compute.executor == "dask"
+
+    @property
+    def workers(self) -> int:
+        """How many processes share the tiles, so far as is known; no more are started than there are tiles."""
+        return min(self.config.compute.workers or 1, len(self.plan.levels[-1].tiles))
+
+    @property
+    def threads(self) -> int:
+        """Of every worker that is started on this machine."""
+        return max(1, _cores() // self.workers)
+
+    @property
+    def worker_bytes(self) -> float:
+        """What a worker holds at its peak, but for the activations it keeps."""
+        return self.memory.process + self.memory.windows + self.kept.memory_bytes / self.workers
+
+    @property
     def memory(self) -> estimate.Memory:
         """What the run will hold at its peak, but for the activations it keeps where there is room for them."""
         styles = [(len(style.image), style.image.shape[1]) for style in self.inputs.styles]
-        return estimate.memory(self.plan, self.kept, styles, _value_bytes(self.config), self.budget)
+        budget = 0 if self.on_cluster else self.budget  # workers reach only what is on disk
+        return estimate.memory(self.plan, self.kept, styles, _value_bytes(self.config), budget)
 
     @property
     def kept(self) -> estimate.Kept:
         """What the run keeps of its scene."""
         arrays = 4 if self.config.schedule.averaged else 3
         layers, precision = self.config.objective.content_layers, self.config.compute.precision
-        kept = estimate.Kept.by(self.plan, layers, precision, arrays)
+        kept = estimate.Kept.by(self.plan, layers, precision, arrays, self.on_cluster)
         if not self.inputs.subject.keeps_clouds:
             return kept
         unstyled = ((*self.inputs.scene.grid.shape, 4), "uint8")
@@ -112,9 +134,10 @@ class Job:
     def windows_with_room(self, index: int) -> int:
         """How many windows of level `index` could keep their activations: as many as the budget has room for."""
         memory, level = self.memory, self.plan.levels[index]
-        taken = memory.windows if self.device.is_gpu else memory.host
+        taken = memory.windows if self.device.is_gpu else self.worker_bytes if self.on_cluster else memory.host
         each = estimate.activation_bytes(level, self.plan.trunk, _value_bytes(self.config))
-        return max(0, min(len(level.tiles), int((_window_budget(self.device, self.budget) - taken) / each)))
+        room = max(0, int((_window_budget(self.device, self.budget) - taken) / each))
+        return min(len(level.tiles), room * self.workers)
 
     @property
     def kept_bytes(self) -> float:
@@ -151,9 +174,12 @@ def prepare(config: RunConfig, to_write: bool = True) -> Job:
 def _open(config: RunConfig, to_write: bool) -> Job:
     """Settle what `config` leaves open, whether or not there is room for it."""
     inputs = open_inputs(config, to_write)
+    if config.compute.executor == "dask" and find_spec("distributed") is None:
+        raise ResourceError("compute.executor dask", expected="Dask", got="none", do="install nst-rs[dask]")
     device = choose_device(config.compute.device)
     config = _as_begun(with_absolute_paths(settle(config, inputs.subject)))
     config = override(config, {"compute.precision": choose_precision(config.compute.precision, device)})
+    config = override(config, {"compute.workers": _workers(config, device)})
     budget = _budget(config, device)
     plan = _plan(config, inputs.scene.grid.shape, device, budget)
     job = Job(override(config, {"tiling.tile": plan.tile}), inputs, plan, device, budget)
@@ -200,15 +226,28 @@ def _as_begun(config: RunConfig) -> RunConfig:
     except (KeyError, ValidationError):  # another version's: the run will start anew
         return config
     decided = decided_as(config, begun)
-    memory = {"compute.memory": config.compute.memory}
-    return decided if decided == override(begun, memory) else config
+    elsewhere = {f"compute.{key}": getattr(config.compute, key) for key in ELSEWHERE}
+    return decided if decided == override(begun, elsewhere) else config
 
 
 def _budget(config: RunConfig, device: Device) -> float:
     """Return the bytes of the host's memory that the run may take."""
     if config.compute.memory != "auto":
         return config.compute.memory
-    return (psutil.virtual_memory().available if device.is_gpu else device.free_bytes) / 2
+    sharers = 1 if config.compute.address else config.compute.workers or 1
+    return (psutil.virtual_memory().available if device.is_gpu else device.free_bytes) / 2 / sharers
+
+
+def _workers(config: RunConfig, device: Device) -> int | None:
+    """Return how many workers are to be started, where that is not said."""
+    compute = config.compute
+    if compute.executor == "local" or compute.address is not None or compute.workers is not None:
+        return compute.workers
+    return 1 if device.is_gpu else _cores()
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
 
 
 def _window_budget(device: Device, budget: float) -> float:
@@ -221,12 +260,14 @@ def _plan(config: RunConfig, shape: tuple[int, int], device: Device, budget: flo
     if tile == "auto":
         room = _window_budget(device, budget)
         room = room if device.is_gpu else estimate.left_for_windows(shape, trunk, room)
-        tile = estimate.best_tile(shape, trunk, _value_bytes(config), room)
+        tile = estimate.best_tile(shape, trunk, _value_bytes(config), room, config.compute.workers or 1)
     return make_plan(shape, levels=config.schedule.levels, tile=tile, trunk=trunk)
 
 
 def _statistics(job: Job) -> Literal["exact", "predicted"]:
     """Return what ``auto`` stands for: exact statistics where they cost no more than predicted ones."""
+    if job.on_cluster:
+        return "exact"
     all_kept = all(job.windows_with_room(index) == len(level.tiles) for index, level in enumerate(job.plan.levels))
     return "exact" if all_kept and job.config.tiling.steps_per_round == 1 else "predicted"
 
@@ -245,6 +286,10 @@ def _memory_shortages(job: Job) -> Iterator[ResourceError]:
             (job.device.name, need.windows, float(job.device.free_bytes)),
             ("the host", need.scene + need.process, free),
         ]
+    if job.on_cluster and not job.config.compute.address:
+        remedy = "use fewer compute.workers, or a smaller tiling.tile"
+        workers = job.workers * (job.worker_bytes - (need.windows if job.device.is_gpu else 0))
+        places.append(("the host with its workers", need.scene + need.process + workers, places[-1][-1]))
     for place, needed, free in places:
         yield from _shortage(f"memory of {place} for this plan", needed, free, remedy)
 

@@ -8,14 +8,14 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,8 @@ from nst_rs.canvas import Canvas, first_picture, next_picture
 from nst_rs.checkpoint import Checkpoint, Keeper
 from nst_rs.color import Color, count_colors, to_imitate, to_optimise, to_show
 from nst_rs.composite import Composite, Sheets, compose
-from nst_rs.descent import Point, descend
+from nst_rs.config import ELSEWHERE
+from nst_rs.descent import Point, Step, descend
 from nst_rs.engine import build_kernel, build_objective
 from nst_rs.errors import SceneError
 from nst_rs.figures import measure
@@ -39,14 +40,18 @@ from nst_rs.painting import paint_all
 from nst_rs.problem import Problem
 from nst_rs.publish import Companion, Outputs, publish
 from nst_rs.pyramid import halve_into, mirror
+from nst_rs.recipe import NetworkRecipe
 from nst_rs.report import Pictures, write_report
 from nst_rs.rounds import Exact, Local, Predicted, Round
 from nst_rs.stac import write_item
-from nst_rs.state import Form
+from nst_rs.state import Form, State
 from nst_rs.storage import Inset, PixelArray, Storage, Window, bands
 from nst_rs.style import Style
 from nst_rs.unstyled import with_unstyled
 from nst_rs.webtiles import write_tiles
+
+if TYPE_CHECKING:  # Dask is an extra
+    from nst_rs.cluster import Cluster, Scattered
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +89,7 @@ class Result:
 
 def run(job: Job, listener: progress.Listener = progress.ignore) -> Result:
     """Run every stage of `job` in order. Raises LockedError where another run is at the same output."""
-    with job.alone():
-        session = Session(job, listener)
+    with job.alone(), Session(job, listener) as session:
         session.compose()
         for index in range(len(job.plan.levels)):
             session.stylize(index)
@@ -151,7 +155,10 @@ class _Shown:
 
 
 class Session:
-    """One run in progress: its stages in order, each of which may be repeated without changing the result."""
+    """One run in progress: its stages in order, each of which may be repeated without changing the result.
+
+    As a context it ends the workers that it has started; so does :meth:`close`.
+    """
 
     def __init__(self, job: Job, listener: progress.Listener = progress.ignore) -> None:
         """Prepare to run `job`, telling `listener` where it stands."""
@@ -159,6 +166,19 @@ class Session:
         self._listener = listener
         self._seconds: dict[str, float] = {}
         self._pictures: dict[int, PixelArray] = {}
+        self._open = ExitStack()
+        self._cluster: Cluster | None = None
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the cluster, where there is one; a stage that is tried again finds it anew."""
+        self._cluster = None
+        self._open.close()
 
     def compose(self) -> Composed:
         """Read the scene, map it to RGB, and scale it to every level, once."""
@@ -171,16 +191,9 @@ class Session:
             self._tracker.restore(index, checkpoint.histories[index])
             return
         with self._timed(f"level {index + 1}"):
-            form, point = self._forms[index], self._start(index, checkpoint)
+            point = self._start(index, checkpoint)
             self._tracker.restore(index, point.history)
-            kind = self._round(index)
-            end = descend(
-                kind,
-                point,
-                self.job.descent(index),
-                lambda step: self._tracker.hear(index, step),
-                lambda reached: self._keeper.keep(form, reached.now, self._checkpoint_at(index, reached)),
-            )
+            end = self._descend_on_cluster(index, point) if self.job.on_cluster else self._descend(index, point)
         self._pictures[index] = end.result
         if index > 0:
             self._pictures.pop(index - 1, None)
@@ -214,7 +227,44 @@ class Session:
         made = Outputs(Path(os.path.abspath(outputs.tif)))
         return Result(made.tif, made.preview, made.record, made.report, losses, dict(self._seconds), figures)
 
-    def _start(self, index: int, checkpoint: Checkpoint | None) -> Point:
+    def _descend(self, index: int, point: Point[State]) -> State:
+        return descend(
+            self._round(index), point, self.job.descent(index), self._hearing(index), lambda at: self._keep(index, at)
+        )
+
+    def _descend_on_cluster(self, index: int, point: Point[State]) -> State:
+        """Let the workers go down from `point`; return where they come to, on disk."""
+        from nst_rs.cluster import OnCluster, Scattered
+
+        try:
+            cluster, kept = self._connected(), -(-self.job.kept_windows(index) // self.job.workers)
+            problem = Problem(*self._at(index), {})
+            kind = OnCluster(cluster, problem, NetworkRecipe.of(self.job.config, cluster.threads), kept)
+            start = Point(kind.begin(point.now), Scattered(kind), point.done, point.history)
+            end = descend(kind, start, self.job.descent(index), self._hearing(index), lambda at: self._keep(index, at))
+            return self._keeper.copy(self._forms[index], end)
+        except BaseException:
+            self.close()
+            raise
+
+    def _connected(self) -> "Cluster":
+        """Return the cluster, which is found or started when it is first needed."""
+        from nst_rs import cluster
+
+        if self._cluster is None:
+            address = self.job.config.compute.address
+            with self._timed("cluster"):
+                found = cluster.at_address(address) if address else cluster.started(self.job.workers, self.job.threads)
+                self._cluster = self._open.enter_context(found)
+        return self._cluster
+
+    def _hearing(self, index: int) -> Callable[[Step], None]:
+        return lambda step: self._tracker.hear(index, step)
+
+    def _keep(self, index: int, reached: "Point[State] | Point[Scattered]") -> None:
+        self._keeper.keep(self._forms[index], reached.now, self._checkpoint_at(index, reached))
+
+    def _start(self, index: int, checkpoint: Checkpoint | None) -> Point[State]:
         """Return where a level begins, or what it has come to in a killed run, or before this stage failed."""
         if checkpoint is not None and index == checkpoint.level:
             log.warning("going on where an earlier run stopped: level %d, iteration %d", index + 1, checkpoint.done)
@@ -236,24 +286,28 @@ class Session:
             return
         paint_all(Stylizer(learned.facts.architecture, learned.weights, device), canvas.image, picture)
 
-    def _round(self, index: int) -> Round:
-        """Return how a level's rounds are done."""
+    def _at(self, index: int) -> tuple[Kernel, Canvas, Objective]:
+        """Return what a level's problem is made of."""
         kernel, objective = self._engine
-        objective = replace(objective, alpha=self.job.config.level_alphas[index])
-        problem = Problem.of(kernel, self._composed.canvases[index], objective, self._keeper.storage)
+        alpha = self.job.config.level_alphas[index]
+        return kernel, self._composed.canvases[index], replace(objective, alpha=alpha)
+
+    def _round(self, index: int) -> Round[State]:
+        """Return how a level's rounds are done here."""
+        problem = Problem.of(*self._at(index), self._keeper.storage)
         tiling = self.job.config.tiling
         if tiling.statistics == "exact":
             return Exact(problem, self.job.kept_windows(index))
         return Predicted(problem, self.job.kept_windows(index)) if tiling.steps_per_round == 1 else Local(problem)
 
-    def _checkpoint_at(self, index: int, point: Point) -> Checkpoint:
+    def _checkpoint_at(self, index: int, point: Point[Any]) -> Checkpoint:
         histories = [*self._tracker.history[:index], point.history]
         return Checkpoint(self._identity, index, point.done, histories)
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a run to go on where another was killed."""
-        config = json.loads(self.job.config.model_dump_json(exclude={"compute": {"memory"}}))
+        config = json.loads(self.job.config.model_dump_json(exclude={"compute": set(ELSEWHERE)}))
         inputs = [entry["sha256"] for entry in self._composed.fingerprints]
         return {"configuration": config, "inputs": inputs, "versions": record.versions()}
 
@@ -266,7 +320,7 @@ class Session:
 
     @cached_property
     def _keeper(self) -> Keeper:
-        return Keeper(self.job.workspace, in_memory=not self.job.memory.on_disk)
+        return Keeper(self.job.workspace, in_memory=not self.job.memory.on_disk, on_cluster=self.job.on_cluster)
 
     @cached_property
     def _forms(self) -> list[Form]:
@@ -276,7 +330,8 @@ class Session:
         if self.job.config.tiling.statistics == "predicted":
             counted = tuple(dict.fromkeys([*objective.style_layers, *objective.content_layers]))
             layers = counted, tuple(objective.style_layers)
-        return [Form(level, schedule.averaged > 0, layers) for level in self.job.plan.levels]
+        by_core = self.job.on_cluster
+        return [Form(level, schedule.averaged > 0, layers, by_core) for level in self.job.plan.levels]
 
     @cached_property
     def _composed(self) -> Composed:
@@ -348,11 +403,11 @@ class Session:
         """Return how much of the time and of what was computed went into the map itself, and not around it."""
         canvas, (kernel, _) = self._composed.canvases[-1], self._engine
         computed = len(canvas.tiles) * math.prod(canvas.level.window_shape)
-        return {
-            "seconds_in_network": round(kernel.seconds, 3),
-            "share_in_network": kernel.seconds / sum(self._seconds.values()),
-            "computed_over_scene": computed / math.prod(canvas.level.shape),
-        }
+        effort = {"computed_over_scene": computed / math.prod(canvas.level.shape)}
+        if not self.job.on_cluster:  # where workers compute
+            effort["seconds_in_network"] = round(kernel.seconds, 3)
+            effort["share_in_network"] = kernel.seconds / sum(self._seconds.values())
+        return effort
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -13,7 +13,7 @@ from nst_rs.objective import Objective
 from nst_rs.problem import Kernel, Problem
 from nst_rs.pyramid import halve
 from nst_rs.rounds import Exact
-from nst_rs.state import Form
+from nst_rs.state import Form, State
 from nst_rs.storage import MemoryStorage
 from nst_rs.tiling import Plan, make_plan
 
@@ -55,12 +55,12 @@ class Reference:
         found: Pixels = point.now.picture[rows, columns]
         return found
 
-    def _start(self, canvas: Canvas) -> Point:
+    def _start(self, canvas: Canvas) -> Point[State]:
         point, schedule = _first_point(canvas), self.config.schedule
         first_picture(canvas, "noise" if schedule.init == "noise" else "content", schedule.seed, point.now.picture)
         return point
 
-    def descend(self, canvas: Canvas, index: int, start: Point, listener: Listener) -> Point:
+    def descend(self, canvas: Canvas, index: int, start: Point[State], listener: Listener) -> Point[State]:
         """Go down one level from `start`; return where it ends, with the losses on the way."""
         schedule, ends = self.config.schedule, [start]
         problem = Problem.of(self.kernel, canvas, self._objective(index), MemoryStorage())
@@ -86,6 +86,6 @@ def _canvases(plan: Plan, scene: Pixels) -> list[Canvas]:
     return found[::-1]
 
 
-def _first_point(canvas: Canvas) -> Point:
+def _first_point(canvas: Canvas) -> Point[State]:
     now, spare = (Form(canvas.level, False, None).create(MemoryStorage(), "state") for _ in range(2))
     return Point(now, spare)

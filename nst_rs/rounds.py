@@ -7,7 +7,7 @@ begun again. The kinds of round differ in how the scene's moments are had while 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -22,10 +22,11 @@ from nst_rs.storage import BAND_ROWS
 from nst_rs.tiling import Tile
 
 AfterWindow = Callable[[Tile], None]
+S_contra = TypeVar("S_contra", contravariant=True)
 
 
-class Round(Protocol):
-    """One kind of round."""
+class Round(Protocol[S_contra]):
+    """One kind of round, from state to state: :class:`nst_rs.state.State`, or one that is kept elsewhere."""
 
     @property
     def problem(self) -> Problem:
@@ -34,7 +35,7 @@ class Round(Protocol):
     def windows(self, first: bool) -> int:
         """Return how many windows a round computes; `first`: a level's first one."""
 
-    def __call__(self, now: State, after: State, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
+    def __call__(self, now: S_contra, after: S_contra, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
         """Go from `now` to `after` by `moves` of every pixel; return the losses of `now`."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nst_rs.adam import Iterate
+from nst_rs.cores import CoreArray
 from nst_rs.recollection import Recollection
 from nst_rs.storage import PixelArray, Storage, bands
 from nst_rs.tiling import Level
@@ -61,6 +62,8 @@ class Form:
     """Whether they keep a mean of iterates."""
     layers: tuple[tuple[str, ...], tuple[str, ...]] | None
     """Of the tiles' moments, those counted and those summed; None: no moments are kept."""
+    by_core: bool = False
+    """Whether pictures are kept core by core, so that processes may write their tiles side by side."""
 
     def create(self, storage: Storage, name: str) -> State:
         """Return a new state of zeros in `storage`."""
@@ -76,12 +79,16 @@ class Form:
             storage.delete(f"{name}-{part}")
 
     def _state(self, get: Callable[[str, tuple[int, ...]], PixelArray]) -> State:
-        shape = *self.level.canvas_shape, 3
-        picture, first, second = (get(part, shape) for part in ("picture", "first", "second"))
+        picture, first, second = (self._picture(get, part) for part in ("picture", "first", "second"))
         mean, moments = None, None
         if self.averaged:
-            mean = get("mean", shape)
+            mean = self._picture(get, "mean")
         if self.layers is not None:
             found = get("moments", Recollection.shape(len(self.level.tiles), *self.layers))
             moments = Recollection(*self.layers, found)
         return State(picture, first, second, mean, moments)
+
+    def _picture(self, get: Callable[[str, tuple[int, ...]], PixelArray], part: str) -> PixelArray:
+        if self.by_core:
+            return CoreArray(self.level, get(part, CoreArray.stack_shape(self.level)))
+        return get(part, (*self.level.canvas_shape, 3))

@@ -87,6 +87,8 @@ class MemoryStorage:
 class DiskStorage:
     """Arrays on disk: in `folder`, one uncompressed Zarr array a name, in square chunks of BAND_ROWS pixels at most.
 
+    Of a stack of pictures, (N, H, W, channels), every picture is a chunk.
+
     A chunk is never half written. OutputError says so when the folder cannot take or give the pixels.
     """
 
@@ -192,7 +194,9 @@ def stored_bytes(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
 
 
 def _chunk(shape: tuple[int, ...], dtype: npt.DTypeLike) -> tuple[int, ...]:
-    """Return the shape of a chunk: BAND_ROWS along a side, fewer where there are many channels."""
+    """Return the shape of a chunk: BAND_ROWS along a side, fewer where there are many channels; a stack's pictures."""
+    if len(shape) == 4:
+        return 1, *shape[1:]
     side = BAND_ROWS
     while side > 1 and side**2 * math.prod(shape[2:]) * np.dtype(dtype).itemsize > _MOST_CHUNK_BYTES:
         side //= 2

@@ -359,3 +359,26 @@ def test_a_preset_decides_what_neither_file_nor_assignment_does(tmp_path: Path) 
 def test_an_unknown_preset_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match=r"preset: expected one of legible, balanced, painterly, got nice"):
         load_config(None, preset="nice")
+
+
+@pytest.mark.parametrize(
+    ("assignments", "complaint"),
+    [
+        (["compute.address=tcp://host:8786"], "compute: expected address and workers with executor: dask only"),
+        (["compute.workers=2"], "compute: expected address and workers with executor: dask only"),
+        (
+            ["compute.executor=dask", "tiling.statistics=predicted"],
+            "compute: expected executor: dask with exact statistics only",
+        ),
+        (
+            ["compute.executor=dask", "tiling.steps_per_round=2"],
+            "compute: expected executor: dask with exact statistics only",
+        ),
+        (["compute.executor=dask", "compute.workers=0"], "compute.workers: expected greater than or equal to 1"),
+    ],
+)
+def test_a_cluster_is_asked_for_by_its_executor_and_has_exact_statistics(
+    assignments: list[str], complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        load_config(None, assignments)

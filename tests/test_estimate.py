@@ -55,6 +55,16 @@ def test_without_any_memory_the_smallest_tile_is_returned() -> None:
     assert estimate.best_tile((4000, 5000), TRUNK, 4, 0) == estimate.TILE_STEP
 
 
+@given(st.tuples(st.integers(100, 6000), st.integers(100, 6000)), st.integers(1, 20))
+def test_of_several_workers_none_has_more_to_do_than_with_other_tiles(shape: tuple[int, int], workers: int) -> None:
+    def most(tile: int) -> int:
+        (level,) = plan_of(shape, tile).levels
+        return -(-len(level.tiles) // workers) * level.computed_pixels // len(level.tiles)
+
+    tiles = range(estimate.TILE_STEP, estimate.LARGEST_TILE + 1, estimate.TILE_STEP)
+    assert most(estimate.best_tile(shape, TRUNK, 4, 1e12, workers)) == min(map(most, tiles))
+
+
 def test_half_as_wide_values_take_half_the_memory_of_the_windows() -> None:
     plan = plan_of((1000, 1000), 512)
     assert memory_of(plan, value_bytes=2).windows == window_need(plan) / 2

@@ -56,6 +56,26 @@ def choose_device(wanted: str) -> Device:
     return Device(f"/GPU:{index}", _gpu_free_bytes(index))
 
 
+def limit_threads(count: int) -> None:
+    """Let this process compute with `count` threads. To be called before anything is computed.
+
+    Raises ResourceError where the process has begun with another number.
+    """
+    threading = tf.config.threading
+    if threading.get_intra_op_parallelism_threads() == threading.get_inter_op_parallelism_threads() == count:
+        return
+    try:
+        threading.set_intra_op_parallelism_threads(count)
+        threading.set_inter_op_parallelism_threads(count)
+    except RuntimeError as error:
+        raise ResourceError(
+            "threads of a worker",
+            expected=f"{count}, in a process that has not computed yet",
+            got=f"one that computes with {threading.get_intra_op_parallelism_threads()}",
+            do="start the workers again",
+        ) from error
+
+
 def _gpu_free_bytes(index: int) -> int:
     try:
         import pynvml

@@ -1,0 +1,363 @@
+"""The rounds on a Dask cluster: tiles stay on workers, and what moves between them is halos and moments.
+
+A round is one graph of tasks, each of which names a block and what to do with it (:mod:`nst_rs.blocks`). A task prefers
+the worker that holds its block, and may run on another. Where a worker is lost, Dask computes anew what it held, from
+the state that was last kept on disk, to the same bits. Where the scheduler is lost the run ends; it goes on from that
+state when it is started again.
+"""
+
+import logging
+import queue
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import dask
+from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+from distributed import Client, Future, KilledWorker, LocalCluster
+
+from nst_rs import blocks
+from nst_rs.adam import Move
+from nst_rs.blocks import Block, Recipe, Site
+from nst_rs.errors import ResourceError
+from nst_rs.moments import total
+from nst_rs.objective import Losses, Objective
+from nst_rs.problem import Problem
+from nst_rs.state import State
+from nst_rs.tiling import Tile
+
+log = logging.getLogger(__name__)
+
+_SECONDS_TO_ANSWER = 30
+_SECONDS_WITHOUT_WORKERS = 300
+_SECONDS_BETWEEN_LOOKS = 5
+_SUMMED_AT_ONCE = 8
+"""Moments that one task adds: a power of two, so that their sum is one of those that `total` makes on its way."""
+_GO_ON = "then give the same command again: the run goes on from where it was last kept"
+
+
+@dataclass
+class Graph:
+    """Tasks to come."""
+
+    tasks: dict[str, dict[str, tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(dict))
+    """Worker → key → function and arguments, which may be keys and futures; for any worker under the empty name."""
+
+    def add(self, key: str, *task: Any, worker: str = "") -> str:
+        """Add a task for `worker`, or for any; return its key."""
+        self.tasks[worker][key] = task
+        return key
+
+
+class Cluster:
+    """A connection to a scheduler and its workers."""
+
+    def __init__(self, client: Client) -> None:
+        """Use the workers of `client`; raises ResourceError when there are none."""
+        self.client = client
+        self.address: str = client.scheduler.address
+        self.threads = min(self._nthreads().values())
+        """Of a worker, the fewest: with as many in each, the result's bits do not depend on who computes what."""
+
+    @property
+    def workers(self) -> list[str]:
+        """The addresses of the workers that there are now."""
+        return sorted(self._nthreads())
+
+    def run(self, graph: Graph, wanted: Iterable[str]) -> dict[str, Future]:
+        """Begin to compute a graph; return key → future of what is wanted of it."""
+        keys = list(wanted)
+        layers = {
+            worker: MaterializedLayer(tasks, annotations={"workers": [worker], "allow_other_workers": True})
+            if worker
+            else MaterializedLayer(tasks)
+            for worker, tasks in graph.tasks.items()
+        }
+        with self._answering():
+            futures = self.client.get(HighLevelGraph(layers, {name: set() for name in layers}), keys, sync=False)
+        return dict(zip(keys, futures, strict=True))
+
+    def wait(self, futures: Mapping[str, Future], done: Callable[[str], None] = lambda _: None) -> None:
+        """Wait for all of them and tell `done` the key of each. Raises what a task raised, or ResourceError."""
+        finished: queue.SimpleQueue[str] = queue.SimpleQueue()
+        for key, future in futures.items():
+            future.add_done_callback(lambda _, key=key: finished.put(key))
+        for _ in futures:
+            key = self._next(finished)
+            if futures[key].status in ("error", "cancelled"):
+                raise self._failure(futures[key])
+            done(key)
+
+    def result(self, future: Future) -> Any:
+        """Return what a task that has ended returned."""
+        with self._answering():
+            return future.result()
+
+    def _next(self, finished: "queue.SimpleQueue[str]") -> str:
+        """Return what is finished next; look from time to time whether there is anyone to finish it."""
+        last_seen = time.monotonic()
+        while True:
+            try:
+                return finished.get(timeout=_SECONDS_BETWEEN_LOOKS)
+            except queue.Empty:
+                with self._answering():
+                    if self.client.nthreads():
+                        last_seen = time.monotonic()
+                if time.monotonic() - last_seen > _SECONDS_WITHOUT_WORKERS:
+                    raise self._no_workers() from None
+
+    def _failure(self, future: Future) -> BaseException:
+        if future.status == "cancelled":  # all tasks are, when the scheduler is lost
+            return self._lost(ConnectionError("the connection to it was lost"))
+        with self._answering():
+            error: BaseException = future.exception()
+        if isinstance(error, KilledWorker):
+            return ResourceError(
+                f"cluster {self.address}",
+                expected="workers that live",
+                got=f"{error.allowed_failures + 1} in a row that died of the same task",
+                do=f"see in their logs what they lacked, memory most often, {_GO_ON}",
+            )
+        return error
+
+    def _nthreads(self) -> dict[str, int]:
+        with self._answering():
+            found: dict[str, int] = self.client.nthreads()
+            if found:
+                return found
+            with suppress(TimeoutError):
+                self.client.wait_for_workers(1, timeout=_SECONDS_WITHOUT_WORKERS)
+                return self._nthreads()
+        raise self._no_workers()
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Tell the loss of the scheduler in this program's words."""
+        try:
+            yield
+        except (CancelledError, OSError) as error:  # a timeout and a closed connection are OSErrors
+            lost = self._lost(error)
+            raise lost from lost.__cause__
+
+    def _lost(self, error: BaseException) -> ResourceError:
+        got = f"none ({str(error) or type(error).__name__})"
+        lost = ResourceError(
+            f"cluster {self.address}", expected="an answer of its scheduler", got=got, do=f"start it again, {_GO_ON}"
+        )
+        lost.__cause__ = error if isinstance(error, OSError) else ConnectionError(got)  # it may come back
+        return lost
+
+    def _no_workers(self) -> ResourceError:
+        return ResourceError(
+            f"cluster {self.address}", expected="workers", got="none", do=f"start some at this address, {_GO_ON}"
+        )
+
+
+@contextmanager
+def at_address(address: str) -> Iterator[Cluster]:
+    """Connect to a scheduler that runs, at `address`. Raises ResourceError."""
+    try:
+        client = Client(address, timeout=_SECONDS_TO_ANSWER, set_as_default=False)
+    except (OSError, ValueError) as error:  # ValueError: not an address
+        raise ResourceError(
+            f"compute.address {address}",
+            expected="a Dask scheduler, such as tcp://host:8786",
+            got=str(error),
+            do="start one with `dask scheduler`, and workers with `dask worker`",
+        ) from error
+    with _closing(client):
+        yield Cluster(client)
+
+
+@contextmanager
+def started(workers: int, threads: int) -> Iterator[Cluster]:
+    """Start `workers` processes of `threads` threads on this machine, and end them afterwards."""
+    settings = {
+        # A task has a worker that it belongs to; another one would have to be sent its block.
+        "distributed.scheduler.work-stealing": False,
+    }
+    size = {"n_workers": workers, "threads_per_worker": threads}
+    with (
+        dask.config.set(settings),
+        # What a worker needs is checked before, against the plan; Dask would end it at a guess.
+        LocalCluster(**size, memory_limit=0, dashboard_address="127.0.0.1:0") as local,
+        _closing(Client(local, set_as_default=False)) as client,
+    ):
+        with suppress(TimeoutError):  # those that are there will do
+            client.wait_for_workers(workers, timeout=_SECONDS_WITHOUT_WORKERS)
+        yield Cluster(client)
+
+
+@contextmanager
+def _closing(client: Client) -> Iterator[Client]:
+    try:
+        yield client
+    finally:
+        with suppress(TimeoutError):  # a scheduler that is gone does not say goodbye
+            client.close(timeout=_SECONDS_BETWEEN_LOOKS)
+
+
+@dataclass
+class Scattered:
+    """A level's descent between two rounds, on the workers."""
+
+    rounds: "OnCluster"
+    cores: Sequence[Future] = ()
+    """Of every block; none: nothing yet."""
+
+    def copy_to(self, state: State) -> None:
+        """Have the workers write it to a state on disk, from which they take it should one be lost."""
+        self.cores = self.rounds.kept(self.cores, state)
+
+
+class OnCluster:
+    """The rounds of :class:`nst_rs.rounds.Exact`, computed by the workers of a cluster. One move."""
+
+    def __init__(self, cluster: Cluster, problem: Problem, recipe: Recipe, kept: int, size: int | None = None) -> None:
+        """Have the tiles of `problem`, in blocks of `size`, computed with what `recipe` builds.
+
+        The canvas's arrays must be on a disk that all workers reach. A worker keeps up to `kept` windows' activations.
+        """
+        self.problem = problem
+        self._cluster = cluster
+        self._name, self._rounds = uuid.uuid4().hex, 0
+        canvas, objective = problem.canvas, problem.objective
+        computed, workers = canvas.tiles, cluster.workers
+        self._blocks = blocks.cut(canvas.level, computed, size or blocks.best_size(len(computed), len(workers)))
+        self._owners = dealt(len(self._blocks), {}, workers)
+        # Copies, without the tiles that the originals have listed: every task is sent its own.
+        bare = replace(canvas, level=replace(canvas.level))
+        site = Site(self._name, recipe, bare, replace(objective, targets={}), kept)
+        graph = Graph()
+        keys = [self._add(graph, "prepare", block, blocks.prepare, site, block) for block in self._blocks]
+        keys.append(graph.add(f"objective-{self._name}", _same, objective))
+        *self._grounds, self._objective = cluster.run(graph, keys).values()
+
+    def windows(self, first: bool) -> int:  # noqa: ARG002
+        """Two a tile: forward, and back."""
+        return 2 * len(self.problem.canvas.tiles)
+
+    def begin(self, state: State) -> Scattered:
+        """Return what a state on disk is on the workers."""
+        return Scattered(self, self._loaded(state))
+
+    def __call__(
+        self, now: Scattered, after: Scattered, moves: Sequence[Move], after_window: Callable[[Tile], None]
+    ) -> Losses:
+        """Go from `now` to `after`; return the losses of `now`."""
+        (move,) = moves
+        after.cores = ()
+        self._rounds += 1
+        self._owners = dealt(len(self._blocks), self._owners, self._cluster.workers)
+        graph, forward, losses, cores = self._tasks(now.cores, move)
+        futures = self._cluster.run(graph, [*forward, *cores, losses])
+        computed = {
+            key: block.computed for keys in (forward, cores) for key, block in zip(keys, self._blocks, strict=True)
+        }
+
+        def done(key: str) -> None:
+            for tile in computed.get(key, ()):
+                after_window(tile)
+
+        self._cluster.wait(futures, done)
+        after.cores = [futures[key] for key in cores]
+        found: Losses = self._cluster.result(futures[losses])
+        return found
+
+    def _tasks(self, cores: Sequence[Future], move: Move) -> tuple[Graph, list[str], str, list[str]]:
+        """Return a round's tasks, and the keys of the blocks' moments, of the losses and of the blocks' new cores."""
+        graph, number, every = Graph(), self._rounds, list(zip(self._blocks, self._grounds, cores, strict=True))
+        halos: dict[int, list[str]] = {block.number: [] for block in self._blocks}
+        asked: dict[int, list[str]] = {block.number: [] for block in self._blocks}
+        for block, ground, held in every:
+            for viewer in block.viewers:
+                stage = f"halo-{number}-{viewer}"
+                halos[viewer].append(self._add(graph, stage, block, blocks.show, ground, held, viewer))
+        forward = [
+            self._add(graph, f"forward-{number}", block, blocks.measure, ground, held, halos[block.number], number)
+            for block, ground, held in every
+        ]
+        moments = self._total(graph, forward)
+        losses = graph.add(f"losses-{self._name}-{number}", Objective.losses, self._objective, moments)
+        pull = graph.add(f"pull-{self._name}-{number}", Objective.pull, self._objective, moments)
+        shares = {}
+        for block, ground, held in every:
+            share = blocks.share, ground, held, halos[block.number], pull, number
+            shares[block.number] = self._add(graph, f"backward-{number}", block, *share)
+            for source in block.sources:
+                ask = blocks.ask, ground, shares[block.number], source
+                asked[source].append(self._add(graph, f"asked-{number}-{source}", block, *ask))
+        after = [
+            self._add(
+                graph,
+                f"step-{number}",
+                block,
+                blocks.step,
+                ground,
+                held,
+                shares[block.number],
+                asked[block.number],
+                move,
+            )
+            for block, ground, held in every
+        ]
+        return graph, forward, losses, after
+
+    def _total(self, graph: Graph, parts: list[str]) -> str:
+        """Add the tasks that add the blocks' moments, as many at once as are worth a task; return the sum's key."""
+        while len(parts) > 1:
+            groups = [parts[start : start + _SUMMED_AT_ONCE] for start in range(0, len(parts), _SUMMED_AT_ONCE)]
+            height = f"{self._rounds}-{len(groups)}"
+            parts = [graph.add(f"moments-{self._name}-{height}-{n}", total, group) for n, group in enumerate(groups)]
+        return parts[0]
+
+    def kept(self, cores: Sequence[Future], state: State) -> Sequence[Future]:
+        """Have `cores` written to `state`; return them anew, as they are read from there."""
+        graph = Graph()
+        keys = [
+            self._add(graph, f"save-{uuid.uuid4().hex}", block, blocks.save, ground, held, state)
+            for block, ground, held in zip(self._blocks, self._grounds, cores, strict=True)
+        ]
+        self._cluster.wait(self._cluster.run(graph, keys))
+        return self._loaded(state)
+
+    def _loaded(self, state: State) -> Sequence[Future]:
+        graph = Graph()
+        keys = [
+            self._add(graph, f"load-{uuid.uuid4().hex}", block, blocks.load, ground, state)
+            for block, ground in zip(self._blocks, self._grounds, strict=True)
+        ]
+        futures = self._cluster.run(graph, keys)
+        self._cluster.wait(futures)
+        return list(futures.values())
+
+    def _add(self, graph: Graph, stage: str, block: Block, *task: Any) -> str:
+        """Add what concerns one block, for the worker that has it."""
+        return graph.add(f"{stage}-{self._name}-{block.number}", *task, worker=self._owners[block.number])
+
+
+def dealt(count: int, before: Mapping[int, str], workers: Sequence[str]) -> dict[int, str]:
+    """Return block → worker for `count` blocks: evenly, neighbours together, and as `before` where that is even.
+
+    >>> dealt(4, {}, ["a", "b"])
+    {0: 'a', 1: 'a', 2: 'b', 3: 'b'}
+    >>> dealt(4, {0: 'a', 1: 'a', 2: 'b', 3: 'b'}, ["b", "c"])
+    {2: 'b', 3: 'b', 0: 'c', 1: 'c'}
+    """
+    room = dict.fromkeys(workers, -(-count // len(workers)))
+    found: dict[int, str] = {}
+    for number, worker in before.items():
+        if room.get(worker):
+            found[number] = worker
+            room[worker] -= 1
+    free = (worker for worker in workers for _ in range(room[worker]))
+    return found | {number: next(free) for number in range(count) if number not in found}
+
+
+def _same(value: Any) -> Any:
+    return value

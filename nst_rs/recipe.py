@@ -1,0 +1,34 @@
+"""How a worker builds the network that the driver would build, without being sent it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from nst_rs.config import RunConfig
+from nst_rs.problem import Kernel
+from nst_rs.quiet import native_notes_hidden
+
+
+@dataclass(frozen=True)
+class NetworkRecipe:
+    """What the network is made of. Small, and without TensorFlow, which a worker imports only in building it."""
+
+    config: str
+    """What matters to it, as JSON."""
+    threads: int
+    """Of a worker."""
+
+    @classmethod
+    def of(cls, config: RunConfig, threads: int) -> "NetworkRecipe":
+        """Return the recipe for the network of `config`, whose precision is named."""
+        matters: dict[str, Any] = {"model": True, "objective": True, "compute": {"device", "precision"}}
+        return cls(config.model_dump_json(include=matters), threads)
+
+    def __call__(self) -> Kernel:
+        """Build it on this process's device. Raises ModelError or ResourceError."""
+        config = RunConfig.model_validate_json(self.config)
+        with native_notes_hidden():
+            from nst_rs.engine import build_kernel
+            from nst_rs.neural.device import choose_device, limit_threads
+
+            limit_threads(self.threads)
+            return build_kernel(config, choose_device(config.compute.device))

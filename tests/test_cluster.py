@@ -1,0 +1,234 @@
+"""Rounds on real clusters of several processes, with pixels for a network, and what they do when parts are killed."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from distributed import LocalCluster
+from hypothesis import given
+from hypothesis import strategies as st
+from rasterio.windows import Window
+
+import nst_rs
+from nst_rs import cluster
+from nst_rs.adam import Move
+from nst_rs.cluster import Cluster, OnCluster, Scattered, dealt
+from nst_rs.descent import Step
+from nst_rs.errors import NstError, OutputError, ResourceError
+from nst_rs.state import Form
+from nst_rs.storage import DiskStorage
+from nst_rs.tiling import Tile
+from tests import cluster_run
+from tests.cluster_run import CANVAS, go
+from tests.pixel_kernel import PixelKernel, problem_of
+
+ROOT = Path(__file__).parents[1]
+TILES = len(CANVAS.tiles)
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[Cluster]:
+    """Two workers, each in a process of its own."""
+    with cluster.started(2, 1) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def expected() -> np.ndarray:
+    """The picture that a run without a cluster comes to."""
+    return cluster_run.expected()
+
+
+def ignore(_: object) -> None:
+    pass
+
+
+def test_a_cluster_comes_to_the_bits_of_one_process(two: Cluster, expected: np.ndarray, tmp_path: Path) -> None:
+    found, _ = go(tmp_path, two, ignore)
+    assert (found == expected).all()
+
+
+def test_the_bits_do_not_depend_on_the_number_of_workers(expected: np.ndarray, tmp_path: Path) -> None:
+    with cluster.started(3, 1) as three:
+        assert len(three.workers) == 3
+        found, _ = go(tmp_path, three, ignore)
+    assert (found == expected).all()
+
+
+def test_after_every_window_the_tile_is_told(two: Cluster, tmp_path: Path) -> None:
+    kind = OnCluster(two, problem_of(CANVAS), PixelKernel, kept=0)
+    state = Form(CANVAS.level, averaged=False, layers=None, by_core=True).create(DiskStorage(tmp_path), "start")
+    told: list[Tile] = []
+    kind(kind.begin(state), Scattered(kind), [Move(1, 4.0)], told.append)
+    assert len(told) == kind.windows(first=True) == 2 * TILES
+    assert set(told) == set(CANVAS.tiles)
+
+
+def test_what_goes_wrong_on_a_worker_is_told_as_it_is_here(two: Cluster, tmp_path: Path) -> None:
+    state = Form(CANVAS.level, averaged=False, layers=None, by_core=True).create(DiskStorage(tmp_path), "start")
+    kind = OnCluster(two, problem_of(CANVAS), PixelKernel, kept=0)
+    held = kind.begin(state)
+    (tmp_path / "start-picture" / "c").write_text("in the way of the chunks")
+    with pytest.raises(OutputError, match=f"workspace {tmp_path}: expected room and leave to write"):
+        held.copy_to(state)
+
+
+@pytest.mark.parametrize("window", [1, TILES, TILES + 2, 3 * TILES + 1])
+def test_a_worker_killed_in_a_round_changes_no_bit(
+    two: Cluster, expected: np.ndarray, tmp_path: Path, window: int
+) -> None:
+    heard: list[Step] = []
+
+    def kill(step: Step) -> None:
+        heard.append(step)
+        if len(heard) == window:
+            os.kill(next(iter(two.client.run(os.getpid).values())), signal.SIGKILL)
+
+    found, _ = go(tmp_path, two, kill, kept=window < 3 * TILES)
+    assert (found == expected).all()
+    two.client.wait_for_workers(2, timeout=300)
+
+
+def wait_for(host: str, port: str) -> None:
+    """Wait until someone listens, however busy the machine is."""
+    for _ in range(600):
+        with socket.socket() as probe:
+            if probe.connect_ex((host, int(port))) == 0:
+                return
+        time.sleep(0.5)
+
+
+@contextmanager
+def processes(*commands: str) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """Parts of Dask, as an operator starts them."""
+    started = [
+        subprocess.Popen([sys.executable, "-m", "dask", *command.split()], cwd=ROOT, stderr=subprocess.DEVNULL)
+        for command in commands
+    ]
+    try:
+        yield started
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def operated(address: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A scheduler at `address` and two workers; the scheduler's process."""
+    host, port = address.removeprefix("tcp://").split(":")
+    with processes(
+        f"scheduler --host {host} --port {port} --dashboard-address 127.0.0.1:0",
+        f"worker {address} --nthreads 1 --no-dashboard --no-nanny",
+        f"worker {address} --nthreads 1 --no-dashboard --no-nanny",
+    ) as (scheduler, *_):
+        wait_for(host, port)
+        yield scheduler
+
+
+def test_a_scheduler_killed_ends_the_run_with_one_line_and_it_goes_on_when_started_again(
+    expected: np.ndarray, tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    with operated(address) as scheduler, cluster.at_address(address) as found:
+        found.client.wait_for_workers(2, timeout=300)
+
+        def kill(step: Step) -> None:
+            if step.iteration == 3 and step.windows_done == 2:
+                scheduler.kill()
+
+        with pytest.raises(ResourceError, match=f"cluster {address}: expected an answer of its scheduler, got none"):
+            go(tmp_path, found, kill)
+    with operated(address), cluster.at_address(address) as again:
+        picture, done = go(tmp_path, again, ignore)
+    assert done == 2
+    assert (picture == expected).all()
+
+
+def test_a_driver_killed_goes_on_when_started_again(two: Cluster, expected: np.ndarray, tmp_path: Path) -> None:
+    for rounds in (1, 3):
+        command = [sys.executable, "-m", "tests.cluster_run", str(tmp_path)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as run:
+            assert run.stdout is not None
+            for line in run.stdout:
+                if line == f"round {rounds}\n":
+                    run.kill()
+    picture, done = go(tmp_path, two, ignore)
+    assert done >= 3
+    assert (picture == expected).all()
+
+
+def test_an_address_without_a_scheduler_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_SECONDS_TO_ANSWER", 1)
+    for address in ("tcp://127.0.0.1:9", "nonsense://here"):
+        with (
+            pytest.raises(NstError, match=f"compute.address {address}: expected a Dask scheduler"),
+            cluster.at_address(address),
+        ):
+            pass
+
+
+def test_a_scheduler_without_workers_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_SECONDS_WITHOUT_WORKERS", 1)
+    with (
+        LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as empty,
+        pytest.raises(ResourceError, match="expected workers, got none"),
+        cluster.at_address(empty.scheduler_address),
+    ):
+        pass
+
+
+workers = st.lists(st.sampled_from("abcdefgh"), min_size=1, unique=True)
+
+
+@given(st.integers(1, 40), workers, workers)
+def test_blocks_are_dealt_evenly_and_stay_where_they_were(count: int, before: list[str], now: list[str]) -> None:
+    first = dealt(count, {}, before)
+    assert [first[number] for number in range(count)] == sorted(first.values(), key=before.index)
+    then = dealt(count, first, now)
+    most = -(-count // len(now))
+    assert sorted(then) == list(range(count))
+    assert all(list(then.values()).count(worker) <= most for worker in now)
+    for worker in set(now) & set(before):
+        stayed = [number for number in first if first[number] == then[number] == worker]
+        assert len(stayed) == min(most, list(first.values()).count(worker))
+
+
+@pytest.fixture(scope="module")
+def small(olinda: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corner of the sample scene, of 3 × 2 tiles with its border."""
+    path = tmp_path_factory.mktemp("scene") / "small.tif"
+    with rasterio.open(olinda / "olinda_r0_c0.tif") as source:
+        window = Window(0, 0, 120, 64)
+        with rasterio.open(path, "w", **{**source.profile, "width": 120, "height": 64}) as target:
+            target.write(source.read(window=window))
+            target.descriptions = source.descriptions
+    return path
+
+
+def test_the_map_of_two_workers_is_that_of_one_process(
+    small: Path, harvest: Path, quick: dict[str, object], tmp_path: Path
+) -> None:
+    settings = {**quick, "schedule.levels": 1, "schedule.iterations": 3, "tiling.tile": 64, "compute.memory": "1GB"}
+    dask = {"compute.executor": "dask", "compute.workers": 2}
+    (tmp_path / "dask").mkdir()
+    alone = nst_rs.stylize(small, harvest, tmp_path / "alone.tif", settings={**settings, "tiling.statistics": "exact"})
+    made = nst_rs.stylize(small, harvest, tmp_path / "dask" / "map.tif", settings={**settings, **dask})
+    # One thread each instead of all: TensorFlow's sums differ in their last bits, and Adam divides by the gradient.
+    assert made.losses == pytest.approx(alone.losses, rel=1e-6)
+    with rasterio.open(made.output) as found, rasterio.open(alone.output) as expected:
+        difference = np.abs(found.read().astype(int) - expected.read())
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.001
+    assert not (tmp_path / "dask" / ".map.tif.work").exists()

@@ -122,7 +122,9 @@ def apply_style(job: application.ApplicationJob, seconds: float) -> str:
         compose.with_options(timeout_seconds=seconds)(session)
         apply_tiles.with_options(timeout_seconds=seconds)(session)
         result = publish.with_options(timeout_seconds=seconds)(session)
-    leave_artifacts(result, [{"figure": "pixels", "value": " × ".join(map(str, reversed(job.scene.grid.shape)))}])
+    leave_artifacts(
+        result, [{"figure": "pixels", "value": " × ".join(map(str, reversed(job.subject.scene.grid.shape)))}]
+    )
     return str(result.output)
 
 

@@ -9,7 +9,6 @@ up in another order where shapes differ. Blocks of one shape in one place make i
 """
 
 import io
-import json
 import logging
 import os
 import time
@@ -17,7 +16,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -291,22 +289,10 @@ class ApplicationSession:
         return record.fingerprints(self.job.files)
 
     def _record(self) -> dict[str, Any]:
-        job, grid, composite = self.job, self.job.subject.scene.grid, self._scene.composite
+        job = self.job
         return {
-            "record": 1,
-            "configuration": json.loads(job.config.model_dump_json()),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "settings_sha256": provenance.settings_digest(job.config),
-            "versions": record.versions(),
-            "device": job.device.name,
-            "inputs": self._fingerprints,
-            "scene": {
-                "crs": grid.crs.to_wkt(),
-                "transform": list(grid.transform)[:6],
-                "shape": list(grid.shape),
-                "valid_share": composite.valid_share,
-                "limits": [[limits.low, limits.high] for limits in composite.limits],
-            },
+            **record.of_run(job.config, job.device.name, self._fingerprints),
+            "scene": record.of_scene(job.subject.scene, self._scene.composite),
             "levels": [],
             "learned": job.style.facts.model_dump(mode="json"),
             "seconds": self._seconds,

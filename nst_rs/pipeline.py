@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
@@ -369,25 +368,11 @@ class Session:
         return progress.Tracker(work, self._listener)
 
     def _record(self) -> dict[str, Any]:
-        job, scene, composite = self.job, self.job.inputs.scene, self._composed.composite
+        job, composed = self.job, self._composed
         steps = job.config.tiling.steps_per_round
         return {
-            "record": 1,
-            "configuration": json.loads(job.config.model_dump_json()),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "settings_sha256": provenance.settings_digest(job.config),
-            "versions": record.versions(),
-            "device": job.device.name,
-            "inputs": list(self._composed.fingerprints),
-            "scene": {
-                "sensor": scene.sensor.name if scene.sensor else None,
-                "bands": [scene.labels[band - 1].name if isinstance(band, int) else band for band in composite.bands],
-                "crs": scene.grid.crs.to_wkt(),
-                "transform": list(scene.grid.transform)[:6],
-                "shape": list(scene.grid.shape),
-                "valid_share": composite.valid_share,
-                "limits": [[limits.low, limits.high] for limits in composite.limits],
-            },
+            **record.of_run(job.config, job.device.name, composed.fingerprints),
+            "scene": record.of_scene(job.inputs.scene, composed.composite),
             "levels": [
                 record.level_record(level, min(planned, len(history) * steps), history)
                 for level, planned, history in zip(

@@ -8,12 +8,17 @@ import re
 import resource
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from nst_rs.composite import Composite
+from nst_rs.config import RunConfig
 from nst_rs.locations import absolute, file_of
 from nst_rs.objective import Losses
+from nst_rs.provenance import settings_digest
+from nst_rs.scene import Scene
 from nst_rs.tiling import Level
 
 log = logging.getLogger(__name__)
@@ -43,6 +48,32 @@ def fingerprint(location: str | Path) -> dict[str, Any]:
 def fingerprints(locations: Iterable[str | Path]) -> list[dict[str, Any]]:
     """Return the fingerprint of everything that is read."""
     return [fingerprint(location) for location in locations]
+
+
+def of_run(config: RunConfig, device: str, inputs: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a record says of a run as such: with what, on what `device`, of which `inputs` (fingerprints)."""
+    return {
+        "record": 1,
+        "configuration": json.loads(config.model_dump_json()),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "settings_sha256": settings_digest(config),
+        "versions": versions(),
+        "device": device,
+        "inputs": list(inputs),
+    }
+
+
+def of_scene(scene: Scene, composite: Composite) -> dict[str, Any]:
+    """Return what a record says of the scene that was read."""
+    return {
+        "sensor": scene.sensor.name if scene.sensor else None,
+        "bands": [scene.labels[band - 1].name if isinstance(band, int) else band for band in composite.bands],
+        "crs": scene.grid.crs.to_wkt(),
+        "transform": list(scene.grid.transform)[:6],
+        "shape": list(scene.grid.shape),
+        "valid_share": composite.valid_share,
+        "limits": [[limits.low, limits.high] for limits in composite.limits],
+    }
 
 
 def level_record(level: Level, iterations: int, history: Sequence[Losses]) -> dict[str, Any]:

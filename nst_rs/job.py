@@ -186,7 +186,8 @@ def _open(config: RunConfig, to_write: bool) -> Job:
     if config.tiling.statistics == "auto":
         job = replace(job, config=override(job.config, {"tiling.statistics": _statistics(job)}))
     if job.config.tiling.statistics == "predicted" and config.tiling.tiles_at_once == "auto":
-        at_once = max(1, job.windows_with_room(len(job.plan.levels) - 1))
+        alone = job.config.tiling.steps_per_round > 1
+        at_once = 1 if alone else max(1, job.windows_with_room(len(job.plan.levels) - 1))
         job = replace(job, config=override(job.config, {"tiling.tiles_at_once": at_once}))
     return job
 

@@ -329,6 +329,8 @@ def test_how_many_tiles_are_predicted_at_once_is_decided_by_the_memory_and_recor
     tiles = len(large.plan.levels[-1].tiles)
     assert large.config.tiling.tiles_at_once == large.kept_windows(2) == tiles
     assert given.kept_windows(2) == 3
+    several_steps = prepare(load_config(None, [*files, *cut, "tiling.steps_per_round=2"]), to_write=False)
+    assert several_steps.config.tiling.tiles_at_once == 1
     assert given.kept_windows(0) == min(3, len(given.plan.levels[0].tiles))
 
 

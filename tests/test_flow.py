@@ -39,7 +39,8 @@ def read_artifacts() -> dict[str, Any]:
 
     async def read() -> dict[str, Any]:
         async with get_client() as client:
-            return {artifact.key: artifact for artifact in reversed(await client.read_artifacts())}
+            found = sorted(await client.read_artifacts(), key=lambda artifact: artifact.created)
+            return {artifact.key: artifact for artifact in found}
 
     return asyncio.run(read())
 

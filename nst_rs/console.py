@@ -1,10 +1,10 @@
 """How progress and results look to a person: bars on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -25,15 +25,25 @@ if TYPE_CHECKING:  # The pipeline brings TensorFlow, which inspecting a scene do
 SECONDS_BETWEEN_LINES = 15.0
 
 
-@contextmanager
-def listening(console: Console) -> Iterator[progress.Listener]:
+def listening(console: Console) -> AbstractContextManager[progress.Listener]:
     """Show progress while the context lasts: one live line on a terminal, else a plain line now and then."""
+    return _showing(console, _PlainLines(console).hear, "reading the scene")
+
+
+def listening_to_learning(console: Console) -> AbstractContextManager["LearningListener"]:
+    """Show how far learning is, like :func:`listening`."""
+    return _showing(console, _LearningLines(console).hear, "reading the scenes")
+
+
+@contextmanager
+def _showing(console: Console, plainly: Callable[[Any], None], first: str) -> Iterator[Callable[[Any], None]]:
+    """Give a listener to states that have a fraction and a line: a bar on a terminal, else `plainly`."""
     if not console.is_terminal:
-        yield _PlainLines(console).hear
+        yield plainly
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("reading the scene", total=1.0)
+        task = bar.add_task(first, total=1.0)
         yield lambda state: bar.update(task, completed=state.fraction, description=str(state))
 
 
@@ -51,18 +61,6 @@ class _PlainLines:
         if last or time.monotonic() >= self._next:
             self._console.print(str(state), highlight=False, soft_wrap=True)
             self._next = time.monotonic() + SECONDS_BETWEEN_LINES
-
-
-@contextmanager
-def listening_to_learning(console: Console) -> Iterator["LearningListener"]:
-    """Show how far learning is, like :func:`listening`."""
-    if not console.is_terminal:
-        yield _LearningLines(console).hear
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("reading the scenes", total=1.0)
-        yield lambda state: bar.update(task, completed=state.fraction, description=str(state))
 
 
 class _LearningLines:

@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "memory against its estimate": memory.against_estimate,
     "memory at 4 to 268 megapixels": memory.of_large_scenes,
     "a learned style against the matrix product": learned.against_matrix_product,
+    "a learned picture to start from": learned.iterations_saved,
     "a learned style's memory at 4 and 120 megapixels": learned.memory,
 }
 

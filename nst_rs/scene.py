@@ -117,6 +117,10 @@ class Scene:
         laid = lay_out([tile.product for tile in self.tiles], self.target, bands)
         return replace(laid, clouds=self.clouds)
 
+    def in_type_of(self, bands: Sequence[int]) -> "Scene":
+        """Return the scene with values of the type that holds those of `bands`, from 1."""
+        return replace(self, dtype=_dtype([tile.product.sources[band - 1] for tile in self.tiles for band in bands]))
+
     def masking_clouds(self) -> "Scene":
         """Return the scene with its products' quality bands asked where clouds are. Raises SceneError without any."""
         bare = next((tile.product.name for tile in self.tiles if tile.product.quality is None), None)

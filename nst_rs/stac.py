@@ -9,6 +9,7 @@ from typing import Any
 import rasterio
 from pystac import Asset, MediaType
 from rio_stac import create_stac_item
+from rio_stac.stac import get_raster_info
 
 from nst_rs.globe import bounding_box, corners, footprint
 from nst_rs.grid import Grid
@@ -73,12 +74,21 @@ def _projected(grid: Grid) -> dict[str, Any]:
     }
 
 
+def _bands(path: Path) -> Asset:
+    """Return the asset of the scene's own bands."""
+    with rasterio.open(path) as source:
+        said = {"bands": [{"name": name} for name in source.descriptions], "raster:bands": get_raster_info(source)}
+    return Asset(path.name, media_type=MediaType.COG, roles=["data"], extra_fields=said)
+
+
 def _beside(made: Outputs) -> dict[str, Asset]:
-    tiles = {}
+    asked = {}
+    if made.bands is not None:
+        asked["bands"] = _bands(made.bands)
     if made.tiles is not None:
         kind = {"pmtiles": "application/vnd.pmtiles", "mbtiles": "application/vnd.sqlite3"}[made.tiles.suffix[1:]]
-        tiles = {"tiles": Asset(made.tiles.name, media_type=kind, roles=["visual"])}
-    return tiles | {
+        asked["tiles"] = Asset(made.tiles.name, media_type=kind, roles=["visual"])
+    return asked | {
         "thumbnail": Asset(made.preview.name, media_type=MediaType.PNG, roles=["thumbnail"]),
         "report": Asset(made.report.name, media_type=MediaType.HTML, roles=["overview"]),
         "record": Asset(made.record.name, media_type=MediaType.JSON, roles=["metadata"]),

@@ -6,6 +6,7 @@ pystac ships those of STAC itself; schemas/ holds those of the extensions, as th
 import copy
 import json
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ from pystac.validation.stac_validator import JsonSchemaSTACValidator
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+from nst_rs.config import RunConfig, override
 from nst_rs.grid import Grid
 from nst_rs.mosaic import StyledMap
+from nst_rs.passed import PassedBands, write_bands
 from nst_rs.publish import Outputs, publish
 from nst_rs.stac import write_item
+from nst_rs.subject import open_subject
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 from tests.runs import record_of
 
@@ -72,6 +76,25 @@ def test_the_item_is_valid_by_the_official_schemas(
     found = item_of(tmp_path, transform, crs)
     assert len(validate_dict(found, validator=validator)) == 1 + len(found["stac_extensions"]) == 4
     assert (found["geometry"] is None) == ("bbox" not in found or found["bbox"] is None) == (crs == SITE)
+
+
+def test_the_scenes_bands_are_an_asset_with_its_bands(
+    tmp_path: Path, validator: JsonSchemaSTACValidator, olinda: Path
+) -> None:
+    settings = {"scene.paths": (str(olinda),), "output.bands": ("nir", "swir2")}
+    passed = PassedBands(open_subject(override(RunConfig(), settings)), "deflate", {})
+    grid = passed.scene.grid
+    picture, weight = np.zeros((*grid.shape, 3), np.float32), np.ones(grid.shape, bool)
+    companions = [partial(write_bands, passed), write_item, lambda made, _: made.report.write_text("a page")]
+    outputs = Outputs(tmp_path / "map.tif", passes_bands=True)
+    publish(outputs, StyledMap(picture, weight, grid), record_of, companions)
+    found = json.loads(outputs.item.read_text(encoding="utf-8"))
+    assert len(validate_dict(found, validator=validator)) == 4
+    asset = found["assets"]["bands"]
+    assert (asset["href"], asset["roles"]) == ("map.bands.tif", ["data"])
+    assert [band["name"] for band in asset["bands"]] == ["nir", "swir2"]
+    with rasterio.open(tmp_path / "map.bands.tif") as source:
+        assert [band["statistics"]["maximum"] for band in asset["raster:bands"]] == [b.max() for b in source.read()]
 
 
 def test_the_schemas_would_find_a_flaw(item: dict[str, Any], validator: JsonSchemaSTACValidator) -> None:

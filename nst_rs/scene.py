@@ -20,6 +20,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform
 from rasterio.windows import Window
 
+from nst_rs.acquisition import Acquisition, together
 from nst_rs.area import Area, Outline
 from nst_rs.arrays import Mask
 from nst_rs.clouds import clouded
@@ -91,6 +92,12 @@ class Scene:
     def sensor(self) -> Sensor | None:
         """What took it, where that is known."""
         return self.tiles[0].product.sensor
+
+    @property
+    def acquired(self) -> Acquisition | None:
+        """When the products that meet its grid were taken; None where of one it is not known."""
+        whole = Window(0, 0, self.grid.width, self.grid.height)
+        return together(tile.product.acquired for tile in self.tiles if _overlap(tile.box, whole))
 
     @property
     def nodata(self) -> float | None:

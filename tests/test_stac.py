@@ -49,13 +49,13 @@ def validator(monkeypatch: pytest.MonkeyPatch) -> JsonSchemaSTACValidator:
 
 
 def item_of(
-    folder: Path, transform: Affine = NORTH_UP, crs: str = UTM, shape: tuple[int, int] = (30, 40)
+    folder: Path, transform: Affine = NORTH_UP, crs: str = UTM, shape: tuple[int, int] = (30, 40), record: Any = None
 ) -> dict[str, Any]:
     rgb, valid = np.random.default_rng(0).integers(1, 256, (*shape, 3)).astype(np.float32), np.ones(shape, bool)
     valid[:6] = False
     grid = Grid(CRS.from_user_input(crs), transform, shape[1], shape[0])
     page = lambda made, _: made.report.write_text("a page")  # noqa: E731
-    publish(Outputs(folder / "map.tif"), StyledMap(rgb, valid, grid), record_of, [write_item, page])
+    publish(Outputs(folder / "map.tif"), StyledMap(rgb, valid, grid), lambda: record or record_of(), [write_item, page])
     found: dict[str, Any] = json.loads((folder / "map.stac.json").read_text(encoding="utf-8"))
     return found
 
@@ -134,6 +134,29 @@ def test_the_item_says_where_the_map_comes_from(item: dict[str, Any]) -> None:
     assert found["nst_rs:style"] == ["the painting.jpg"]
     assert found["nst_rs:inputs"][0] == {"name": "scene.tif", "sha256": "ab" * 32}
     assert found["nst_rs:settings_sha256"] == record_of()["settings_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("acquired", "expected"),
+    [
+        (None, {"datetime": "2026-03-01T12:30:00Z"}),
+        (["2013-07-07T10:17:42.166196+00:00"] * 2, {"datetime": "2013-07-07T10:17:42.166196Z"}),
+        (
+            ["2013-07-07T00:00:00+00:00", "2013-07-07T23:59:59+00:00"],
+            {"datetime": None, "start_datetime": "2013-07-07T00:00:00Z", "end_datetime": "2013-07-07T23:59:59Z"},
+        ),
+    ],
+)
+def test_the_items_time_is_when_the_scene_was_taken_where_that_is_known(
+    tmp_path: Path, validator: JsonSchemaSTACValidator, acquired: Any, expected: dict[str, Any]
+) -> None:
+    record = record_of()
+    record["scene"]["acquired"] = acquired
+    found = item_of(tmp_path, record=record)
+    properties = found["properties"]
+    assert {name: properties[name] for name in properties if name.endswith("datetime")} == expected
+    assert properties["created"] == "2026-03-01T12:30:00+00:00"
+    assert len(validate_dict(found, validator=validator)) == 4
 
 
 def test_the_assets_are_the_files_beside_the_item(tmp_path: Path) -> None:

@@ -15,11 +15,10 @@ from rio_cogeo.profiles import cog_profiles
 
 from nst_rs.arrays import Mask
 from nst_rs.config import Profile
-from nst_rs.mosaic import BLOCK
+from nst_rs.mosaic import BLOCK, cache_bytes
 from nst_rs.provenance import tags_of_bands
 from nst_rs.publish import Outputs, optimise
 from nst_rs.scene import Scene, Values
-from nst_rs.sources import GDAL_CACHE_BYTES
 from nst_rs.subject import Subject
 
 _MOST_VALUES = 2**24
@@ -100,7 +99,7 @@ def _write_plain(path: Path, passed: PassedBands) -> None:
         "bigtiff": "if_safer",
         **_AS_DATA,
     }
-    options = {"GDAL_TIFF_INTERNAL_MASK": True, "GDAL_CACHEMAX": GDAL_CACHE_BYTES}
+    options = {"GDAL_TIFF_INTERNAL_MASK": True, "GDAL_CACHEMAX": cache_bytes(grid)}
     with rasterio.Env(**options), rasterio.open(path, "w", **profile) as target:
         target.descriptions = passed.names
         target.update_tags(**tags_of_bands(passed.tags))

@@ -23,8 +23,7 @@ from rio_cogeo.profiles import cog_profiles
 from nst_rs.config import Archive, OutputSection, Profile
 from nst_rs.errors import OutputError
 from nst_rs.grid import Grid
-from nst_rs.mosaic import BLOCK, StyledMap, to_bytes, write_geotiff
-from nst_rs.sources import GDAL_CACHE_BYTES
+from nst_rs.mosaic import BLOCK, StyledMap, cache_bytes, to_bytes, write_geotiff
 from nst_rs.storage import BAND_ROWS, PixelArray, bands
 from nst_rs.workspace import Workspace
 
@@ -214,7 +213,7 @@ def optimise(plain: Path, path: Path, grid: Grid, creation: Mapping[str, Any]) -
     options = {
         "GDAL_TIFF_INTERNAL_MASK": True,
         "GDAL_TIFF_OVR_BLOCKSIZE": BLOCK,
-        "GDAL_CACHEMAX": GDAL_CACHE_BYTES,
+        "GDAL_CACHEMAX": cache_bytes(grid),
     }
     with rasterio.Env(**options):
         with rasterio.open(plain, "r+") as made:

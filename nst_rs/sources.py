@@ -113,7 +113,8 @@ class Meaning:
         calibration = source.calibration
         scale = calibration.scale if self.scale is None else self.scale
         offset = calibration.offset if self.offset is None else self.offset
-        fill = sensor.nodata if sensor and self.nodata is None else self.nodata
+        known = (self.nodata, sensor.nodata if sensor else None, source.fill)
+        fill = next((value for value in known if value is not None), None)
         saturated = sensor.saturated if sensor and not self.keep_saturated else None
         return replace(source, calibration=Calibration(scale, offset), fill=fill, saturated=saturated)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from rasterio.shutil import copy
 from rasterio.transform import Affine
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
@@ -74,12 +75,19 @@ def test_a_safe_folder_is_a_scene_of_reflectances(tmp_path: Path, level: str, of
     assert valid.all()
 
 
-def test_single_bands_of_sentinel_2_are_one_product_as_stored_without_metadata(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [("jp2", {"driver": "JP2OpenJPEG", "QUALITY": 100, "REVERSIBLE": "YES"}), ("tif", {"driver": "GTiff"})],
+)
+def test_single_bands_of_sentinel_2_are_one_product_as_stored_without_metadata(
+    tmp_path: Path, form: str, options: dict[str, Any]
+) -> None:
     safe = write_safe(tmp_path, "1C")
-    bands = sorted(safe.rglob("*_B0[234].jp2"))
+    bands = [tmp_path / f"{band.stem}.{form}" for band in sorted(safe.rglob("*_B0[234].jp2"))]
     for band in bands:
-        band.rename(tmp_path / band.name)
-    subject = subject_of(*(tmp_path / band.name for band in bands))
+        with rasterio.open(next(safe.rglob(f"{band.stem}.jp2"))) as source:
+            copy(source, band, **options)
+    subject = subject_of(*bands)
     assert [str(label) for label in subject.scene.labels] == ["B02 blue", "B03 green", "B04 red"]
     assert subject.channels == (3, 2, 1)
     assert subject.scene.dtype == "uint16"

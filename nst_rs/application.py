@@ -32,6 +32,7 @@ from nst_rs.learned import LearnedStyle, is_learned, read_learned
 from nst_rs.mosaic import StyledMap
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.painting import BLOCK
+from nst_rs.passed import PassedBands, write_bands
 from nst_rs.pipeline import Result
 from nst_rs.publish import Companion, Outputs, publish
 from nst_rs.recipe import StylizerRecipe
@@ -214,9 +215,11 @@ class ApplicationSession:
         tags = provenance.tags(job.config, self._fingerprints)
         picture, weight = with_unstyled(scene.result, scene.weight, scene.unstyled)
         before, _ = with_unstyled(scene.image, scene.weight, scene.unstyled)
-        styled = StyledMap(picture, weight, grid, job.config.output.profile, tags)
+        profile = job.config.output.profile
+        styled = StyledMap(picture, weight, grid, profile, tags)
         pictures = Pictures(before, picture, weight, grid, [_preview(job.style)])
-        companions: list[Companion] = [write_tiles, write_item, partial(write_report, pictures)]
+        passed = partial(write_bands, PassedBands(job.subject, profile, tags))
+        companions: list[Companion] = [passed, write_tiles, write_item, partial(write_report, pictures)]
         publish(job.outputs, styled, finished_record, companions)
         job.workspace.remove()
         made = Outputs(Path(os.path.abspath(job.outputs.tif)))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nst_rs import lock
-from nst_rs.config import NAMED_WEIGHTS, RunConfig
+from nst_rs.config import ELSEWHERE, NAMED_WEIGHTS, RunConfig
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.inbox import Arrival
 from nst_rs.record import fingerprint
@@ -162,7 +162,7 @@ def product_name(config: RunConfig) -> str:
     settings = config.model_dump(
         mode="json",
         exclude_defaults=True,
-        exclude={"scene": {"paths"}, "output": {"path"}, "compute": {"memory", "device"}},
+        exclude={"scene": {"paths"}, "output": {"path"}, "compute": {*ELSEWHERE, "device"}},
     )
     shares = sorted((_digest(path), share) for path, share in config.style.shares.items() if share)
     settings = {name: section for name, section in settings.items() if section}

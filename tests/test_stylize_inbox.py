@@ -62,7 +62,7 @@ class Stylist:
 @pytest.fixture
 def stylist(flows: Any, monkeypatch: pytest.MonkeyPatch) -> Stylist:
     found = Stylist()
-    monkeypatch.setattr(flows, "stylize_scene", found)
+    monkeypatch.setattr("flows.scenes.stylize_scene", found)
     return found
 
 

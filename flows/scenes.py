@@ -8,6 +8,7 @@ failure move. What is asked of a worker is this checkout, and the folder of the 
 from flows.stylize_scene import stage, stylize_scene  # first: it sets what Prefect reads on import
 
 # isort: split
+import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -108,7 +109,7 @@ def workers_at(address: str) -> Iterator["DaskTaskRunner"]:
 
     from nst_rs.cluster import SECONDS_TO_ANSWER, no_scheduler
 
-    with DaskTaskRunner(address=address, client_kwargs={"timeout": SECONDS_TO_ANSWER}) as runner:
+    with _reticent(), DaskTaskRunner(address=address, client_kwargs={"timeout": SECONDS_TO_ANSWER}) as runner:
         try:
             runner.client  # noqa: B018 - connects
         except (OSError, ValueError) as error:  # ValueError: not an address
@@ -124,7 +125,8 @@ def started_workers(count: int) -> Iterator["DaskTaskRunner"]:
     threads = str(max(1, (os.cpu_count() or 1) // count))
     size = {"n_workers": count, "threads_per_worker": 1, "memory_limit": 0}  # a scene is refused before it lacks memory
     limits = {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
-    with DaskTaskRunner(cluster_kwargs={**size, "env": limits, "dashboard_address": "127.0.0.1:0"}) as runner:
+    given = {**size, "env": limits, "dashboard_address": "127.0.0.1:0"}
+    with _reticent(), DaskTaskRunner(cluster_kwargs=given) as runner:
         yield runner
 
 
@@ -142,15 +144,27 @@ def changed(config: RunConfig) -> dict[str, Any]:
     return {f"{name}.{key}": value for name, section in sections for key, value in section.items()}
 
 
+@contextmanager
+def _reticent() -> Iterator[None]:
+    """Keep Dask's comings and goings out of the run's log, and what it says when it ends out of it altogether."""
+    log = logging.getLogger("distributed")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
 def _outcome(cluster: "Cluster", future: Any) -> str:
     """Return what a scene's task has come to: why there is no map, or nothing."""
     try:
         state = cluster.result(future)
     except ResourceError as error:  # workers died of it
         return _in_a_line(str(error))
-    except ImportError as error:
-        need = "this checkout and its environment"
-        raise ResourceError("worker", expected=need, got=str(error), do="see docs/operations.md") from error
+    except (ImportError, RuntimeError) as error:  # a scheduler's has the ImportError for its cause
+        need, got = "scheduler and workers started in this checkout", str(error.__cause__ or error)
+        raise ResourceError(f"cluster {cluster.address}", expected=need, got=got, do="use PYTHONPATH=.") from error
     return str(state.result()) if state.is_completed() else _reason(state)
 
 

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -125,11 +125,13 @@ class Work:
     makers: Makers
     stage_hours: float
     catalogue: Catalogue
+    ordered: list[Order] = field(default_factory=list)
+    """What is being made."""
 
     def run(self, attempts: int, settle_seconds: float) -> State[Any]:
         """Style what is due and has arrived; return the state of the whole."""
         clashing, waiting = self._sort(attempts, settle_seconds)
-        tried = [order.arrival.name for order, why in self.makers.make(self._orders(waiting)) if self._note(order, why)]
+        tried = self._try(waiting)
         given_up = self.catalogue.given_up(attempts)
         failed = [name for name in tried if self.catalogue.entries[name].state == "failed"]
         self._report(clashing)
@@ -159,13 +161,28 @@ class Work:
                 self._put(arrival, Entry.seen(arrival))
         return clashing, ready
 
+    def _try(self, waiting: Iterable[Arrival]) -> list[str]:
+        """Have the maps made; return the scenes that were tried to the end."""
+        tried = []
+        try:
+            for order, reason in self.makers.make(self._orders(waiting)):
+                if self._note(order, reason):
+                    tried.append(order.arrival.name)
+                self.ordered.remove(order)
+        except NstError:  # a cluster that is lost is no scene's fault
+            for order in self.ordered:
+                self._put(order.arrival, order.before or Entry.seen(order.arrival))
+            raise
+        return tried
+
     def _orders(self, waiting: Iterable[Arrival]) -> Iterator[Order]:
         """Order one map after the other, as they are asked for; what is ordered has had an attempt more."""
         for arrival in waiting:
             before = self.catalogue.entries.get(arrival.name)
             self._put(arrival, self.catalogue.begun(arrival))
             tif = self.catalogue.folder / f"{arrival.name}.tif"
-            yield Order(self.inbox, arrival, tif, self.makers.config, self.stage_hours, before)
+            self.ordered.append(Order(self.inbox, arrival, tif, self.makers.config, self.stage_hours, before))
+            yield self.ordered[-1]
 
     def _note(self, order: Order, reason: str) -> bool:
         """Put down what has become of an order; return whether it was tried to the end."""

@@ -189,7 +189,7 @@ class Work:
         arrival, begun = order.arrival, self.catalogue.entries[order.arrival.name]
         if not reason:
             item = json.loads(Outputs(order.tif).item.read_text(encoding="utf-8"))
-            self._put(arrival, begun.made(order.tif, item["geometry"]))
+            self._put(arrival, begun.made(order.tif, item))
         elif settled([arrival], self.inbox.look()):
             get_run_logger().error("%s failed, attempt %d: %s", arrival.name, begun.attempts, reason)
             self._put(arrival, begun.failed(reason))

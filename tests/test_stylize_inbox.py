@@ -13,6 +13,7 @@ import pytest
 import rasterio
 
 from nst_rs.publish import Outputs
+from tests.items import item_of
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -55,7 +56,7 @@ class Stylist:
             return Failed(message=self.reasons[name])
         found = Path(scene[0])
         shutil.copy(found if found.is_file() else next(found.iterdir()), output)
-        Outputs(Path(output)).item.write_text('{"geometry": null}')
+        Outputs(Path(output)).item.write_text(json.dumps(item_of(name)))
         return Completed(data=output)
 
 

@@ -64,7 +64,7 @@ class Entry:
 
 
 _ACCOUNT = [field.name for field in fields(Entry) if field.name != "item"]
-_NOWHERE = {"type": "Feature", "stac_version": "1.1.0", "geometry": None, "links": [], "assets": {}}
+_NOWHERE: Mapping[str, Any] = {"type": "Feature", "stac_version": "1.1.0", "geometry": None, "links": [], "assets": {}}
 """What STAC asks of an item whose map there is none of, but for its name and time."""
 
 

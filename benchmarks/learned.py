@@ -41,7 +41,7 @@ def against_matrix_product() -> dict[str, float]:
     seen, grain = 255 * around(WINDOW, 3)[np.newaxis], around(WINDOW, GRAIN_CHANNELS)[np.newaxis]
     teacher = _teacher(weights)
     lesson = Lesson(seen, grain, seen[:, margin:-margin, margin:-margin])
-    learning = shortest(lambda: teacher.step(lesson, 1, 1e-6))
+    learning = shortest(lambda: teacher.step(lesson, 1e-6))
     # Three passes of VGG16, to the picture and back and to the scene, and three of the network.
     config = RunConfig()
     flops = WINDOW**2 * (3 * trunk_of(config).flops_per_pixel + 3 * ARCHITECTURE.flops_per_pixel)

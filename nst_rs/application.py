@@ -1,21 +1,16 @@
 """A learned style applied to a scene: one pass over its tiles, files in to files out, in bounded memory.
 
 The arrays of the scene's size lie on disk; of the scene only a few bands of rows are held while it is read, and a tile
-while it is painted, with the next one, which is read meanwhile.
-
-A tile is painted in blocks of BLOCK pixels, which lie on the scene's own grid whatever `tiling.tile` is. A block
-needs nothing but its margin of another, so blocks of any size make the same picture but for rounding: libraries add
-up in another order where shapes differ. Blocks of one shape in one place make it the same bit for bit, on any machine.
+while it is painted, with the next one, which is read meanwhile. On a cluster every tile is a task of its own.
 """
 
 import io
 import logging
 import os
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -24,28 +19,28 @@ import numpy as np
 from PIL import Image
 
 from nst_rs import lock, progress, provenance, record
-from nst_rs.arrays import Pixels, Rgb
 from nst_rs.calm import measure_calm
-from nst_rs.color import Color, to_optimise, to_show
+from nst_rs.color import Color
 from nst_rs.composite import Composite, Sheets, compose
 from nst_rs.config import RunConfig, override, with_absolute_paths
 from nst_rs.descent import Step
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.figures import measure
 from nst_rs.inputs import open_outputs
+from nst_rs.job import check_executor, cores, workers_to_start
 from nst_rs.learned import LearnedStyle, is_learned, read_learned
 from nst_rs.mosaic import StyledMap
 from nst_rs.neural.device import Device, choose_device, choose_precision
-from nst_rs.neural.stylizer import Stylizer
-from nst_rs.painting import BLOCK, seen
+from nst_rs.painting import BLOCK
 from nst_rs.pipeline import Result
 from nst_rs.publish import Companion, Outputs, publish
+from nst_rs.recipe import StylizerRecipe
 from nst_rs.report import Pictures, write_report
 from nst_rs.stac import write_item
 from nst_rs.storage import PixelArray
 from nst_rs.style import Style
 from nst_rs.subject import Subject, open_subject
-from nst_rs.tiling import Span
+from nst_rs.tile_painter import Manner, MapTile, TilePainter, cut, paint_in_turn, paint_tile
 from nst_rs.unstyled import with_unstyled
 from nst_rs.webtiles import write_tiles
 from nst_rs.workspace import Workspace
@@ -86,6 +81,21 @@ class ApplicationJob:
         tile = self.config.tiling.tile
         return BLOCK if tile == "auto" else -(-tile // BLOCK) * BLOCK
 
+    @property
+    def on_cluster(self) -> bool:
+        """Whether workers paint the tiles, and not this process."""
+        return self.config.compute.executor == "dask"
+
+    @property
+    def workers(self) -> int:
+        """How many processes are started to share the tiles."""
+        return self.config.compute.workers or 1
+
+    @property
+    def threads(self) -> int:
+        """Of every worker that is started on this machine."""
+        return max(1, cores() // self.workers)
+
     def alone(self) -> AbstractContextManager[None]:
         """Hold the output against other runs; raises LockedError where one has it."""
         return lock.alone(lock.path_for(self.outputs.tif), f"output {self.outputs.tif}")
@@ -103,6 +113,7 @@ def prepare(config: RunConfig) -> ApplicationJob:
         raise ConfigError("style.images", expected="a learned style", got="none")
     if not config.scene.paths:
         raise ConfigError("scene.paths", expected="at least one GeoTIFF or folder", got="none")
+    check_executor(config)
     style = read_learned(path)
     color = _color(config, style)
     if config.composite.bands is None:
@@ -114,6 +125,7 @@ def prepare(config: RunConfig) -> ApplicationJob:
     decided = {
         "tiling.tile": BLOCK if config.tiling.tile == "auto" else config.tiling.tile,
         "compute.precision": choose_precision(config.compute.precision, device),
+        "compute.workers": workers_to_start(config, device),
     }
     config = override(with_absolute_paths(subject.settled(config)), decided)
     return ApplicationJob(config, subject, style, files, outputs, device, color)
@@ -158,20 +170,6 @@ class _Scene:
     """What the map shows as it is in the scene."""
 
 
-@dataclass(frozen=True)
-class _Window:
-    """A tile or a block of the map, which may reach beyond the scene to the right and below."""
-
-    rows: Span
-    columns: Span
-
-    def inside(self, shape: tuple[int, ...]) -> tuple[slice, slice]:
-        """Return what of it lies in the scene, as slices of the scene."""
-        height, width = shape[:2]
-        rows, columns = self.rows, self.columns
-        return slice(rows.start, min(rows.stop, height)), slice(columns.start, min(columns.stop, width))
-
-
 class ApplicationSession:
     """One run in progress: its stages in order, each of which may be repeated without changing the result."""
 
@@ -186,23 +184,18 @@ class ApplicationSession:
         _ = self._scene
 
     def apply(self) -> None:
-        """Paint every tile that holds any valid pixel; the next one is read meanwhile."""
-        scene, margin = self._scene, self._network.architecture.margin
-        tiles = [tile for tile in self._windows(self.job.tile) if scene.weight[tile.inside(scene.weight.shape)].any()]
+        """Paint every tile that holds any valid pixel."""
+        scene, facts, color = self._scene, self.job.style.facts, self.job.color
+        tiles = [
+            tile
+            for tile in cut(scene.weight.shape, self.job.tile)
+            if scene.weight[tile.inside(scene.weight.shape)].any()
+        ]
+        manner = Manner(facts.color, color, self.job.config.style.strength)
         beat = _Beat(len(tiles), self._listener)
-        with self._timed("apply"), ThreadPoolExecutor(max_workers=1) as reader:
-
-            def read(tile: _Window) -> Future[tuple[Pixels, Pixels]]:
-                return reader.submit(seen, scene.image, tile.rows, tile.columns, margin)
-
-            ahead = read(tiles[0])
-            for number, tile in enumerate(tiles):
-                shown = ahead.result()
-                if number + 1 < len(tiles):
-                    ahead = read(tiles[number + 1])
-                place = tile.inside(scene.image.shape)
-                scene.result[place] = self._painted(*shown, tuple(part.stop - part.start for part in place))
-                beat.after(number)
+        painter = TilePainter(self._recipe, facts.architecture.margin, manner, scene.image, scene.result)
+        paint = self._paint_on_cluster if self.job.on_cluster else self._paint_here
+        paint(painter, tiles, beat)
 
     def publish(self) -> Result:
         """Write the map and all that goes with it."""
@@ -229,41 +222,24 @@ class ApplicationSession:
         made = Outputs(Path(os.path.abspath(job.outputs.tif)))
         return Result(made.tif, made.preview, made.record, made.report, (), dict(self._seconds), figures)
 
-    def _painted(self, around: Pixels, grain: Pixels, shape: tuple[int, ...]) -> Rgb:
-        """Return the map's pixels for a tile, of `shape` (H, W), from the scene around it and its grain; by blocks."""
-        margin = self._network.architecture.margin
-        made = np.empty((*shape, 3), np.uint8)
-        for top in range(0, shape[0], BLOCK):
-            for left in range(0, shape[1], BLOCK):
-                window = slice(top, top + BLOCK + 2 * margin), slice(left, left + BLOCK + 2 * margin)
-                place = made[top : top + BLOCK, left : left + BLOCK]
-                painted = self._painted_block(around[window], grain[window])
-                place[:] = np.rint(painted[: place.shape[0], : place.shape[1]])
-        return made
-
-    def _painted_block(self, around: Pixels, grain: Pixels) -> Pixels:
-        """Return a block's pixels, (BLOCK, BLOCK, 3) in [0, 255]."""
-        facts, margin, strength = (
-            self.job.style.facts,
-            self._network.architecture.margin,
-            self.job.config.style.strength,
-        )
-        found_by = to_optimise(facts.color, around)
-        picture, own = self._network(found_by, grain), found_by[margin:-margin, margin:-margin]
-        blended = own + np.float32(strength) * (picture - own) if strength < 1 else picture
-        return to_show(self.job.color, blended, around[margin:-margin, margin:-margin])
-
-    def _windows(self, side: int) -> Iterator[_Window]:
-        height, width = self.job.subject.scene.grid.shape
-        for top in range(0, height, side):
-            for left in range(0, width, side):
-                yield _Window(Span(top, top + side), Span(left, left + side))
-
-    @cached_property
-    def _network(self) -> Stylizer:
+    def _paint_here(self, painter: TilePainter, tiles: Sequence[MapTile], beat: "_Beat") -> None:
         with self._timed("network"):
-            style, config = self.job.style, self.job.config
-            return Stylizer(style.facts.architecture, style.weights, self.job.device.name, config.compute.precision)
+            _ = painter.network
+        with self._timed("apply"):
+            paint_in_turn(painter, tiles, beat)
+
+    def _paint_on_cluster(self, painter: TilePainter, tiles: Sequence[MapTile], beat: "_Beat") -> None:
+        from nst_rs import cluster
+
+        address, processes = self.job.config.compute.address, self.job.workers
+        with self._timed("apply"), cluster.found(address, processes, self.job.threads) as workers:
+            capped = replace(painter, recipe=replace(self._recipe, threads=workers.threads))
+            workers.each(paint_tile, capped, tiles, beat)
+
+    @property
+    def _recipe(self) -> StylizerRecipe:
+        style, config = self.job.style, self.job.config
+        return StylizerRecipe(style, config.compute.device, config.compute.precision)
 
     @cached_property
     def _scene(self) -> _Scene:
@@ -313,14 +289,17 @@ class _Beat:
 
     tiles: int
     listener: progress.Listener
+    done: int = 0
     started: float = 0.0
 
-    def after(self, number: int) -> None:
-        now, done = time.monotonic(), (number + 1) / self.tiles
+    def __call__(self) -> None:
+        """Tell of one tile more."""
+        now, before = time.monotonic(), self.done
         self.started = self.started or now
-        left = (now - self.started) / number * (self.tiles - 1 - number) if number else None
-        step = Step(0, 1, 1, number, self.tiles, number + 1, self.tiles)
-        self.listener(progress.Progress(1, 1, step, None, done, left))
+        left = (now - self.started) / before * (self.tiles - 1 - before) if before else None
+        self.done += 1
+        step = Step(0, 1, 1, before, self.tiles, self.done, self.tiles)
+        self.listener(progress.Progress(1, 1, step, None, self.done / self.tiles, left))
 
 
 def _preview(style: LearnedStyle) -> Style:

@@ -13,7 +13,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 SECONDS_TO_ANSWER = 30
 _SECONDS_WITHOUT_WORKERS = 300
 _SECONDS_BETWEEN_LOOKS = 5
+_RETRIES = 2
 _SUMMED_AT_ONCE = 8
 """Moments that one task adds: a power of two, so that their sum is one of those that `total` makes on its way."""
 _GO_ON = "then give the same command again: the run goes on from where it was last kept"
@@ -69,7 +70,20 @@ class Cluster:
         """The addresses of the workers that there are now."""
         return sorted(self._nthreads())
 
-    def run(self, graph: Graph, wanted: Iterable[str]) -> dict[str, Future]:
+    def each(
+        self, work: Callable[[Any, Any], None], shared: Any, parts: Sequence[Any], done: Callable[[], None]
+    ) -> None:
+        """Have `work(shared, part)` done for every part by any worker, telling `done` after each.
+
+        What fails is tried again, up to _RETRIES times, and so is what a lost worker had begun: `work` must not mind
+        being done twice. `shared` is sent to every worker once.
+        """
+        graph, name = Graph(), uuid.uuid4().hex
+        common = graph.add(f"shared-{name}", _same, shared)
+        keys = [graph.add(f"part-{name}-{number}", work, common, part) for number, part in enumerate(parts)]
+        self.wait(self.run(graph, keys, retries=_RETRIES), lambda _: done())
+
+    def run(self, graph: Graph, wanted: Iterable[str], retries: int = 0) -> dict[str, Future]:
         """Begin to compute a graph; return key → future of what is wanted of it."""
         keys = list(wanted)
         layers = {
@@ -79,7 +93,8 @@ class Cluster:
             for worker, tasks in graph.tasks.items()
         }
         with self._answering():
-            futures = self.client.get(HighLevelGraph(layers, {name: set() for name in layers}), keys, sync=False)
+            whole = HighLevelGraph(layers, {name: set() for name in layers})
+            futures = self.client.get(whole, keys, sync=False, retries=retries)
         return dict(zip(keys, futures, strict=True))
 
     def wait(self, futures: Mapping[str, Future], done: Callable[[str], None] = lambda _: None) -> None:
@@ -177,6 +192,11 @@ def no_scheduler(named: str, error: Exception) -> ResourceError:
         got=str(error),
         do="start one with `dask scheduler`, and workers with `dask worker`",
     )
+
+
+def found(address: str | None, workers: int, threads: int) -> AbstractContextManager[Cluster]:
+    """Connect to the scheduler at `address`, or where none is named start workers for as long as the context lasts."""
+    return at_address(address) if address else started(workers, threads)
 
 
 @contextmanager

@@ -317,11 +317,13 @@ class LearnSection(Section):
     """How long to learn; reading before and judging afterwards are not counted."""
     steps: int | None = Field(None, ge=1)
     """An earlier end, after as many steps; none: the minutes alone decide."""
-    window: int = Field(256, ge=64, le=1024, multiple_of=16)
+    normalised: float = Field(0.6, gt=0, le=1)
+    """The share of this after which the statistics that speed up learning are frozen; from a `start` they are."""
+    window: int = Field(192, ge=64, le=1024, multiple_of=16)
     """Side in pixels of the windows that are judged, each by statistics of its own."""
-    batch: int = Field(1, ge=1, le=64)
+    batch: int = Field(2, ge=1, le=64)
     """Windows a step."""
-    rate: float = Field(2e-3, gt=0, le=1)
+    rate: float = Field(4e-3, gt=0, le=1)
     """Adam's first step for a weight; it falls to nothing towards the end, along a cosine."""
     widths: tuple[Channels, Channels, Channels] = (16, 32, 64)
     """The network's channels at full, half and quarter resolution."""

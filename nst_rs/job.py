@@ -58,7 +58,7 @@ class Job:
     @property
     def threads(self) -> int:
         """Of every worker that is started on this machine."""
-        return max(1, _cores() // self.workers)
+        return max(1, cores() // self.workers)
 
     @property
     def worker_bytes(self) -> float:
@@ -174,12 +174,11 @@ def prepare(config: RunConfig, to_write: bool = True) -> Job:
 def _open(config: RunConfig, to_write: bool) -> Job:
     """Settle what `config` leaves open, whether or not there is room for it."""
     inputs = open_inputs(config, to_write)
-    if config.compute.executor == "dask" and find_spec("distributed") is None:
-        raise ResourceError("compute.executor dask", expected="Dask", got="none", do="install nst-rs[dask]")
+    check_executor(config)
     device = choose_device(config.compute.device)
     config = _as_begun(with_absolute_paths(settle(config, inputs.subject)))
     config = override(config, {"compute.precision": choose_precision(config.compute.precision, device)})
-    config = override(config, {"compute.workers": _workers(config, device)})
+    config = override(config, {"compute.workers": workers_to_start(config, device)})
     budget = _budget(config, device)
     plan = _plan(config, inputs.scene.grid.shape, device, budget)
     job = Job(override(config, {"tiling.tile": plan.tile}), inputs, plan, device, budget)
@@ -239,15 +238,22 @@ def _budget(config: RunConfig, device: Device) -> float:
     return (psutil.virtual_memory().available if device.is_gpu else device.free_bytes) / 2 / sharers
 
 
-def _workers(config: RunConfig, device: Device) -> int | None:
+def check_executor(config: RunConfig) -> None:
+    """Raise ResourceError where what is to compute is not installed."""
+    if config.compute.executor == "dask" and find_spec("distributed") is None:
+        raise ResourceError("compute.executor dask", expected="Dask", got="none", do="install nst-rs[dask]")
+
+
+def workers_to_start(config: RunConfig, device: Device) -> int | None:
     """Return how many workers are to be started, where that is not said."""
     compute = config.compute
     if compute.executor == "local" or compute.address is not None or compute.workers is not None:
         return compute.workers
-    return 1 if device.is_gpu else _cores()
+    return 1 if device.is_gpu else cores()
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many cores this machine has."""
     return os.cpu_count() or 1
 
 

@@ -23,7 +23,7 @@ from nst_rs.errors import OutputError, StyleError
 from nst_rs.stylizer import Architecture, Weights
 
 SUFFIX = ".style"
-_FORMAT, _VERSION = "nst_rs learned style", 1
+_FORMAT, _VERSION = "nst_rs learned style", 2
 _WEIGHTS = "weights/"
 _PREVIEW = "preview"
 

@@ -36,7 +36,7 @@ from nst_rs.painting import paint
 from nst_rs.progress import duration
 from nst_rs.reference import Reference
 from nst_rs.storage import MemoryStorage, Storage, bands
-from nst_rs.stylizer import Architecture, first_weights
+from nst_rs.stylizer import Architecture, Weights, first_weights
 from nst_rs.subject import Subject
 from nst_rs.tiling import Span
 
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_SHEETS = 60.0
 _WARM_UP = 20
-"""Steps over which the rate rises to its full."""
+"""Steps over which the rate rises to its full, at the beginning and where statistics are frozen."""
 _SHOWN = 3
 """Windows on a sheet, at most."""
 _CELL = 256
@@ -120,15 +120,17 @@ class LearningSession:
         self._listener = listener
         self._generator = np.random.default_rng(job.config.learn.seed)
         self._next_sheet = 0.0
+        self._teacher: Teacher | None = None
 
     def learn(self) -> None:
         """Take steps until the time or their number is up."""
-        section, teacher = self.job.config.learn, self._teacher
+        section, teacher = self.job.config.learn, self._begun()
         while (done := self._done()) < 1:
             started = time.monotonic()
-            number = len(self.course.losses) + 1
-            rate = section.rate * min(1.0, number / _WARM_UP) * (1 + math.cos(math.pi * done)) / 2
-            self.course.losses.append(teacher.step(self._lesson(), number, rate))
+            if teacher.normalises and done >= section.normalised:
+                teacher = self._taught_by(teacher.memory.frozen())
+            rate = section.rate * min(1.0, (teacher.steps + 1) / _WARM_UP) * (1 + math.cos(math.pi * done)) / 2
+            self.course.losses.append(teacher.step(self._lesson(), rate))
             self.course.seconds += time.monotonic() - started
             self._listener(self._progress())
             if time.monotonic() >= self._next_sheet:
@@ -136,20 +138,19 @@ class LearningSession:
 
     def keep(self) -> None:
         """Write what is known, and a sheet of what it makes of the windows held out."""
-        memory = self._teacher.memory
+        memory = self._begun().memory
         state = self._generator.bit_generator.state
         LearningCheckpoint(self._identity, memory, self.course.seconds, tuple(self.course.losses), state).write(
             self.job.workspace
         )
-        pictures = self._pictures(self._stylizer(memory))
+        pictures = self._pictures(self._stylizer(memory.applied))
         self.job.preview.write_bytes(self._sheet([(w.scene, p) for w, p in zip(self._windows, pictures, strict=True)]))
         self._next_sheet = time.monotonic() + SECONDS_BETWEEN_SHEETS
 
     def finish(self, compared: bool) -> LearnedStyle:
         """Judge what was learned and write the style; `compared`: also by what `stylize` makes of the same windows."""
-        memory = self._teacher.memory
-        weights = rounded(memory.average)
-        pictures = self._pictures(self._stylizer(replace(memory, average=weights)))
+        weights = rounded(self._begun().memory.applied)
+        pictures = self._pictures(self._stylizer(weights))
         optimised = self._optimised() if compared else None
         columns = [[w.scene for w in self._windows], pictures, *([optimised] if optimised else [])]
         rows = list(zip(*columns, strict=True))
@@ -180,21 +181,27 @@ class LearningSession:
     def _architecture(self) -> Architecture:
         return Architecture(self.job.config.learn.widths, self.job.config.learn.blocks)
 
-    @cached_property
-    def _teacher(self) -> Teacher:
-        encoder, objective = self._kernel.encoder, self._reference.objective
+    def _begun(self) -> Teacher:
+        """Return the teacher of this run: as far as it is, or as far as a killed run was, or at the beginning."""
+        if self._teacher is not None:
+            return self._teacher
         found = LearningCheckpoint.read(self.job.workspace, self._identity)
-        if found is None:
-            start = self.job.start
-            weights = first_weights(self._architecture, self.job.config.learn.seed) if start is None else start.weights
-            return Teacher(encoder, objective, self._architecture, Memory.beginning(weights))
-        log.warning("going on where an earlier run stopped: step %d", len(found.losses))
-        self.course = Course(list(found.losses), found.seconds)
-        self._generator.bit_generator.state = dict(found.generator)
-        return Teacher(encoder, objective, self._architecture, found.memory)
+        if found is not None:
+            log.warning("going on where an earlier run stopped: step %d", len(found.losses))
+            self.course = Course(list(found.losses), found.seconds)
+            self._generator.bit_generator.state = dict(found.generator)
+            return self._taught_by(found.memory)
+        if self.job.start is not None:
+            return self._taught_by(Memory.beginning(self.job.start.weights))
+        return self._taught_by(Memory.beginning(first_weights(self._architecture, self.job.config.learn.seed), True))
 
-    def _stylizer(self, memory: Memory) -> Stylizer:
-        return Stylizer(self._architecture, memory.average, self.job.device.name)
+    def _taught_by(self, memory: Memory) -> Teacher:
+        """Go on with what is known from `memory`."""
+        self._teacher = Teacher(self._kernel.encoder, self._reference.objective, self._architecture, memory)
+        return self._teacher
+
+    def _stylizer(self, weights: Weights) -> Stylizer:
+        return Stylizer(self._architecture, weights, self.job.device.name)
 
     @cached_property
     def _reference(self) -> Reference:

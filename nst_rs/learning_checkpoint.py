@@ -14,7 +14,7 @@ from nst_rs.errors import OutputError
 from nst_rs.neural.teacher import Memory
 from nst_rs.workspace import Workspace
 
-_PARTS = ("weights", "first", "second", "average")
+_PARTS = ("weights", "first", "second", "average", "statistics")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class LearningCheckpoint:
             "losses": self.losses,
             "generator": self.generator,
             "usual_length": self.memory.usual_length,
+            "steps": self.memory.steps,
         }
         temporary = workspace.learning.with_suffix(".new")
         try:
@@ -62,8 +63,8 @@ class LearningCheckpoint:
             return None
         if told.get("run") != run:
             return None
-        weights, first, second, average = (
+        weights, first, second, average, statistics = (
             {name.split("/")[1]: x for name, x in tensors.items() if name.startswith(f"{part}/")} for part in _PARTS
         )
-        memory = Memory(weights, first, second, average, told["usual_length"])
+        memory = Memory(weights, first, second, average, statistics, told["usual_length"], told["steps"])
         return cls(run, memory, told["seconds"], tuple(told["losses"]), told["generator"])

@@ -253,7 +253,7 @@ class Session:
         if self._cluster is None:
             address = self.job.config.compute.address
             with self._timed("cluster"):
-                found = cluster.at_address(address) if address else cluster.started(self.job.workers, self.job.threads)
+                found = cluster.found(address, self.job.workers, self.job.threads)
                 self._cluster = self._open.enter_context(found)
         return self._cluster
 

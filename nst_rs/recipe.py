@@ -1,9 +1,11 @@
-"""How a worker builds the network that the driver would build, without being sent it."""
+"""How a process builds a network, without being sent it: VGG16, or one that has learned a style."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from nst_rs.config import RunConfig
+from nst_rs.learned import LearnedStyle
+from nst_rs.painting import Network
 from nst_rs.problem import Kernel
 from nst_rs.quiet import native_notes_hidden
 
@@ -32,3 +34,26 @@ class NetworkRecipe:
 
             limit_threads(self.threads)
             return build_kernel(config, choose_device(config.compute.device))
+
+
+@dataclass(frozen=True)
+class StylizerRecipe:
+    """What a learned network is made of; without TensorFlow, which a worker imports only in building it."""
+
+    style: LearnedStyle
+    device: str
+    """As ``compute.device`` has it: every process looks for its own."""
+    precision: str
+    threads: int | None = None
+    """Of a worker; None in a process of its own."""
+
+    def __call__(self) -> Network:
+        """Build it on this process's device. Raises ResourceError."""
+        with native_notes_hidden():
+            from nst_rs.neural.device import choose_device, limit_threads
+            from nst_rs.neural.stylizer import Stylizer
+
+            if self.threads is not None:
+                limit_threads(self.threads)
+            device = choose_device(self.device)
+            return Stylizer(self.style.facts.architecture, self.style.weights, device.name, self.precision)

@@ -2,10 +2,12 @@
 
 A feed-forward network after Johnson, Alahi and Fei-Fei (arXiv 1603.08155), with three departures:
 
-- Nothing in it depends on more than a neighbourhood: there is no normalisation by the picture's or the window's own
-  statistics, and no padding. A window goes in with a margin and comes out without it, so a picture made of tiles is the
-  picture made at once.
-- What comes out is the scene plus a correction, which is 0 before anything is learned.
+- Nothing in it depends on more than a neighbourhood: the statistics that it is normalised by while it learns are frozen
+  into its weights, and there is no padding. A window goes in with a margin and comes out without it, so a picture made
+  of tiles is the picture made at once.
+- What comes out is the scene, smoothed, plus a correction, which is 0 before anything is learned. The smoothing takes
+  away what is finer than a stroke. With the sharp scene in its place, or with its fine detail handed to the last
+  convolutions, what is learned first is to recolour the scene's own speckle, and strokes do not come.
 - It is fed grain, a fixed function of a pixel's place. A network of convolutions alone turns a calm lake into one
   colour, or into a regular pattern; strokes on it need something to begin from.
 
@@ -46,8 +48,8 @@ class Architecture:
             "first": (6, 6, 3 + GRAIN_CHANNELS, half),
             "down": (4, 4, half, quarter),
             **body,
-            "up1": (3, 3, quarter + half, half),
-            "up2": (3, 3, half + 3 + GRAIN_CHANNELS, full),
+            "up1": (3, 3, quarter, half),
+            "up2": (3, 3, half, full),
             "last": (5, 5, full, 3),
         }
 
@@ -86,16 +88,11 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 
 
 def first_weights(architecture: Architecture, seed: int) -> dict[str, npt.NDArray[np.float32]]:
-    """Return weights to begin learning from: He's (arXiv 1502.01852), under which the picture is the scene itself.
-
-    Residual blocks begin at a tenth, so that without normalisation what flows through them does not grow.
-    """
+    """Return weights to begin learning from, He's (arXiv 1502.01852). The picture then is the scene, smoothed."""
     generator = np.random.default_rng(seed)
     found = {}
     for name, shape in architecture.shapes.items():
         scale = 0.0 if len(shape) == 1 or name.startswith("last") else np.sqrt(2 / np.prod(shape[:3]))
-        if name.startswith("block") and name.endswith("_2.kernel"):
-            scale /= 10
         found[name] = (scale * generator.standard_normal(shape)).astype(np.float32)
     return found
 

@@ -93,6 +93,12 @@ def test_any_tile_makes_the_same_pixels_bit_for_bit(result: Result, folder: Path
     assert (pixels(other.output) == pixels(result.output)).all()
 
 
+def test_workers_of_a_cluster_make_the_same_pixels_bit_for_bit(result: Result, folder: Path) -> None:
+    other = applied(folder, "workers", compute__executor="dask", compute__workers=2)
+    assert (pixels(other.output) == pixels(result.output)).all()
+    assert not (folder / ".workers.tif.work").exists()
+
+
 def test_strength_blends_towards_the_scene(folder: Path, result: Result, composite: np.ndarray) -> None:
     scene, half = (pixels(applied(folder, f"s{share}", style__strength=share / 10).output) for share in (0, 5))
     valid = mask(result.output)

@@ -98,6 +98,36 @@ def test_a_worker_killed_in_a_round_changes_no_bit(
     two.client.wait_for_workers(2, timeout=300)
 
 
+def leave_a_mark(folder: Path, part: str) -> None:
+    """Leave one the second time, and with ``die`` end the worker the first time."""
+    begun = folder / f"{part}-begun"
+    if begun.exists():
+        (folder / part).touch()
+        return
+    begun.touch()
+    if part == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise ValueError("only the first time")
+
+
+def test_a_part_that_fails_or_loses_its_worker_is_done_again(two: Cluster, tmp_path: Path) -> None:
+    done: list[None] = []
+    two.each(leave_a_mark, tmp_path, ["fail", "die"], lambda: done.append(None))
+    assert (tmp_path / "fail").exists()
+    assert (tmp_path / "die").exists()
+    assert len(done) == 2
+    two.client.wait_for_workers(2, timeout=300)
+
+
+def always_fails(folder: Path, part: str) -> None:
+    raise OutputError(f"workspace {folder}", got=part)
+
+
+def test_a_part_that_fails_again_and_again_is_told_as_it_is_here(two: Cluster, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=f"workspace {tmp_path}: got a part"):
+        two.each(always_fails, tmp_path, ["a part"], lambda: None)
+
+
 def wait_for(host: str, port: str) -> None:
     """Wait until someone listens, however busy the machine is."""
     for _ in range(600):

@@ -55,8 +55,8 @@ def test_another_programs_safetensors_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_newer_version_is_refused_by_its_number(path: Path) -> None:
-    with pytest.raises(StyleError, match=r"expected version 1 of the format, got version 2; install"):
-        read_learned(rewritten(path, version="2"))
+    with pytest.raises(StyleError, match=r"expected version 2 of the format, got version 3; install"):
+        read_learned(rewritten(path, version="3"))
 
 
 def test_a_file_cut_short_is_refused(path: Path) -> None:

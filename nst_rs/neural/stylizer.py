@@ -1,13 +1,13 @@
 """The learned network's arithmetic: a window of a scene in, a window of the picture out. See nst_rs/stylizer.py."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from nst_rs.arrays import Pixels
-from nst_rs.stylizer import Architecture, Weights
+from nst_rs.stylizer import STRIDE, Architecture, Weights
 
 
 class Stylizer:
@@ -33,7 +33,18 @@ class Stylizer:
         return picture
 
 
-def corrected(weights: Mapping[str, Any], architecture: Architecture, scene: Any, grain: Any) -> Any:
+Convolve = Callable[..., Any]
+"""(weights, name, x, stride=1) → the named convolution of `x`, without padding."""
+
+
+def convolve(weights: Mapping[str, Any], name: str, x: Any, stride: int = 1) -> Any:
+    """Return the named convolution of `x`, (N, H, W, channels), without padding."""
+    return tf.nn.bias_add(tf.nn.conv2d(x, weights[f"{name}.kernel"], stride, "VALID"), weights[f"{name}.bias"])
+
+
+def corrected(
+    weights: Mapping[str, Any], architecture: Architecture, scene: Any, grain: Any, convolve: Convolve = convolve
+) -> Any:
     """Return the pictures, (N, H, W, 3), of scenes with their margins, (N, H + 2 margin, …, 3).
 
     They may leave [0, 255].
@@ -41,23 +52,23 @@ def corrected(weights: Mapping[str, Any], architecture: Architecture, scene: Any
     No convolution is padded: with its margin a window holds all that its picture depends on.
     """
     seen = tf.cast(tf.concat([scene / 127.5 - 1.0, grain], axis=-1), weights["first.kernel"].dtype)
-    half = tf.nn.relu(_convolve(weights, "first", seen, 2))
-    x = tf.nn.relu(_convolve(weights, "down", half, 2))
+    x = tf.nn.relu(convolve(weights, "first", seen, 2))
+    x = tf.nn.relu(convolve(weights, "down", x, 2))
     for index in range(1, architecture.blocks + 1):
-        change = _convolve(weights, f"block{index}_2", tf.nn.relu(_convolve(weights, f"block{index}_1", x)))
+        change = convolve(weights, f"block{index}_2", tf.nn.relu(convolve(weights, f"block{index}_1", x)))
         x = _middle(x, change) + change
-    x = _doubled(x)
-    x = tf.nn.relu(_convolve(weights, "up1", tf.concat([x, _middle(half, x)], axis=-1)))
-    x = _doubled(x)
-    x = tf.nn.relu(_convolve(weights, "up2", tf.concat([x, _middle(seen, x)], axis=-1)))
-    correction = tf.cast(_convolve(weights, "last", x), tf.float32)
+    x = tf.nn.relu(convolve(weights, "up1", _doubled(x)))
+    x = tf.nn.relu(convolve(weights, "up2", _doubled(x)))
+    correction = tf.cast(convolve(weights, "last", x), tf.float32)
     margin = architecture.margin
     own = scene[:, margin:-margin, margin:-margin]
-    return own + 127.5 * _middle(correction, own)
+    return _middle(_smoothed(scene), own) + 127.5 * _middle(correction, own)
 
 
-def _convolve(weights: Mapping[str, Any], name: str, x: Any, stride: int = 1) -> Any:
-    return tf.nn.bias_add(tf.nn.conv2d(x, weights[f"{name}.kernel"], stride, "VALID"), weights[f"{name}.bias"])
+def _smoothed(scene: Any) -> Any:
+    """Return means over the network's cells, with the steps between cells smoothed in turn; two pixels less around."""
+    means = tf.nn.avg_pool2d(scene, STRIDE, STRIDE, "VALID")
+    return tf.nn.avg_pool2d(_doubled(_doubled(means)), STRIDE + 1, 1, "VALID")
 
 
 def _doubled(x: Any) -> Any:

@@ -1,7 +1,14 @@
-"""One step of learning: windows of scenes through the learned network, judged by VGG16, and Adam on its weights."""
+"""One step of learning: windows of scenes through the learned network, judged by VGG16, and Adam on its weights.
+
+In the beginning the network is normalised by the statistics of each lesson (Ioffe & Szegedy, arXiv 1502.03167), without
+which learning takes many times as long. They are frozen before the end, so that what is applied, which is local, is
+also what was learned: a network that was not taught with the statistics it is applied with runs away where a scene is
+unlike the mean.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +16,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from nst_rs.arrays import Pixels
-from nst_rs.neural.stylizer import corrected
+from nst_rs.neural.stylizer import convolve, corrected
 from nst_rs.neural.vgg import Encoder
 from nst_rs.objective import Normalization, Objective
 from nst_rs.stylizer import Architecture, Weights
@@ -19,7 +26,10 @@ RING = 16
 
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.99, 1e-9
 AVERAGE_DECAY = 0.98
-"""Of the weights' running mean, which is what is kept: single steps are taken after a window or two."""
+"""Of the running means, of the weights, which are what is kept, and of statistics: a step sees a window or two."""
+_BLOCK_GAIN = 0.5
+"""Standard deviation of what a residual block adds, where it is normalised; of all else it is 1."""
+_LEAST_VARIANCE = 1e-3
 _LONGEST_GRADIENT = 3.0
 """Times its running mean length, to which a longer gradient is cut: an odd window must not undo what was learned."""
 _OUTSIDE = 1e-4
@@ -46,14 +56,34 @@ class Memory:
     second: Values
     average: Values
     """Running mean of the weights: what is kept in the end."""
+    statistics: Values
+    """Convolution → running means of its values and of their squares, (2, channels); of none once they are frozen."""
     usual_length: float = 0.0
     """Running mean of the gradient's length; 0 before the first step."""
+    steps: int = 0
+    """Taken so far, since the statistics were frozen."""
 
     @classmethod
-    def beginning(cls, weights: Weights) -> "Memory":
-        """Return what is known before the first step."""
+    def beginning(cls, weights: Weights, normalised: bool = False) -> "Memory":
+        """Return what is known before the first step, for a network that is `normalised` or not."""
         zeros = {name: np.zeros_like(value) for name, value in weights.items()}
-        return cls(dict(weights), dict(zeros), dict(zeros), dict(weights))
+        convolutions = {name.split(".")[0]: value.shape[-1] for name, value in weights.items()} if normalised else {}
+        statistics = {name: np.zeros((2, size), np.float32) for name, size in convolutions.items() if name != "last"}
+        return cls(dict(weights), dict(zeros), dict(zeros), dict(weights), statistics)
+
+    @property
+    def applied(self) -> Values:
+        """The weights to be applied: the running mean, with the statistics as they are now in it."""
+        found = dict(self.average)
+        for name, (mean, square) in self.statistics.items():
+            scale = _gain(name) / np.sqrt(np.maximum(square - mean**2, 0) + np.float32(_LEAST_VARIANCE))
+            found[f"{name}.kernel"] = found[f"{name}.kernel"] * scale
+            found[f"{name}.bias"] = found[f"{name}.bias"] - mean * scale
+        return found
+
+    def frozen(self) -> "Memory":
+        """Return what is known before the first step of the network as it is applied now."""
+        return self.beginning(self.applied)
 
 
 class Teacher:
@@ -65,30 +95,46 @@ class Teacher:
         self._objective = objective
         self._architecture = architecture
         self._targets = {name: tf.constant(gram, tf.float32) for name, gram in objective.targets.items()}
-        self._weights, self._first, self._second, self._average = (
+        self._weights, self._first, self._second, self._average, self._statistics = (
             {name: tf.Variable(value) for name, value in values.items()}
-            for values in (memory.weights, memory.first, memory.second, memory.average)
+            for values in (memory.weights, memory.first, memory.second, memory.average, memory.statistics)
         )
         self._usual_length = tf.Variable(memory.usual_length)
+        self._steps = memory.steps
         self._step = tf.function(self._trace_step, autograph=False)
 
-    def step(self, lesson: Lesson, number: int, rate: float) -> float:
-        """Take step `number`, from 1, of size `rate`; return the mean total objective of the windows before it."""
+    def step(self, lesson: Lesson, rate: float) -> float:
+        """Take a step of size `rate`; return the mean total objective of the windows before it."""
         arrays = (lesson.seen, lesson.grain, lesson.scene)
-        numbers = tf.constant(float(number)), tf.constant(float(rate))
+        self._steps += 1
+        numbers = tf.constant(float(self._steps)), tf.constant(float(rate))
         found = self._step(*map(tf.convert_to_tensor, arrays), *numbers)
         return float(found)
 
     @property
+    def normalises(self) -> bool:
+        """Whether statistics are still those of each lesson."""
+        return bool(self._statistics)
+
+    @property
+    def steps(self) -> int:
+        """How many were taken so far, since statistics were frozen."""
+        return self._steps
+
+    @property
     def memory(self) -> Memory:
         """Return a copy of what is known by now."""
-        weights, first, second, average = map(_values, (self._weights, self._first, self._second, self._average))
-        return Memory(weights, first, second, average, float(self._usual_length.numpy()))
+        weights, first, second, average, statistics = map(
+            _values, (self._weights, self._first, self._second, self._average, self._statistics)
+        )
+        return Memory(weights, first, second, average, statistics, float(self._usual_length.numpy()), self._steps)
 
     def _trace_step(self, seen: Any, grain: Any, scene: Any, number: Any, rate: Any) -> Any:
+        found_statistics: dict[str, Any] = {}
         with tf.GradientTape() as tape:
             weights = {name: tf.cast(value, self._encoder.dtype) for name, value in self._weights.items()}
-            found = corrected(weights, self._architecture, seen, grain)
+            convolve = partial(self._convolve, found_statistics)
+            found = corrected(weights, self._architecture, seen, grain, convolve)
             picture = tf.stop_gradient(tf.clip_by_value(found, 0.0, 255.0))
             total, gradient = self._judge(picture, scene)
             # As in the optimiser a pixel at the edge of the range is not asked to leave it.
@@ -98,7 +144,21 @@ class Teacher:
             surrogate += self._objective.variation * _variation(found)
         gradients = tape.gradient(surrogate, self._weights)
         self._move(self._shortened(gradients), number, rate)
+        _approach(self._average, self._weights, number)
+        _approach(self._statistics, found_statistics, number)
         return total + self._objective.variation * _variation(picture)
+
+    def _convolve(
+        self, statistics: dict[str, Any], weights: Mapping[str, Any], name: str, x: Any, stride: int = 1
+    ) -> Any:
+        """Convolve, and normalise by the lesson's own `statistics`, which are added to those found."""
+        if name not in self._statistics:
+            return convolve(weights, name, x, stride)
+        values = tf.cast(tf.nn.conv2d(x, weights[f"{name}.kernel"], stride, "VALID"), tf.float32)
+        mean, variance = tf.nn.moments(values, axes=[0, 1, 2])
+        statistics[name] = tf.stack([mean, variance + mean**2])
+        normalised = (values - mean) * (_gain(name) * tf.math.rsqrt(variance + _LEAST_VARIANCE))
+        return tf.nn.bias_add(tf.cast(normalised, x.dtype), weights[f"{name}.bias"])
 
     def _judge(self, picture: Any, scene: Any) -> tuple[Any, Any]:
         """Return the windows' mean total, without variation, and its gradient with respect to the picture."""
@@ -150,9 +210,18 @@ class Teacher:
             first.assign_add((1 - FIRST_DECAY) * (gradient - first))
             second.assign_add((1 - SECOND_DECAY) * (gradient**2 - second))
             self._weights[name].assign_sub(rate * scale * first / (tf.sqrt(second) + EPSILON))
-            # In the beginning over all steps so far, else the first weights would linger.
-            share = tf.maximum(1 - AVERAGE_DECAY, 1 / number)
-            self._average[name].assign_add(share * (self._weights[name] - self._average[name]))
+
+
+def _gain(convolution: str) -> float:
+    return _BLOCK_GAIN if convolution.startswith("block") and convolution.endswith("_2") else 1.0
+
+
+def _approach(means: Mapping[str, Any], values: Mapping[str, Any], number: Any) -> None:
+    """Move running means towards the values of step `number`."""
+    # In the beginning over all steps so far, else the first values would linger.
+    share = tf.maximum(1 - AVERAGE_DECAY, 1 / number)
+    for name, mean in means.items():
+        mean.assign_add(share * (values[name] - mean))
 
 
 def _content(features: Any, wanted: Any, ring: int, normalization: Normalization) -> tuple[Any, Any]:

@@ -95,9 +95,9 @@ def test_workers_at_an_address_take_over_from_one_that_is_killed(
 
 
 def test_a_scheduler_that_is_not_there_is_one_line_and_no_attempt(flows: Any, given: dict[str, Any]) -> None:
-    state = flows.stylize_inbox(**given, address="nowhere")
+    state = flows.stylize_inbox(**given, address="no://scheduler")
     assert state.is_failed()
-    assert state.message.startswith("address nowhere: expected a Dask scheduler, such as tcp://host:8786, got ")
+    assert state.message.startswith("address no://scheduler: expected a Dask scheduler, such as tcp://host:8786, got ")
     assert not (product(given) / "catalogue.geojson").exists()
 
 

@@ -107,12 +107,13 @@ def workers_at(address: str) -> Iterator["DaskTaskRunner"]:
     """Use the workers of a cluster that runs, at `address`. Raises ResourceError."""
     from prefect_dask import DaskTaskRunner
 
-    from nst_rs.cluster import SECONDS_TO_ANSWER, no_scheduler
+    from nst_rs.cluster import SECONDS_TO_ANSWER, check_address, no_scheduler
 
+    check_address(f"address {address}", address)
     with _reticent(), DaskTaskRunner(address=address, client_kwargs={"timeout": SECONDS_TO_ANSWER}) as runner:
         try:
             runner.client  # noqa: B018 - connects
-        except (OSError, ValueError) as error:  # ValueError: not an address
+        except OSError as error:
             raise no_scheduler(f"address {address}", error) from error
         yield runner
 

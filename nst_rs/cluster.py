@@ -20,6 +20,8 @@ from typing import Any
 import dask
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from distributed import Client, Future, KilledWorker, LocalCluster
+from distributed.comm.addressing import parse_address
+from distributed.comm.registry import get_backend
 
 from nst_rs import blocks
 from nst_rs.adam import Move
@@ -194,6 +196,14 @@ def no_scheduler(named: str, error: Exception) -> ResourceError:
     )
 
 
+def check_address(named: str, address: str) -> None:
+    """Raise ResourceError for what is no address: a client that is made with one ends only after a minute."""
+    try:
+        get_backend(parse_address(address)[0])
+    except ValueError as error:
+        raise no_scheduler(named, error) from error
+
+
 def found(address: str | None, workers: int, threads: int) -> AbstractContextManager[Cluster]:
     """Connect to the scheduler at `address`, or where none is named start workers for as long as the context lasts."""
     return at_address(address) if address else started(workers, threads)
@@ -202,10 +212,12 @@ def found(address: str | None, workers: int, threads: int) -> AbstractContextMan
 @contextmanager
 def at_address(address: str) -> Iterator[Cluster]:
     """Connect to a scheduler that runs, at `address`. Raises ResourceError."""
+    named = f"compute.address {address}"
+    check_address(named, address)
     try:
         client = Client(address, timeout=SECONDS_TO_ANSWER, set_as_default=False)
-    except (OSError, ValueError) as error:  # ValueError: not an address
-        raise no_scheduler(f"compute.address {address}", error) from error
+    except OSError as error:
+        raise no_scheduler(named, error) from error
     with _closing(client):
         yield Cluster(client)
 

@@ -18,11 +18,12 @@ from nst_rs.engine import build_kernel, build_objective
 from nst_rs.learned import Facts, LearnedStyle, Learning, Source
 from nst_rs.neural.stylizer import Stylizer
 from nst_rs.neural.teacher import Lesson, Memory, Teacher
-from nst_rs.painting import BLOCK
 from nst_rs.stylizer import GRAIN_CHANNELS, Architecture, Weights, first_weights
 
 ARCHITECTURE = Architecture()
 WINDOW = 192
+BLOCK = 1024
+"""Of large scenes."""
 HARVEST, SHIPPED = SAMPLES / "styles" / "harvest.jpg", SAMPLES / "learned" / "harvest.style"
 SIDES = (2000, 10980)
 """Of the scenes whose memory is measured: 4 and 120 megapixels."""

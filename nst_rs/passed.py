@@ -42,9 +42,9 @@ class PassedBands:
 
     @property
     def names(self) -> list[str]:
-        """One a band: its own name, else its number in the scene."""
-        labels = self.subject.scene.labels
-        return [labels[number - 1].name or f"band {number}" for number in self.subject.passed]
+        """One a band: its own name, so far as it can be printed, else its number in the scene."""
+        called = [(number, self.subject.scene.labels[number - 1].name) for number in self.subject.passed]
+        return ["".join(filter(str.isprintable, name)) or f"band {number}" for number, name in called]
 
     def read(self, window: Window) -> tuple[Values, Mask]:
         """Return the bands' values, (bands, h, w), 0 where there is no data, and where all of them hold data, (h, w).

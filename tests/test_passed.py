@@ -1,5 +1,6 @@
 """The scene's bands beside its map, from real files and from products written to their specification."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,28 @@ def test_bands_without_names_are_called_by_their_numbers(tmp_path: Path) -> None
     scene = write_raster(tmp_path / "scene.tif", random_values((5, 20, 30)))
     with rasterio.open(published(tmp_path / "map.tif", passed_of(scene, bands=[5, 4]))) as found:
         assert found.descriptions == ("band 5", "band 4")
+
+
+def test_a_name_that_no_file_can_hold_is_left_out(tmp_path: Path) -> None:
+    """A STAC item may call a band anything."""
+    write_raster(tmp_path / "a.tif", random_values((3, 20, 30)))
+    bands = [
+        {"name": name, "common_name": color} for name, color in (("\ud800", "red"), ("a\0\nb", "nir"), ("Ω", "blue"))
+    ]
+    asset = {"href": "./a.tif", "type": "image/tiff", "roles": ["data"], "eo:bands": bands}
+    item = {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": "scene",
+        "geometry": None,
+        "properties": {"datetime": "2024-05-18T10:50:31Z"},
+        "links": [],
+        "assets": {"all": asset},
+    }
+    (tmp_path / "item.json").write_text(json.dumps(item))
+    passed = passed_of(tmp_path / "item.json", bands="all", composite__bands=(1, 2, 3))
+    with rasterio.open(published(tmp_path / "map.tif", passed)) as found:
+        assert found.descriptions == ("band 1", "ab", "Ω")
 
 
 def test_nodata_is_masked_and_nothing_else_is(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ class Work:
         first = self.inbox.look()
         clashing = clashes(first, self.catalogue)
         due = [a for a in self.catalogue.due(first, attempts) if a.entry not in clashing]
-        log.info("%s: %d scenes, of which %d are to be styled", self.inbox.url, len(first), len(due))
+        log.info("%s: scenes found: %d, to be styled: %d", self.inbox.url, len(first), len(due))
         later = first
         if not all(self.catalogue.knows(arrival) for arrival in due):
             log.info("waiting %g s to see whether the new ones have arrived whole", settle_seconds)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from benchmarks import engine, faithfulness, learned, memory, scaling, whole
+from benchmarks import engine, faithfulness, learned, memory, publishing, scaling, whole
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "the step against the matrix product": engine.step_against_matrix_product,
@@ -21,7 +21,9 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "the scheduler": scaling.of_the_scheduler,
     "memory against its estimate": memory.against_estimate,
     "memory at 4 to 268 megapixels": memory.of_large_scenes,
+    "publishing's memory against rows": publishing.memory_of_rows,
     "a learned style against the matrix product": learned.against_matrix_product,
+    "a learned picture to start from": learned.iterations_saved,
     "a learned style's memory at 4 and 120 megapixels": learned.memory,
 }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +100,19 @@ def resolve_channels(scene: Scene, wanted: Sequence[Channel] | str | None) -> Th
     return (1, 2, 3) if len(scene.labels) >= 3 else (1, 1, 1)
 
 
+def resolve_bands(scene: Scene, wanted: Sequence[Channel] | Literal["all"] | None) -> tuple[int, ...]:
+    """Return the numbers, from 1, of the bands that are to be handed over. Raises ConfigError for what is no band."""
+    if wanted is None:
+        return ()
+    if wanted == "all":
+        return tuple(range(1, len(scene.labels) + 1))
+    numbers = {channel: _band(scene, channel) for channel in wanted}
+    for channel, number in numbers.items():
+        if number is None:
+            raise _no_band("output.bands", scene, channel)
+    return tuple(filter(None, numbers.values()))
+
+
 def _composite(scene: Scene, name: str) -> Sequence[str]:
     if name in scene.composites:
         return scene.composites[name]
@@ -136,18 +149,25 @@ def _official(name: str) -> str | None:
 
 
 def _resolve(scene: Scene, channel: Channel) -> Channel:
-    if isinstance(channel, int):
-        if 1 <= channel <= len(scene.labels):
-            return channel
-    elif channel:
-        number = _number(scene, channel)
-        if number is not None:
-            return number
-        if _official(channel):
-            return find_index(scene.labels, channel).name
+    number = _band(scene, channel)
+    if number is not None:
+        return number
+    if isinstance(channel, str) and channel and _official(channel):
+        return find_index(scene.labels, channel).name
+    raise _no_band("composite.bands", scene, channel)
+
+
+def _band(scene: Scene, channel: Channel) -> int | None:
+    """Return the number of the band that `channel` means, if it means one."""
+    if isinstance(channel, str):
+        return _number(scene, channel) if channel else None
+    return channel if 1 <= channel <= len(scene.labels) else None
+
+
+def _no_band(setting: str, scene: Scene, channel: Channel) -> ConfigError:
     names = enumerate(scene.labels, start=1)
     known = ", ".join(f"{number} ({label})" if label.name else str(number) for number, label in names)
-    raise ConfigError("composite.bands", expected=f"bands of {known}", got=repr(channel))
+    return ConfigError(setting, expected=f"bands of {known}", got=repr(channel))
 
 
 def _number(scene: Scene, name: str) -> int | None:

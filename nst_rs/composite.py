@@ -9,6 +9,7 @@ from rasterio.fill import fillnodata
 
 from nst_rs.arrays import Mask, Pixels
 from nst_rs.channels import Channels, Three
+from nst_rs.doubts import Negatives, warn_of_unmarked_nodata
 from nst_rs.errors import SceneError
 from nst_rs.percentiles import Counter
 from nst_rs.scene import Scene
@@ -52,8 +53,10 @@ def compose(scene: Scene, chosen: Three, stretch: Stretch, sheets: Sheets) -> Co
     """Read the scene once and map the `chosen` channels to RGB with one stretch each, over all valid pixels.
 
     Writes the sheets: the image is continued smoothly where there is no data; where the scene knows of clouds they are
-    no data, or, with a sheet for it, unstyled. Raises SceneError when there is no valid pixel.
+    no data, or, with a sheet for it, unstyled. Warns of values that look wrong: nst_rs/doubts.py. Raises SceneError
+    when there is no valid pixel.
     """
+    warn_of_unmarked_nodata(scene)
     channels = Channels(scene, chosen)
     counters = _read(scene, channels, sheets)
     valid = counters[0].total
@@ -74,7 +77,7 @@ def compose(scene: Scene, chosen: Three, stretch: Stretch, sheets: Sheets) -> Co
 
 def _read(scene: Scene, channels: Channels, sheets: Sheets) -> list[Counter]:
     """Write the channels' values, which float32 holds exactly, and the weights; return each channel's counts."""
-    counters = [Counter(channels.dtype) for _ in range(3)]
+    counters, negatives = [Counter(channels.dtype) for _ in range(3)], Negatives(scene, channels.bands)
     for window in scene.blocks():
         rows = slice(window.row_off, window.row_off + window.height)
         read, valid, clouded = scene.read_clouded(channels.bands, window)
@@ -83,8 +86,10 @@ def _read(scene: Scene, channels: Channels, sheets: Sheets) -> list[Counter]:
         sheets.image[rows], sheets.weight[rows] = np.moveaxis(np.where(valid, values, 0), 0, -1), valid & ~clouded
         if sheets.unstyled is not None:
             sheets.unstyled[rows] = ((valid & clouded) * np.uint8(255))[..., np.newaxis].repeat(4, axis=-1)
+        negatives.add(read, valid & ~clouded)
         for counter, band in zip(counters, values, strict=True):
             counter.add(band[valid & ~clouded])
+    negatives.warn()
     return counters
 
 

@@ -350,6 +350,9 @@ class OutputSection(Section):
     """How the map's pixels are stored: ``deflate`` and ``lzw`` keep them as they are, ``jpeg`` and ``webp`` do not."""
     tiles: Archive | None = None
     """Web tiles besides, in one file: ``pmtiles`` for pages without a server, ``mbtiles`` for desktop programs."""
+    bands: Literal["all"] | Annotated[tuple[Band, ...], Field(min_length=1)] | None = None
+    """Bands of the scene to be handed over beside the map, with their own values: numbers from 1 and names, such as
+    ``[nir, swir1]``; or ``all``."""
 
 
 class RunConfig(Section):
@@ -611,6 +614,7 @@ def _expected(error: ErrorDetails) -> str:
     said = {
         "missing": "a value",
         "tuple_type": "a list",
+        "too_short": "at least one of a list",
         "int_parsing": "a whole number",
         "int_type": "a whole number",
         "float_parsing": "a number",

@@ -121,8 +121,12 @@ def show_scene(console: Console, report: SceneReport) -> None:
         f"{len(scene.band_names)} bands of {scene.dtype}, nodata {nodata}",
         f"sensor {scene.sensor.name}: {scene.sensor.title}" if scene.sensor else "sensor not known",
     ]
+    if scene.acquired is not None:
+        lines.append(f"taken {scene.acquired}")
     if report.corners is not None:
-        lines.append(f"its corners hold {report.corners:g}; if that means no data, set scene.nodata to it, or to guess")
+        lines.append(
+            f"its corners hold {report.corners:.17g}; if that means no data, set scene.nodata to it, or to guess"
+        )
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
     table = Table("band", "name", "valid")
     for index, (label, share) in enumerate(zip(scene.labels, report.valid_shares, strict=True), start=1):

@@ -86,9 +86,9 @@ class Job:
     @property
     def disk_bytes(self) -> int:
         """What the run takes on disk until it has ended, the map included."""
-        return disk_bytes(self.inputs.scene.grid, self.config.output.tiles is not None) + self.kept.disk_bytes(
-            self.memory.on_disk
-        )
+        subject, tiles = self.inputs.subject, self.config.output.tiles is not None
+        written = disk_bytes(subject.scene.grid, tiles, subject.passed_bytes)
+        return written + self.kept.disk_bytes(self.memory.on_disk)
 
     @property
     def workspace(self) -> Workspace:

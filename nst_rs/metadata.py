@@ -1,4 +1,4 @@
-"""Scale and offset from the products' own metadata: Landsat's MTL.txt, Sentinel-2's MTD_MSIL*.xml."""
+"""Scale, offset and time from the products' own metadata: Landsat's MTL.txt, Sentinel-2's MTD_MSIL*.xml."""
 
 import math
 import re
@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from nst_rs.acquisition import Acquisition
 from nst_rs.documents import DocumentError, read_text
 from nst_rs.errors import SceneError
 
@@ -55,16 +56,24 @@ def read_mtl(path: Path) -> dict[str, Calibration]:
     return found
 
 
+def mtl_time(path: Path) -> Acquisition | None:
+    """Return when a Landsat scene's middle was taken, by its MTL.txt; None where that does not say it."""
+    values = {key: value for group in _groups(_text(path)).values() for key, value in group.items()}
+    return Acquisition.told(f"{values.get('DATE_ACQUIRED')}T{values.get('SCENE_CENTER_TIME')}")
+
+
+def safe_time(path: Path) -> Acquisition | None:
+    """Return when the sensing of a Sentinel-2 product began, by its MTD_MSIL*.xml; None where that does not say it."""
+    times = {element.tag: element.text or "" for element in _elements(_root(path))}
+    return Acquisition.told(times.get("PRODUCT_START_TIME", ""))
+
+
 def read_safe(path: Path) -> dict[str, Calibration]:
     """Return band → calibration to reflectance from a Sentinel-2 MTD_MSIL1C.xml or MTD_MSIL2A.xml.
 
     The offset is there since processing baseline 04.00; before, it is 0. Raises SceneError for a file that is none.
     """
-    try:
-        root = fromstring(_text(path), forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError) as error:
-        raise SceneError(f"metadata {path}", expected="a Sentinel-2 MTD_MSIL*.xml", got=str(error)) from error
-    elements = list(_elements(root))
+    elements = list(_elements(_root(path)))
     quantification = [e for e in elements if e.tag in ("QUANTIFICATION_VALUE", "BOA_QUANTIFICATION_VALUE")]
     if not quantification:
         raise SceneError(f"metadata {path}", expected="a quantification value", got="none")
@@ -74,6 +83,14 @@ def read_safe(path: Path) -> dict[str, Calibration]:
         band: _calibration(path, "1", offsets.get(str(number)) or "0", divisor or "")
         for number, band in enumerate(SENTINEL2_BANDS)
     }
+
+
+def _root(path: Path) -> Element:
+    try:
+        found: Element = fromstring(_text(path), forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError) as error:
+        raise SceneError(f"metadata {path}", expected="a Sentinel-2 MTD_MSIL*.xml", got=str(error)) from error
+    return found
 
 
 def _elements(root: Element) -> Iterator[Element]:

@@ -21,6 +21,8 @@ from nst_rs.storage import BAND_ROWS, PixelArray, bands
 BLOCK = BAND_ROWS
 """Pixels along a side of a GeoTIFF's blocks: a band of rows is written as whole blocks."""
 
+_LEAST_CACHE = 32 * 2**20
+
 LOSSY: frozenset[Profile] = frozenset({"jpeg", "webp"})
 """Profiles under which a pixel changes with its neighbours."""
 
@@ -51,6 +53,14 @@ class StyledMap:
 def to_bytes(picture: npt.NDArray[np.float32], valid: Mask) -> Rgb:
     """Round a picture, (H, W, 3) in [0, 255], to uint8; nodata becomes 0."""
     return np.where(valid[..., np.newaxis], np.rint(picture), 0).astype(np.uint8)
+
+
+def cache_bytes(grid: Grid) -> int:
+    """Return what GDAL may keep of decoded blocks while a map on `grid` is written or read: four rows of its blocks.
+
+    With all that it is allowed elsewhere, memory would grow with the map's rows until that was reached.
+    """
+    return min(GDAL_CACHE_BYTES, max(_LEAST_CACHE, 4 * BLOCK * grid.width * 4))
 
 
 def check_crs(grid: Grid) -> None:
@@ -88,7 +98,7 @@ def write_geotiff(path: Path, styled: StyledMap) -> None:
         "compress": "deflate",
         "bigtiff": "if_safer",
     }
-    options = {"GDAL_TIFF_INTERNAL_MASK": True, "GDAL_CACHEMAX": GDAL_CACHE_BYTES}
+    options = {"GDAL_TIFF_INTERNAL_MASK": True, "GDAL_CACHEMAX": cache_bytes(grid)}
     with rasterio.Env(**options), rasterio.open(path, "w", **profile) as target:
         target.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
         target.update_tags(**styled.tags)

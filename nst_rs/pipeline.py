@@ -36,6 +36,7 @@ from nst_rs.neural.kernel import Kernel
 from nst_rs.neural.stylizer import Stylizer
 from nst_rs.objective import Objective
 from nst_rs.painting import paint_all
+from nst_rs.passed import PassedBands, write_bands
 from nst_rs.problem import Problem
 from nst_rs.publish import Companion, Outputs, publish
 from nst_rs.pyramid import halve_into, mirror
@@ -219,12 +220,18 @@ class Session:
         scene, _ = with_unstyled(self._composed.image, canvas.scene_weight, self._composed.unstyled)
         styled = StyledMap(picture, weight, grid, profile, tags)
         pictures = Pictures(scene, picture, weight, grid, job.inputs.styles)
-        companions: list[Companion] = [write_tiles, write_item, partial(write_report, pictures)]
+        passed = partial(self._pass_bands, PassedBands(job.inputs.subject, profile, tags))
+        companions: list[Companion] = [passed, write_tiles, write_item, partial(write_report, pictures)]
         publish(outputs, styled, finished_record, companions)
         job.workspace.remove()
         losses = tuple(losses.total for level in self._tracker.history for losses in level)
         made = Outputs(Path(os.path.abspath(outputs.tif)))
         return Result(made.tif, made.preview, made.record, made.report, losses, dict(self._seconds), figures)
+
+    def _pass_bands(self, passed: PassedBands, made: Outputs, found: Mapping[str, Any]) -> None:
+        write_bands(passed, made, found)
+        if made.bands is not None:
+            self.job.inputs.check_unchanged()  # else the bands may be of other pixels than the map
 
     def _descend(self, index: int, point: Point[State]) -> State:
         return descend(

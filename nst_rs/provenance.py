@@ -45,6 +45,12 @@ def tags(config: RunConfig, inputs: Sequence[Mapping[str, Any]]) -> dict[str, st
     }
 
 
+def tags_of_bands(tags_: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of the bands that are handed over beside a map with `tags_`."""
+    described = {"TIFFTAG_IMAGEDESCRIPTION": "Bands of a satellite scene, with their own values"}
+    return {key: value for key, value in tags_.items() if key != "NST_RS_STYLE"} | described
+
+
 def _input(entry: Mapping[str, Any]) -> str:
     """Return an input's name and digest; of what does not lie on this machine the name alone is known."""
     name = Path(entry["path"]).name

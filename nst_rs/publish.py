@@ -23,8 +23,7 @@ from rio_cogeo.profiles import cog_profiles
 from nst_rs.config import Archive, OutputSection, Profile
 from nst_rs.errors import OutputError
 from nst_rs.grid import Grid
-from nst_rs.mosaic import BLOCK, StyledMap, to_bytes, write_geotiff
-from nst_rs.sources import GDAL_CACHE_BYTES
+from nst_rs.mosaic import BLOCK, StyledMap, cache_bytes, to_bytes, write_geotiff
 from nst_rs.storage import BAND_ROWS, PixelArray, bands
 from nst_rs.workspace import Workspace
 
@@ -41,13 +40,15 @@ class Outputs:
     tif: Path
     archive: Archive | None = None
     """The kind of web tiles that are asked for."""
+    passes_bands: bool = False
+    """Whether bands of the scene are handed over."""
 
     @classmethod
     def of(cls, output: OutputSection) -> "Outputs":
         """Return the files that a configuration asks for. Raises OutputError where it names no map."""
         if output.path is None:
             raise OutputError("output.path", expected="the map to write", got="none", do="name it with --output")
-        return cls(output.path, output.tiles)
+        return cls(output.path, output.tiles, output.bands is not None)
 
     @property
     def preview(self) -> Path:
@@ -74,10 +75,15 @@ class Outputs:
         """The web tiles, for pages; none where none are asked for."""
         return None if self.archive is None else self.tif.with_suffix(f".{self.archive}")
 
+    @property
+    def bands(self) -> Path | None:
+        """The scene's bands with their own values; none where none are asked for."""
+        return self.tif.with_suffix(".bands.tif") if self.passes_bands else None
+
     def __iter__(self) -> Iterator[Path]:
         """Return the files in the order in which they are moved into place: the map, which readers wait for, last."""
-        tiles = () if self.tiles is None else (self.tiles,)
-        return iter((self.preview, self.record, self.item, self.report, *tiles, self.tif))
+        asked = filter(None, (self.tiles, self.bands))
+        return iter((self.preview, self.record, self.item, self.report, *asked, self.tif))
 
 
 Companion = Callable[[Outputs, Mapping[str, Any]], None]
@@ -157,12 +163,16 @@ def publish(
         raise OutputError(f"output {outputs.tif}", expected="room and leave to write", got=str(error)) from error
 
 
-def disk_bytes(grid: Grid, tiles: bool = False) -> int:
-    """Return the most that :func:`publish` takes of the disk: the plain map, the map copied from it, and web tiles."""
-    height, width = (-(-size // BLOCK) * BLOCK for size in grid.shape)
-    plain = height * width * 4  # three bytes of colour and one of mask, as if nothing could be compressed
+def disk_bytes(grid: Grid, tiles: bool = False, passed_bytes: int = 0) -> int:
+    """Return the most that :func:`publish` takes of the disk: plain map, the map copied from it, web tiles, bands.
+
+    `passed_bytes` are those of a pixel in all the bands that are handed over.
+    """
+    pixels = math.prod(-(-size // BLOCK) * BLOCK for size in grid.shape)
+    plain = pixels * 4  # three bytes of colour and one of mask, as if nothing could be compressed
+    bands = pixels * (passed_bytes + 1) if passed_bytes else 0
     # With overviews. Tiles may be 2.8 times as many pixels, of a byte or so each, and are copied into their file.
-    return (2 * plain + (3 * plain if tiles else 0)) * 4 // 3
+    return (2 * plain + (3 * plain if tiles else 0) + 2 * bands) * 4 // 3
 
 
 def preview(picture: PixelArray, weight: PixelArray, side: int = PREVIEW_SIDE) -> Image.Image:
@@ -187,17 +197,23 @@ def preview(picture: PixelArray, weight: PixelArray, side: int = PREVIEW_SIDE) -
 
 
 def write_cog(path: Path, styled: StyledMap) -> None:
-    """Write the map with its overviews, and copy it into the order of a cloud-optimised GeoTIFF.
+    """Write the map with its overviews as a cloud-optimised GeoTIFF."""
+    plain = path.with_suffix(".plain")
+    write_geotiff(plain, styled)
+    optimise(plain, path, styled.grid, _creation_options(styled.profile))
+
+
+def optimise(plain: Path, path: Path, grid: Grid, creation: Mapping[str, Any]) -> None:
+    """Turn a plain GeoTIFF on `grid` into a cloud-optimised one, with averaged overviews, as GDAL is told to.
 
     As rio-cogeo does it, but without its warped copy, which blackens what lies under the mask and so lets JPEG draw
     black into the edge of the data.
     """
-    plain, levels = path.with_suffix(".plain"), _overviews(styled.grid)
-    write_geotiff(plain, styled)
+    levels = _overviews(grid)
     options = {
         "GDAL_TIFF_INTERNAL_MASK": True,
         "GDAL_TIFF_OVR_BLOCKSIZE": BLOCK,
-        "GDAL_CACHEMAX": GDAL_CACHE_BYTES,
+        "GDAL_CACHEMAX": cache_bytes(grid),
     }
     with rasterio.Env(**options):
         with rasterio.open(plain, "r+") as made:
@@ -206,9 +222,9 @@ def write_cog(path: Path, styled: StyledMap) -> None:
             if len(made.overviews(1)) < levels:  # GDAL is silent where the last of them found no room
                 raise OSError("no room for the overviews")
         # IF_SAFER: with its overviews a map may pass the 4 GB of a classic TIFF where GDAL did not expect it.
-        copy(plain, path, copy_src_overviews=True, **_creation_options(styled.profile), bigtiff="IF_SAFER")
+        copy(plain, path, copy_src_overviews=True, **creation, bigtiff="IF_SAFER")
     plain.unlink()
-    _check_cog(path, styled.grid)
+    _check_cog(path, grid)
 
 
 def _creation_options(profile: Profile) -> dict[str, Any]:

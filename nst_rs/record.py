@@ -65,8 +65,10 @@ def of_run(config: RunConfig, device: str, inputs: Iterable[dict[str, Any]]) -> 
 
 def of_scene(scene: Scene, composite: Composite) -> dict[str, Any]:
     """Return what a record says of the scene that was read."""
+    taken = scene.acquired
     return {
         "sensor": scene.sensor.name if scene.sensor else None,
+        "acquired": taken and [taken.start.isoformat(), taken.end.isoformat()],
         "bands": [scene.labels[band - 1].name if isinstance(band, int) else band for band in composite.bands],
         "crs": scene.grid.crs.to_wkt(),
         "transform": list(scene.grid.transform)[:6],

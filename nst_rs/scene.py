@@ -20,6 +20,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform
 from rasterio.windows import Window
 
+from nst_rs.acquisition import Acquisition, together
 from nst_rs.area import Area, Outline
 from nst_rs.arrays import Mask
 from nst_rs.clouds import clouded
@@ -93,6 +94,12 @@ class Scene:
         return self.tiles[0].product.sensor
 
     @property
+    def acquired(self) -> Acquisition | None:
+        """When the products that meet its grid were taken; None where of one it is not known."""
+        whole = Window(0, 0, self.grid.width, self.grid.height)
+        return together(tile.product.acquired for tile in self.tiles if _overlap(tile.box, whole))
+
+    @property
     def nodata(self) -> float | None:
         """The stored value that stands for no data, of the first product."""
         return self.tiles[0].product.nodata
@@ -116,6 +123,10 @@ class Scene:
         """Return the scene on the grid that `bands`, from 1, ask for. Raises SceneError like :func:`lay_out`."""
         laid = lay_out([tile.product for tile in self.tiles], self.target, bands)
         return replace(laid, clouds=self.clouds)
+
+    def in_type_of(self, bands: Sequence[int]) -> "Scene":
+        """Return the scene with values of the type that holds those of `bands`, from 1."""
+        return replace(self, dtype=_dtype([tile.product.sources[band - 1] for tile in self.tiles for band in bands]))
 
     def masking_clouds(self) -> "Scene":
         """Return the scene with its products' quality bands asked where clouds are. Raises SceneError without any."""

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
+from nst_rs.acquisition import Acquisition
 from nst_rs.documents import DocumentError, parse_yaml, read_text
 from nst_rs.errors import ConfigError
 
@@ -68,9 +69,10 @@ class Sensor(_Data):
     bands: tuple[SensorBand, ...]
     """In the order in which a file of several bands holds them."""
     files: str | None = None
-    """A regular expression for the names of files of one band, with groups ``product`` and ``band``."""
+    """A regular expression for the names of files of one band, with groups ``product`` and ``band``; and ``acquired``,
+    where there are digits for year, month, day and, if there, hours, minutes, seconds in UTC."""
     stacks: str | None = None
-    """A regular expression for the names of files that hold all bands."""
+    """A regular expression for the names of files that hold all bands; it too may have a group ``acquired``."""
     platforms: tuple[str, ...] = ()
     """What metadata calls the satellites."""
     metadata: Literal["mtl", "safe"] | None = None
@@ -104,6 +106,14 @@ class Sensor(_Data):
         """Whether a file of this name and so many bands is one of this sensor's."""
         named = self.stacks is not None and re.fullmatch(self.stacks, name, re.IGNORECASE) is not None
         return named and bands >= len(self.bands)
+
+    def acquired(self, name: str) -> Acquisition | None:
+        """Return when what is in a file was taken, by the file's name; None where that does not say it."""
+        for pattern in filter(None, (self.files, self.stacks)):
+            found = re.fullmatch(pattern, name, re.IGNORECASE)
+            if found:
+                return Acquisition.named(found.groupdict().get("acquired") or "")
+        return None
 
     def labels(self) -> tuple["Label", ...]:
         """Return the names of its bands, in order."""

@@ -15,10 +15,11 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 
+from nst_rs.acquisition import Acquisition
 from nst_rs.errors import SceneError
 from nst_rs.grid import Box, Grid
 from nst_rs.locations import file_of, is_path
-from nst_rs.metadata import Calibration, read_mtl, read_safe
+from nst_rs.metadata import Calibration, mtl_time, read_mtl, read_safe, safe_time
 from nst_rs.sensors import Label, MaskKind, Registry, Sensor
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,8 @@ class Product:
     sources: tuple[Source, ...]
     """One a band."""
     quality: Quality | None = None
+    acquired: Acquisition | None = None
+    """When, where that is known."""
 
     @property
     def nodata(self) -> float | None:
@@ -110,7 +113,8 @@ class Meaning:
         calibration = source.calibration
         scale = calibration.scale if self.scale is None else self.scale
         offset = calibration.offset if self.offset is None else self.offset
-        fill = sensor.nodata if sensor and self.nodata is None else self.nodata
+        known = (self.nodata, sensor.nodata if sensor else None, source.fill)
+        fill = next((value for value in known if value is not None), None)
         saturated = sensor.saturated if sensor and not self.keep_saturated else None
         return replace(source, calibration=Calibration(scale, offset), fill=fill, saturated=saturated)
 
@@ -223,7 +227,8 @@ def _stack(header: Header, sensor: Sensor | None) -> Product:
         Source(header, index, _calibration_of(sensor, label, header.calibrations[index - 1]), None)
         for index, label in enumerate(labels, start=1)
     )
-    return Product(header.location, sensor, labels, sources)
+    acquired = sensor.acquired(_name(header.location)) if sensor else None
+    return Product(header.location, sensor, labels, sources, acquired=acquired)
 
 
 def _matching(sensor: Sensor, label: Label) -> Label | None:
@@ -232,19 +237,21 @@ def _matching(sensor: Sensor, label: Label) -> Label | None:
 
 def _gathered(product: str, sensor: Sensor, files: dict[str, str]) -> Product:
     """Return a product of one file a band, with its metadata's scale and offset."""
-    calibrations = _metadata(sensor, product, Path(next(iter(files.values()))))
+    first = next(iter(files.values()))
+    metadata = _metadata(sensor, product, Path(first))
     labels, sources = [], []
     for label in sensor.labels():
         called = [name for name in (label.name, *label.also) if name.upper() in files]
         if called:
             header = read_header(files[called[0].upper()])
-            own = calibrations.get(label.name) if calibrations is not None else None
+            own = metadata.calibrations.get(label.name)
             labels.append(label)
             sources.append(Source(header, 1, own or _calibration_of(sensor, label, header.calibrations[0]), None))
     if not sources:
         raise SceneError(f"product {product}", expected=f"bands of {sensor.title}", got=", ".join(files))
     masks = [Quality(read_header(files[band]), kind) for band, kind in sensor.masks.items() if band in files]
-    return Product(product, sensor, tuple(labels), tuple(sources), masks[0] if masks else None)
+    acquired = metadata.acquired or sensor.acquired(_name(first))
+    return Product(product, sensor, tuple(labels), tuple(sources), masks[0] if masks else None, acquired)
 
 
 def _calibration_of(sensor: Sensor | None, label: Label, tagged: Calibration) -> Calibration:
@@ -258,21 +265,30 @@ def _calibration_of(sensor: Sensor | None, label: Label, tagged: Calibration) ->
     return Calibration(scale, sensor.offset if band.offset is None else band.offset)
 
 
-def _metadata(sensor: Sensor, product: str, file: Path) -> dict[str, Calibration] | None:
-    """Return band → calibration by the metadata that lies with a product's file; None where there is none."""
+@dataclass(frozen=True)
+class _Metadata:
+    """What metadata say of a product."""
+
+    calibrations: dict[str, Calibration]
+    """Band → calibration."""
+    acquired: Acquisition | None
+
+
+def _metadata(sensor: Sensor, product: str, file: Path) -> _Metadata:
+    """Return what the metadata that lie with a product's file say: nothing where there are none."""
     if sensor.metadata is None or not is_path(str(file)):
-        return None
+        return _Metadata({}, None)
     if sensor.metadata == "mtl":
         beside = file.with_name(f"{product}_MTL.txt")
-        return read_mtl(beside) if beside.is_file() else None
+        return _Metadata(read_mtl(beside), mtl_time(beside)) if beside.is_file() else _Metadata({}, None)
     folder = file.absolute().parent
     if "GRANULE" in folder.parts:  # GRANULE/*/IMG_DATA/R10m, of a SAFE folder
         folder = Path(*folder.parts[: folder.parts.index("GRANULE")])
     found = sorted(folder.glob("MTD_MSIL[12][AC].xml"))
     if found:
-        return read_safe(found[0])
+        return _Metadata(read_safe(found[0]), safe_time(found[0]))
     log.info("no metadata with %s: its values stay as stored, if scene.scale and scene.offset do not say else", file)
-    return None
+    return _Metadata({}, None)
 
 
 def _check_size(location: str, source: Any) -> None:

@@ -1,14 +1,16 @@
 """The map as a STAC item: where it lies, what its pixels are, where it comes from."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import rasterio
-from pystac import Asset, MediaType
+from pystac import Asset, Item, MediaType
+from pystac.utils import datetime_to_str
 from rio_stac import create_stac_item
+from rio_stac.stac import get_raster_info
 
 from nst_rs.globe import bounding_box, corners, footprint
 from nst_rs.grid import Grid
@@ -41,10 +43,21 @@ def write_item(made: Outputs, record: Mapping[str, Any]) -> None:
     item.geometry = footprint(grid)
     item.bbox = None if item.geometry is None else bounding_box(item.geometry)
     item.properties |= _projected(grid)
+    _set_time(item, record["scene"]["acquired"])
     for name, asset in _beside(made).items():
         item.add_asset(name, asset)
     found = item.to_dict(include_self_link=False, transform_hrefs=False)
     made.item.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _set_time(item: Item, acquired: Sequence[str] | None) -> None:
+    """Give an item the time at which its scene was taken, or between which its scenes were; else it keeps the run's."""
+    if acquired is None:
+        return
+    start, end = map(datetime.fromisoformat, acquired)
+    item.datetime = start if start == end else None
+    if start != end:
+        item.properties |= {"start_datetime": datetime_to_str(start), "end_datetime": datetime_to_str(end)}
 
 
 def _properties(grid: Grid, made: Outputs, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,12 +86,21 @@ def _projected(grid: Grid) -> dict[str, Any]:
     }
 
 
+def _bands(path: Path) -> Asset:
+    """Return the asset of the scene's own bands."""
+    with rasterio.open(path) as source:
+        said = {"bands": [{"name": name} for name in source.descriptions], "raster:bands": get_raster_info(source)}
+    return Asset(path.name, media_type=MediaType.COG, roles=["data"], extra_fields=said)
+
+
 def _beside(made: Outputs) -> dict[str, Asset]:
-    tiles = {}
+    asked = {}
+    if made.bands is not None:
+        asked["bands"] = _bands(made.bands)
     if made.tiles is not None:
         kind = {"pmtiles": "application/vnd.pmtiles", "mbtiles": "application/vnd.sqlite3"}[made.tiles.suffix[1:]]
-        tiles = {"tiles": Asset(made.tiles.name, media_type=kind, roles=["visual"])}
-    return tiles | {
+        asked["tiles"] = Asset(made.tiles.name, media_type=kind, roles=["visual"])
+    return asked | {
         "thumbnail": Asset(made.preview.name, media_type=MediaType.PNG, roles=["thumbnail"]),
         "report": Asset(made.report.name, media_type=MediaType.HTML, roles=["overview"]),
         "record": Asset(made.record.name, media_type=MediaType.JSON, roles=["metadata"]),

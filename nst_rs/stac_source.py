@@ -12,6 +12,7 @@ from urllib.parse import urljoin
 import pystac
 from pystac.errors import STACError, STACTypeError
 
+from nst_rs.acquisition import Acquisition, together
 from nst_rs.documents import MOST_BYTES, DocumentError, decode, parse_json, read_text
 from nst_rs.errors import SceneError
 from nst_rs.locations import is_path
@@ -131,7 +132,14 @@ def _product(item: pystac.Item, base: str, wanted: Sequence[str], registry: Regi
     quality = next(
         (Quality(read_header(assets[key].location), _QUALITY[key]) for key in assets if key in _QUALITY), None
     )
-    return Product(item.id, sensor, tuple(labels), tuple(sources), quality)
+    return Product(item.id, sensor, tuple(labels), tuple(sources), quality, _acquired(item))
+
+
+def _acquired(item: pystac.Item) -> Acquisition | None:
+    """Return the time that an item says: from start to end where it has both."""
+    edges = [item.properties.get(name) for name in ("start_datetime", "end_datetime")]
+    said = edges if all(edges) else [item.properties.get("datetime")]
+    return together(Acquisition.told(text) if isinstance(text, str) else None for text in said)
 
 
 def _assets(item: pystac.Item, base: str) -> Iterator[tuple[str, _Asset]]:

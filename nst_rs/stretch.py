@@ -38,7 +38,8 @@ class Stretch:
         >>> Stretch(sigmoid=8.0).apply(np.float32([0, 25, 50, 100]), Limits(0, 100)).round()
         array([  0.,  27., 128., 255.], dtype=float32)
         """
-        scaled = (band - np.float32(limits.low)) * np.float32(255 / (limits.high - limits.low))
+        with np.errstate(over="ignore"):  # what means no data and is not marked may be the least float
+            scaled = (band - np.float32(limits.low)) * np.float32(255 / (limits.high - limits.low))
         stretched: Pixels = np.clip(scaled, 0.0, 255.0)
         if self.gamma != 1:
             stretched = np.float32(255) * (stretched / np.float32(255)) ** np.float32(1 / self.gamma)

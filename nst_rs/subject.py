@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nst_rs.area import read_area
-from nst_rs.channels import Channels, Three, resolve_channels
+from nst_rs.channels import Channels, Three, resolve_bands, resolve_channels
 from nst_rs.config import CompositeSection, RunConfig, SceneSection, override
 from nst_rs.documents import DocumentError, parse_json, read_text
 from nst_rs.errors import ConfigError
@@ -26,6 +28,13 @@ class Subject:
     stretch: Stretch
     keeps_clouds: bool
     """Whether the map shows clouds as they are in the scene."""
+    passed: tuple[int, ...] = ()
+    """The bands, from 1, that are handed over beside the map with their own values."""
+
+    @property
+    def passed_bytes(self) -> int:
+        """Bytes of a pixel in all these bands."""
+        return len(self.passed) * np.dtype(self.scene.in_type_of(self.passed).dtype).itemsize
 
     def settled(self, config: RunConfig) -> RunConfig:
         """Return `config` with channels by number, and limits that were an earlier run's as numbers."""
@@ -62,7 +71,8 @@ def open_subject(config: RunConfig) -> Subject:
     clouds = composite.mask == "clouds"
     if clouds:
         scene = scene.masking_clouds()
-    return Subject(scene, channels, _stretch(composite), clouds and composite.masked == "unstyled")
+    passed = resolve_bands(scene, config.output.bands)
+    return Subject(scene, channels, _stretch(composite), clouds and composite.masked == "unstyled", passed)
 
 
 def _reading(section: SceneSection) -> Reading:

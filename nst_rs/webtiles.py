@@ -23,8 +23,8 @@ from rasterio.windows import Window
 from nst_rs.errors import OutputError
 from nst_rs.globe import bounding_box, footprint, lattice
 from nst_rs.grid import Grid
+from nst_rs.mosaic import cache_bytes
 from nst_rs.publish import Outputs
-from nst_rs.sources import GDAL_CACHE_BYTES
 
 SIDE = 256
 """Pixels along a side of a tile."""
@@ -86,8 +86,9 @@ def write_tiles(made: Outputs, record: Mapping[str, Any]) -> None:
     """Write the tiles of a finished map, where they are asked for; a :data:`nst_rs.publish.Companion`."""
     if made.tiles is None:
         return
-    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), rasterio.open(made.tif) as source:
+    with rasterio.open(made.tif) as source:
         grid = Grid(source.crs, source.transform, source.width, source.height)
+    with rasterio.Env(GDAL_CACHEMAX=cache_bytes(grid)), rasterio.open(made.tif) as source:
         blocks = parts(grid)
         opening = _pmtiles if made.archive == "pmtiles" else _mbtiles
         with opening(made.tiles, _Summary.of(made.tif.stem, grid, blocks, record)) as archive:

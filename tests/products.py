@@ -20,6 +20,7 @@ S2_RESOLUTIONS = {
 S2_ORDER = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 GRANULE = "GRANULE/L{level}_T31TCJ_A027000_20240518T105031/IMG_DATA"
 TILE = "T31TCJ_20240518T105031"
+SENSED = "2024-05-18T10:50:31.024Z"
 
 
 def stored(name: str, shape: tuple[int, int], dtype: str = "uint16") -> np.ndarray:
@@ -69,7 +70,9 @@ def safe_metadata(level: str, offset: int | None) -> str:
     quantification = "QUANTIFICATION_VALUE" if level == "1C" else "BOA_QUANTIFICATION_VALUE"
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <n1:Level-{level}_User_Product xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/User_Product_Level-{level}.xsd">
-<n1:General_Info><Product_Image_Characteristics>
+<n1:General_Info>
+<Product_Info><PRODUCT_START_TIME>{SENSED}</PRODUCT_START_TIME><PRODUCT_STOP_TIME>{SENSED}</PRODUCT_STOP_TIME></Product_Info>
+<Product_Image_Characteristics>
 <Special_Values><SPECIAL_VALUE_TEXT>NODATA</SPECIAL_VALUE_TEXT><SPECIAL_VALUE_INDEX>0</SPECIAL_VALUE_INDEX></Special_Values>
 <{quantification} unit="none">10000</{quantification}>{offsets}
 </Product_Image_Characteristics></n1:General_Info></n1:Level-{level}_User_Product>

@@ -55,7 +55,7 @@ def record_of(settings: dict[str, Any] | None = None) -> dict[str, Any]:
             {"path": "/data/scene.tif", "bytes": 10, "sha256": "ab" * 32},
             {"path": "/art/the painting.jpg", "bytes": 10, "sha256": "cd" * 32},
         ],
-        "scene": {"valid_share": 0.96, "shape": [200, 300]},
+        "scene": {"acquired": None, "valid_share": 0.96, "shape": [200, 300]},
         "levels": [level, {**level, "factor": 1, "shape": [200, 300], "tiles": 4}],
         "seconds": {"compose": 0.25, "level 1": 12.0, "level 2": 75.0, "publish": 0.5},
         "peak_memory_bytes": 1_500_000_000,

@@ -122,10 +122,16 @@ def test_everything_else_is_as_after_any_run(result: Result, folder: Path) -> No
     assert record["levels"] == []
     assert record["learned"]["licence"] == "CC0-1.0"
     assert [Path(entry["path"]).name for entry in record["inputs"]] == ["scene.tif", "small.style"]
-    assert set(record["seconds"]) == {"compose", "network", "apply", "figures", "publish"}
+    assert set(record["seconds"]) == {"compose", "network", "apply", "publish"}
     assert record["figures"]["seams"]["lines"] == 1
     assert result.preview.exists()
     assert not (folder / ".map.tif.work").exists()
+
+
+def test_bands_are_handed_over_with_their_own_values(folder: Path) -> None:
+    made = applied(folder, "banded", output__bands=("blue", 1)).output.with_suffix(".bands.tif")
+    np.testing.assert_array_equal(pixels(made), pixels(folder / "scene.tif")[..., [2, 0]])
+    np.testing.assert_array_equal(mask(made), mask(folder / "scene.tif"))
 
 
 def test_a_run_repeated_from_its_record_is_the_same_byte_for_byte(result: Result) -> None:

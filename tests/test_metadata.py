@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from nst_rs.errors import SceneError
-from nst_rs.metadata import Calibration, read_mtl, read_safe
+from nst_rs.metadata import Calibration, mtl_time, read_mtl, read_safe, safe_time
 from tests.products import mtl, safe_metadata
 
 LANDSAT = Path(__file__).parents[1] / "sample_data" / "landsat"
@@ -46,6 +46,35 @@ def test_sentinel_2_metadata_say_the_offset_where_there_is_one(
     found = read_safe(tmp_path / "MTD.xml")
     assert len(found) == 13
     assert set(found.values()) == {Calibration(1e-4, expected)}
+
+
+@pytest.mark.parametrize(
+    ("product", "expected"),
+    [
+        ("LC08_L1TP_195025_20130707_20170503_01_T1", "2013-07-07T10:17:42.166196+00:00"),
+        ("LE07_L1TP_195025_20010730_20170204_01_T1", "2001-07-30T10:04:52.915767+00:00"),
+        ("LT05_L1TP_167055_20000309_20161214_01_T1", "2000-03-09T07:08:03.978019+00:00"),
+    ],
+)
+def test_real_landsat_metadata_say_when_the_scene_was_taken(product: str, expected: str) -> None:
+    assert str(mtl_time(LANDSAT / product / f"{product}_MTL.txt")) == expected
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"DATE_ACQUIRED": "2013-07-07"}, {"DATE_ACQUIRED": "no", "SCENE_CENTER_TIME": "1"}]
+)
+def test_an_mtl_without_a_time_says_none(tmp_path: Path, values: dict[str, str]) -> None:
+    (tmp_path / "MTL.txt").write_text(mtl("L1_METADATA_FILE", {"PRODUCT_METADATA": {"A": "1", **values}}))
+    assert mtl_time(tmp_path / "MTL.txt") is None
+
+
+def test_sentinel_2_metadata_say_when_sensing_began(tmp_path: Path) -> None:
+    text = safe_metadata("2A", -1000)
+    (tmp_path / "MTD.xml").write_text(text)
+    assert str(safe_time(tmp_path / "MTD.xml")) == "2024-05-18T10:50:31.024000+00:00"
+    for wrong in ("soon", "", "0001-01-01T00:00:00+23:00"):
+        (tmp_path / "MTD.xml").write_text(text.replace("2024-05-18T10:50:31.024Z", wrong))
+        assert safe_time(tmp_path / "MTD.xml") is None
 
 
 LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><x>&b;</x>'

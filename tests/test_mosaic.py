@@ -11,8 +11,9 @@ from rasterio.transform import Affine
 
 from nst_rs.errors import OutputError
 from nst_rs.grid import Grid
-from nst_rs.mosaic import StyledMap, check_crs, to_bytes, write_geotiff
+from nst_rs.mosaic import BLOCK, StyledMap, cache_bytes, check_crs, to_bytes, write_geotiff
 from nst_rs.scene import open_scene
+from nst_rs.sources import GDAL_CACHE_BYTES
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 
 # Files take their time on a busy disk.
@@ -125,3 +126,12 @@ def test_a_crs_that_a_geotiff_would_lose_is_refused() -> None:
     rotated_pole = CRS.from_string("+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=30 +lon_0=0")
     with pytest.raises(OutputError, match=r"expected a scene whose CRS a GeoTIFF can hold, got .*; reproject"):
         check_crs(Grid(rotated_pole, NORTH_UP, 10, 10))
+
+
+@pytest.mark.parametrize("width", [300, 4096, 20_000, 100_000])
+def test_what_gdal_may_keep_does_not_grow_with_rows(width: int) -> None:
+    few, many = (cache_bytes(Grid(CRS.from_string(UTM), NORTH_UP, width, height)) for height in (BLOCK, 100 * BLOCK))
+    assert few == many <= GDAL_CACHE_BYTES
+    assert many >= min(
+        GDAL_CACHE_BYTES, 2 * BLOCK * width * 4
+    )  # else blocks would be read, or written, again and again

@@ -16,7 +16,7 @@ from rio_cogeo.cogeo import cog_validate
 import nst_rs
 from nst_rs.calm import measure_calm
 from nst_rs.config import load_config
-from nst_rs.errors import ConfigError, NstError, ResourceError
+from nst_rs.errors import ConfigError, NstError, ResourceError, SceneError
 from nst_rs.figures import measure
 from nst_rs.job import prepare
 from nst_rs.neural.device import Device
@@ -136,6 +136,36 @@ def test_a_run_repeated_from_its_record_is_the_same_byte_for_byte(result: Result
     before = result.output.read_bytes(), result.preview.read_bytes()
     run(prepare(load_config(result.record)))
     assert (result.output.read_bytes(), result.preview.read_bytes()) == before
+
+
+def test_bands_are_handed_over_with_their_own_values(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path
+) -> None:
+    settings = {**quick, "output.bands": ("nir", 6), "schedule.iterations": 1}
+    made = nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=settings)
+    assert set(tmp_path.iterdir()) == set(Outputs(made.output, passes_bands=True))
+    expected = np.zeros((2, 130, 150), np.uint8)
+    for name, columns in (("0.tif", slice(0, 90)), ("1.tif", slice(90, 150))):
+        values = pixels(scene / name)[[3, 5]]
+        expected[:, : values.shape[1], columns] = values
+    np.testing.assert_array_equal(pixels(tmp_path / "map.bands.tif"), expected)
+    with rasterio.open(made.output) as map_, rasterio.open(tmp_path / "map.bands.tif") as bands:
+        assert (bands.crs, bands.transform, bands.shape) == (map_.crs, map_.transform, map_.shape)
+        assert bands.tags()["NST_RS_SETTINGS_SHA256"] == map_.tags()["NST_RS_SETTINGS_SHA256"]
+    assert load_config(made.record).output.bands == ("nir", 6)
+
+
+def test_bands_of_a_scene_that_has_changed_since_are_not_handed_over(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path
+) -> None:
+    (folder := tmp_path / "scene").mkdir()
+    for tile in scene.iterdir():
+        (folder / tile.name).write_bytes(tile.read_bytes())
+    settings = {**quick, "output.bands": "all", "schedule.iterations": 1}
+    changed = lambda _: (folder / "1.tif").write_bytes((scene / "1.tif").read_bytes())  # noqa: E731
+    with pytest.raises(SceneError, match=r"1\.tif: expected a file that stays as it is while it is read"):
+        nst_rs.stylize(folder, harvest, tmp_path / "map.tif", settings=settings, listener=changed)
+    assert {path.name for path in tmp_path.iterdir()} == {"scene", ".map.tif.work"}
 
 
 def test_a_record_is_strict_json_even_of_a_nan_nodata(

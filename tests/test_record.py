@@ -9,8 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_rs.architecture import Trunk
+from nst_rs.composite import Composite
 from nst_rs.objective import Losses
-from nst_rs.record import fingerprint, fingerprints, level_record, peak_memory_bytes, versions, warn_of_changes
+from nst_rs.record import (
+    fingerprint,
+    fingerprints,
+    level_record,
+    of_scene,
+    peak_memory_bytes,
+    versions,
+    warn_of_changes,
+)
+from nst_rs.scene import open_scene
+from nst_rs.stretch import Limits
 from nst_rs.tiling import make_plan
 
 
@@ -28,6 +39,17 @@ def test_fingerprints_keep_the_order_of_the_files(tmp_path: Path) -> None:
     for path in paths:
         path.write_text(path.name)
     assert [entry["path"] for entry in fingerprints(paths)] == [str(path) for path in paths]
+
+
+def test_a_scene_is_recorded_with_its_bands_its_grid_and_its_time(olinda: Path) -> None:
+    composite = Composite((5, 4, "NDVI"), (Limits(0.0, 0.3), Limits(0.0, 0.25), Limits(-1.0, 1.0)), 0.5)
+    scene = open_scene([olinda.parent / "landsat" / "LC08_L1TP_195025_20130707_20170503_01_T1"])
+    found = json.loads(json.dumps(of_scene(scene, composite)))
+    assert (found["sensor"], found["bands"]) == ("landsat-oli-l1", ["B5", "B4", "NDVI"])
+    assert found["acquired"] == ["2013-07-07T10:17:42.166196+00:00"] * 2
+    assert found["shape"] == list(scene.grid.shape)
+    assert found["limits"] == [[0.0, 0.3], [0.0, 0.25], [-1.0, 1.0]]
+    assert of_scene(open_scene([olinda]), composite)["acquired"] is None
 
 
 def test_a_level_is_recorded_with_its_geometry_and_every_loss() -> None:

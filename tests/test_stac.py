@@ -6,6 +6,7 @@ pystac ships those of STAC itself; schemas/ holds those of the extensions, as th
 import copy
 import json
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ from pystac.validation.stac_validator import JsonSchemaSTACValidator
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+from nst_rs.config import RunConfig, override
 from nst_rs.grid import Grid
 from nst_rs.mosaic import StyledMap
+from nst_rs.passed import PassedBands, write_bands
 from nst_rs.publish import Outputs, publish
 from nst_rs.stac import write_item
+from nst_rs.subject import open_subject
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 from tests.runs import record_of
 
@@ -45,13 +49,13 @@ def validator(monkeypatch: pytest.MonkeyPatch) -> JsonSchemaSTACValidator:
 
 
 def item_of(
-    folder: Path, transform: Affine = NORTH_UP, crs: str = UTM, shape: tuple[int, int] = (30, 40)
+    folder: Path, transform: Affine = NORTH_UP, crs: str = UTM, shape: tuple[int, int] = (30, 40), record: Any = None
 ) -> dict[str, Any]:
     rgb, valid = np.random.default_rng(0).integers(1, 256, (*shape, 3)).astype(np.float32), np.ones(shape, bool)
     valid[:6] = False
     grid = Grid(CRS.from_user_input(crs), transform, shape[1], shape[0])
     page = lambda made, _: made.report.write_text("a page")  # noqa: E731
-    publish(Outputs(folder / "map.tif"), StyledMap(rgb, valid, grid), record_of, [write_item, page])
+    publish(Outputs(folder / "map.tif"), StyledMap(rgb, valid, grid), lambda: record or record_of(), [write_item, page])
     found: dict[str, Any] = json.loads((folder / "map.stac.json").read_text(encoding="utf-8"))
     return found
 
@@ -72,6 +76,25 @@ def test_the_item_is_valid_by_the_official_schemas(
     found = item_of(tmp_path, transform, crs)
     assert len(validate_dict(found, validator=validator)) == 1 + len(found["stac_extensions"]) == 4
     assert (found["geometry"] is None) == ("bbox" not in found or found["bbox"] is None) == (crs == SITE)
+
+
+def test_the_scenes_bands_are_an_asset_with_its_bands(
+    tmp_path: Path, validator: JsonSchemaSTACValidator, olinda: Path
+) -> None:
+    settings = {"scene.paths": (str(olinda),), "output.bands": ("nir", "swir2")}
+    passed = PassedBands(open_subject(override(RunConfig(), settings)), "deflate", {})
+    grid = passed.scene.grid
+    picture, weight = np.zeros((*grid.shape, 3), np.float32), np.ones(grid.shape, bool)
+    companions = [partial(write_bands, passed), write_item, lambda made, _: made.report.write_text("a page")]
+    outputs = Outputs(tmp_path / "map.tif", passes_bands=True)
+    publish(outputs, StyledMap(picture, weight, grid), record_of, companions)
+    found = json.loads(outputs.item.read_text(encoding="utf-8"))
+    assert len(validate_dict(found, validator=validator)) == 4
+    asset = found["assets"]["bands"]
+    assert (asset["href"], asset["roles"]) == ("map.bands.tif", ["data"])
+    assert [band["name"] for band in asset["bands"]] == ["nir", "swir2"]
+    with rasterio.open(tmp_path / "map.bands.tif") as source:
+        assert [band["statistics"]["maximum"] for band in asset["raster:bands"]] == [b.max() for b in source.read()]
 
 
 def test_the_schemas_would_find_a_flaw(item: dict[str, Any], validator: JsonSchemaSTACValidator) -> None:
@@ -111,6 +134,29 @@ def test_the_item_says_where_the_map_comes_from(item: dict[str, Any]) -> None:
     assert found["nst_rs:style"] == ["the painting.jpg"]
     assert found["nst_rs:inputs"][0] == {"name": "scene.tif", "sha256": "ab" * 32}
     assert found["nst_rs:settings_sha256"] == record_of()["settings_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("acquired", "expected"),
+    [
+        (None, {"datetime": "2026-03-01T12:30:00Z"}),
+        (["2013-07-07T10:17:42.166196+00:00"] * 2, {"datetime": "2013-07-07T10:17:42.166196Z"}),
+        (
+            ["2013-07-07T00:00:00+00:00", "2013-07-07T23:59:59+00:00"],
+            {"datetime": None, "start_datetime": "2013-07-07T00:00:00Z", "end_datetime": "2013-07-07T23:59:59Z"},
+        ),
+    ],
+)
+def test_the_items_time_is_when_the_scene_was_taken_where_that_is_known(
+    tmp_path: Path, validator: JsonSchemaSTACValidator, acquired: Any, expected: dict[str, Any]
+) -> None:
+    record = record_of()
+    record["scene"]["acquired"] = acquired
+    found = item_of(tmp_path, record=record)
+    properties = found["properties"]
+    assert {name: properties[name] for name in properties if name.endswith("datetime")} == expected
+    assert properties["created"] == "2026-03-01T12:30:00+00:00"
+    assert len(validate_dict(found, validator=validator)) == 4
 
 
 def test_the_assets_are_the_files_beside_the_item(tmp_path: Path) -> None:

@@ -89,6 +89,31 @@ def test_the_bands_of_an_item_are_a_scene_of_reflectances(folder: Path) -> None:
     np.testing.assert_allclose(values[0], band("red")[0] * 1e-4 - 0.1, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({"datetime": "2024-05-18T10:50:31.5Z"}, "2024-05-18T10:50:31.500000+00:00"),
+        (
+            {"datetime": None, "start_datetime": "2024-05-18T10:00:00Z", "end_datetime": "2024-05-19T10:00:00Z"},
+            "2024-05-18T10:00:00+00:00 to 2024-05-19T10:00:00+00:00",
+        ),
+    ],
+)
+def test_the_bands_of_an_item_were_taken_when_it_says(folder: Path, properties: Any, expected: str) -> None:
+    data = json.loads((folder / "item.json").read_text())
+    written(folder / "item.json", {**data, "properties": properties})
+    assert str(subject_of(folder / "item.json").scene.acquired) == expected
+
+
+def test_an_items_nodata_stands_where_the_file_has_none(folder: Path) -> None:
+    values = random_values((1, 6, 8), "uint16")
+    values[0, :2] = 251
+    write_raster(folder / "plain.tif", values)
+    written(folder / "item.json", item({"plain": asset("plain", **{"raster:bands": [{"nodata": 251}]})}))
+    np.testing.assert_array_equal(read_all(subject_of(folder / "item.json"))[1], values[0] != 251)
+    assert read_all(subject_of(folder / "item.json", scene__nodata=7))[1][:2].all()
+
+
 def test_an_items_offset_is_overridden_where_it_is_wrong(folder: Path) -> None:
     values, _ = read_all(subject_of(folder / "item.json", scene__offset=0.0))
     np.testing.assert_allclose(values[0], band("red")[0] * 1e-4, rtol=1e-5, atol=1e-7)

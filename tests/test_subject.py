@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
+from rasterio.shutil import copy
 from rasterio.transform import Affine
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from nst_rs.config import RunConfig, override
@@ -72,12 +75,19 @@ def test_a_safe_folder_is_a_scene_of_reflectances(tmp_path: Path, level: str, of
     assert valid.all()
 
 
-def test_single_bands_of_sentinel_2_are_one_product_as_stored_without_metadata(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [("jp2", {"driver": "JP2OpenJPEG", "QUALITY": 100, "REVERSIBLE": "YES"}), ("tif", {"driver": "GTiff"})],
+)
+def test_single_bands_of_sentinel_2_are_one_product_as_stored_without_metadata(
+    tmp_path: Path, form: str, options: dict[str, Any]
+) -> None:
     safe = write_safe(tmp_path, "1C")
-    bands = sorted(safe.rglob("*_B0[234].jp2"))
+    bands = [tmp_path / f"{band.stem}.{form}" for band in sorted(safe.rglob("*_B0[234].jp2"))]
     for band in bands:
-        band.rename(tmp_path / band.name)
-    subject = subject_of(*(tmp_path / band.name for band in bands))
+        with rasterio.open(next(safe.rglob(f"{band.stem}.jp2"))) as source:
+            copy(source, band, **options)
+    subject = subject_of(*bands)
     assert [str(label) for label in subject.scene.labels] == ["B02 blue", "B03 green", "B04 red"]
     assert subject.channels == (3, 2, 1)
     assert subject.scene.dtype == "uint16"
@@ -321,3 +331,62 @@ def test_pixels_of_a_coarser_band_keep_its_mask(tmp_path: Path) -> None:
     scene = subject_of(tmp_path, composite__bands=["B4", "B5", "B6"], scene__nodata=0).scene
     assert scene.grid.shape == (8, 8)
     assert read_all(scene, [1, 2])[1].all()
+
+
+def day(text: str) -> str:
+    return f"{text}T00:00:00+00:00 to {text}T23:59:59+00:00"
+
+
+def test_a_scene_was_taken_when_its_metadata_say_else_when_its_files_names_do(tmp_path: Path) -> None:
+    product = "LC08_L1TP_195025_20130707_20170503_01_T1"
+    assert str(subject_of(LANDSAT / product).scene.acquired) == "2013-07-07T10:17:42.166196+00:00"
+    assert str(subject_of(write_landsat_level2(tmp_path)).scene.acquired) == day("2020-05-18")  # its MTL has no time
+    safe = write_safe(tmp_path, "2A")
+    assert str(subject_of(safe).scene.acquired) == "2024-05-18T10:50:31.024000+00:00"
+    (safe / "MTD_MSIL2A.xml").unlink()
+    assert str(subject_of(safe).scene.acquired) == "2024-05-18T10:50:31+00:00"
+
+
+@pytest.mark.parametrize(
+    ("name", "bands", "expected"),
+    [
+        ("20200518_132211_98_2277_3B_AnalyticMS_SR_8b.tif", 8, "2020-05-18T13:22:11+00:00"),
+        ("20200518_132211_1003_3B_AnalyticMS.tif", 4, "2020-05-18T13:22:11+00:00"),
+        ("20201332_132211_1003_3B_AnalyticMS.tif", 4, "None"),
+        ("m_3510055_ne_14_060_20210917.tif", 4, day("2021-09-17")),
+        ("m_3510055_ne_14_1_20150919_20151207.tif", 4, day("2015-09-19")),
+        ("m_3510055_ne_14_h.tif", 4, "None"),
+        ("scene.tif", 4, "None"),
+    ],
+)
+def test_a_file_of_several_bands_was_taken_when_its_name_says(
+    tmp_path: Path, name: str, bands: int, expected: str
+) -> None:
+    scene = write_raster(tmp_path / name, random_values((bands, 20, 24), "uint8" if name[0] == "m" else "uint16"))
+    assert str(subject_of(scene).scene.acquired) == expected
+
+
+def test_several_scenes_were_taken_between_the_first_and_the_last_of_those_that_meet_the_area(tmp_path: Path) -> None:
+    names = ("20200520_132211", "20200518_132211", "20200519_132211")
+    paths = [
+        write_raster(
+            tmp_path / f"{name}_1003_3B_AnalyticMS.tif",
+            random_values((4, 20, 24), "uint16"),
+            transform=NORTH_UP @ Affine.translation(24 * place, 0),
+        )
+        for place, name in enumerate(names)
+    ]
+    assert str(subject_of(*paths).scene.acquired) == "2020-05-18T13:22:11+00:00 to 2020-05-20T13:22:11+00:00"
+    first = bounds_in_degrees(paths[0])
+    assert str(subject_of(*paths, scene__area=first).scene.acquired) == "2020-05-20T13:22:11+00:00"
+    other = write_raster(tmp_path / "other.tif", random_values((4, 20, 24), "uint16"), nodata=0)
+    named = [write_raster(tmp_path / f"{names[0]}_2_3B_AnalyticMS.tif", random_values((4, 20, 24), "uint16"))]
+    assert subject_of(other, *named, scene__sensor="none", scene__nodata=0).scene.acquired is None
+
+
+def bounds_in_degrees(path: Path) -> tuple[float, float, float, float]:
+    """Of the middle of a raster."""
+    with rasterio.open(path) as source:
+        west, south, east, north = transform_bounds(source.crs, "EPSG:4326", *source.bounds)
+    inset = (east - west) / 4
+    return west + inset, south + inset / 4, east - inset, north - inset / 4

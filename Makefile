@@ -16,8 +16,9 @@ demo: install
 	PREFECT_HOME=$(CURDIR)/.venv/prefect $(BIN)/python flows/stylize_scene.py --config configs/olinda.yaml
 	@echo "Look at demo_output/olinda.html; the map is demo_output/olinda.tif, its record demo_output/olinda.run.json."
 
-# Learns styles into demo_output/: small windows first, for many steps, then larger ones. SCENES are scenes to learn from,
-# each a file or a folder. Takes LEARN_MINUTES twice a style.
+# Learns styles into demo_output/: by small windows first, for strokes, then by larger ones, for where they belong.
+# SCENES are scenes to learn from, each a file or a folder. Takes twice LEARN_MINUTES a style, and twice as long as
+# `nst-rs stylize` takes for two windows of 512 pixels.
 STYLES ?= harvest
 SCENES ?= sample_data/olinda
 LEARN_MINUTES ?= 15
@@ -25,10 +26,10 @@ LEARN = $(BIN)/nst-rs learn $(SCENES) --config configs/learned.yaml --set learn.
 styles: install
 	mkdir -p demo_output
 	for style in $(STYLES); do \
-		$(LEARN) --style sample_data/styles/$$style.jpg --output demo_output/$$style-begun.style \
-			--set learn.window=128 --set learn.rate=0.004 && \
+		$(LEARN) --style sample_data/styles/$$style.jpg --output demo_output/$$style-begun.style && \
 		$(LEARN) --style sample_data/styles/$$style.jpg --output demo_output/$$style.style \
-			--set learn.start=demo_output/$$style-begun.style || exit 1; \
+			--set learn.start=demo_output/$$style-begun.style \
+			--set learn.window=384 --set learn.batch=1 --set learn.rate=0.0006 || exit 1; \
 	done
 
 test: install

@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "memory at 4 to 268 megapixels": memory.of_large_scenes,
     "publishing's memory against rows": publishing.memory_of_rows,
     "a learned style against the matrix product": learned.against_matrix_product,
+    "a learned picture to start from": learned.iterations_saved,
     "a learned style's memory at 4 and 120 megapixels": learned.memory,
 }
 

@@ -11,17 +11,20 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.engine import CPU, STYLES, matrix_product, shortest
-from benchmarks.scenes import write_scene
+from benchmarks.scenes import SAMPLES, write_scene
+from nst_rs import stylize
 from nst_rs.config import RunConfig, trunk_of
 from nst_rs.engine import build_kernel, build_objective
 from nst_rs.learned import Facts, LearnedStyle, Learning, Source
 from nst_rs.neural.stylizer import Stylizer
 from nst_rs.neural.teacher import Lesson, Memory, Teacher
-from nst_rs.painting import BLOCK
 from nst_rs.stylizer import GRAIN_CHANNELS, Architecture, Weights, first_weights
 
-ARCHITECTURE = Architecture(blocks=3)
+ARCHITECTURE = Architecture()
 WINDOW = 192
+BLOCK = 1024
+"""Of large scenes."""
+HARVEST, SHIPPED = SAMPLES / "styles" / "harvest.jpg", SAMPLES / "learned" / "harvest.style"
 SIDES = (2000, 10980)
 """Of the scenes whose memory is measured: 4 and 120 megapixels."""
 
@@ -76,6 +79,26 @@ def memory() -> dict[str, float]:
             found[f"{name}: peak, GB"] = peaks[-1] / 1e9
             found[f"{name}: megapixels a second, files to files"] = side**2 / 1e6 / sum(record["seconds"].values())
     return {**found, "memory of the largest / of the smallest": peaks[-1] / peaks[0]}
+
+
+def iterations_saved() -> dict[str, float]:
+    """One level of the sample scene, from the scene and from the learned picture: iterations to the same total."""
+    totals = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for init in ("content", "learned"):
+            settings = {"schedule.levels": 1, "schedule.iterations": 60, "schedule.init": init}
+            settings |= {"style.learned": SHIPPED} if init == "learned" else {}
+            output = Path(folder) / f"{init}.tif"
+            totals[init] = stylize(SAMPLES / "olinda", HARVEST, output, settings=settings).losses
+    found = {}
+    for iterations in (1, 5, 10, 20, 30):
+        total = totals["learned"][iterations - 1]
+        reached = [number for number, value in enumerate(totals["content"], start=1) if value <= total]
+        found[f"total at iteration {iterations} from the learned picture"] = total
+        found[f"total at iteration {iterations}: from the scene as low at iteration"] = min(
+            reached, default=float("inf")
+        )
+    return found
 
 
 def _style() -> LearnedStyle:

@@ -6,25 +6,34 @@ The same runs without Prefect as ``nst-rs learn``. Learning that fails is tried 
 """
 
 # isort: split
-from flows.stylize_scene import Hours, Preset, stage  # first: it sets what Prefect reads on import
+from flows.stylize_scene import (
+    Hours,
+    Preset,
+    Settings,
+    read_configuration,
+    stage,
+)  # first: it sets what Prefect reads on import
 
 # isort: split
 import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import State, flow, get_run_logger
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
-from nst_rs.config import load_config, name_files, override
+from nst_rs.config import name_files
 from nst_rs.errors import NstError
 from nst_rs.learned import Facts
-from nst_rs.learning import LearningProgress, LearningSession
-from nst_rs.learning_job import LearningJob, prepare
+from nst_rs.quiet import native_notes_hidden
+
+if TYPE_CHECKING:  # these bring TensorFlow
+    from nst_rs.learning import LearningProgress
+    from nst_rs.learning_job import LearningJob
 
 SECONDS_BETWEEN_REPORTS = 5.0
 
@@ -42,7 +51,7 @@ def learn_style(
     output: str | None = None,
     config: str | None = None,
     preset: Preset | None = None,
-    settings: dict[str, Any] | None = None,
+    settings: Settings | None = None,
     stage_hours: Hours = 24.0,
 ) -> str | State[Any]:
     """Learn a style from scenes and return its path.
@@ -56,8 +65,10 @@ def learn_style(
         settings: "section.key" to value, for example {"learn.minutes": 30}.
         stage_hours: Learning that takes longer is stopped, and tried again: it goes on from where it was.
     """
+    with native_notes_hidden():
+        from nst_rs.learning_job import prepare
     try:
-        base = override(load_config(Path(config) if config else None, preset=preset), settings or {})
+        base = read_configuration(config, preset, settings)
         job = prepare(name_files(base, scene or None, style or None, output or None))
         with job.alone():
             facts = learn.with_options(timeout_seconds=stage_hours * 3600)(job)
@@ -68,8 +79,10 @@ def learn_style(
 
 
 @stage(tags={"computing"})
-def learn(job: LearningJob) -> Facts:
+def learn(job: "LearningJob") -> Facts:
     """Learn, judge and write the style."""
+    from nst_rs.learning import LearningSession
+
     reporter = LearningReporter()
     session = LearningSession(job, reporter.hear)
     session.learn()
@@ -84,7 +97,7 @@ class LearningReporter:
         self._artifact = create_progress_artifact(0.0, key="learning", description="reading the scenes")
         self._next = 0.0
 
-    def hear(self, state: LearningProgress) -> None:
+    def hear(self, state: "LearningProgress") -> None:
         """Bring the artifact up to date, not more often than people look."""
         if state.fraction == 1 or time.monotonic() >= self._next:
             update_progress_artifact(self._artifact, progress=100 * state.fraction, description=str(state))

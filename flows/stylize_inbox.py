@@ -7,16 +7,17 @@ by Prefect.
 """
 
 # isort: split
-from flows.stylize_scene import Hours, Preset, stage, stylize_scene  # first: it sets what Prefect reads on import
+from flows.stylize_scene import Hours, Preset, Settings, read_configuration  # first: it sets what Prefect reads
 
 # isort: split
 import argparse
 import json
-import shutil
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,18 +27,18 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
+from flows.scenes import Order, in_turn, on_workers, share_of_memory, started_workers, workers_at
 from nst_rs import lock
 from nst_rs.catalogue import CATALOGUE, Catalogue, Entry, clashes, path_of_lock, product_name
-from nst_rs.config import RunConfig, load_config, name_files, override, with_absolute_paths
-from nst_rs.errors import NstError
+from nst_rs.config import RunConfig, name_files, override, with_absolute_paths
+from nst_rs.errors import ConfigError, NstError
 from nst_rs.inbox import Arrival, Inbox, settled
+from nst_rs.locations import absolute
 from nst_rs.publish import Outputs
-from nst_rs.sweep import Variant, is_done
-
-LONGEST_REASON = 500
 
 Attempts = Annotated[int, Field(ge=1, le=100)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
+Workers = Annotated[int, Field(ge=1, le=1000)]
 
 
 def run_name() -> str:
@@ -52,40 +53,68 @@ def stylize_inbox(
     style: list[str] | None = None,
     config: str | None = None,
     preset: Preset | None = None,
-    settings: dict[str, Any] | None = None,
+    settings: Settings | None = None,
     attempts: Attempts = 3,
     settle_seconds: Seconds = 60.0,
     stage_hours: Hours = 24.0,
+    workers: Workers = 1,
+    address: str | None = None,
 ) -> State[Any]:
     """Style the scenes in an inbox that are not yet done in this style and configuration.
 
     Args:
         inbox: A folder, or a URL that fsspec knows, whose files and folders are a scene each.
         output: The folder for the maps: one folder in it a style and configuration, with its catalogue.
-        style: Images whose style is taken; several are blended.
+        style: Images whose style is taken; several are blended; or one learned .style.
         config: A configuration (YAML) or an earlier run's record (JSON). What else is given here replaces its values.
         preset: legible, balanced or painterly: what the configuration does not decide.
         settings: "section.key" to value, for example {"schedule.levels": 4}.
         attempts: How often a scene that fails is tried, once in a run, until it is delivered anew.
         settle_seconds: A scene whose files change within this time is left for the next run.
         stage_hours: A stage of a scene (reading, a level, writing) that takes longer is stopped and tried again.
+        workers: How many scenes are styled at a time; of several, each by a process of its own on this machine.
+        address: A Dask scheduler, such as tcp://host:8786, each of whose workers styles a scene at a time. Workers is
+            left out then.
     """
     try:
-        base = override(load_config(Path(config) if config else None, preset=preset), settings or {})
-        base = with_absolute_paths(name_files(base, None, style or None, None))
+        base = with_absolute_paths(name_files(read_configuration(config, preset, settings), None, style or None, None))
         product = Path(output).absolute() / product_name(base)
-        with lock.alone(path_of_lock(product), f"product {product}"):
-            given = {"style": style, "config": config, "preset": preset, "settings": settings}
-            work = Work(Inbox(inbox), base, {**given, "stage_hours": stage_hours}, Catalogue.read(product))
+        with lock.alone(path_of_lock(product), f"product {product}"), making(base, workers, address) as makers:
+            work = Work(Inbox(absolute(inbox)), makers, stage_hours, Catalogue.read(product))
             return work.run(attempts, settle_seconds)
     except NstError as error:
         return Failed(message=str(error), data=error)
 
 
-@stage(tags={"reading"})
-def fetch(inbox: Inbox, arrival: Arrival, folder: Path) -> Path:
-    """Copy a scene from where it was delivered, where that is not this machine."""
-    return inbox.fetch(arrival, folder)
+@dataclass(frozen=True)
+class Makers:
+    """Who makes the maps, and by what."""
+
+    config: RunConfig
+    make: Callable[[Iterable[Order]], Iterator[tuple[Order, str]]]
+    """Says of each order why it could not be made, or nothing."""
+
+
+@contextmanager
+def making(config: RunConfig, workers: int, address: str | None) -> Iterator[Makers]:
+    """Have the maps made in this process, or by a scene's worker each. Raises ConfigError, ResourceError."""
+    if workers == 1 and address is None:
+        yield Makers(config, in_turn)
+        return
+    if config.compute.executor == "dask":
+        raise ConfigError(
+            "compute.executor dask", expected="local, where every worker styles a scene", do="leave one of the two out"
+        )
+    if address is None:
+        if config.compute.memory == "auto":
+            config = override(config, {"compute.memory": share_of_memory(workers)})
+        with started_workers(workers) as runner:
+            yield Makers(config, partial(on_workers, runner=runner))
+        return
+    if workers != 1:
+        raise ConfigError("address", expected="workers left out", got=f"workers {workers}: they are who is there")
+    with workers_at(address) as runner:
+        yield Makers(config, partial(on_workers, runner=runner))
 
 
 @dataclass
@@ -93,17 +122,18 @@ class Work:
     """One run over an inbox."""
 
     inbox: Inbox
-    config: RunConfig
-    parameters: Mapping[str, Any]
-    """What every scene's flow is given."""
+    makers: Makers
+    stage_hours: float
     catalogue: Catalogue
+    ordered: list[Order] = field(default_factory=list)
+    """What is being made."""
 
     def run(self, attempts: int, settle_seconds: float) -> State[Any]:
         """Style what is due and has arrived; return the state of the whole."""
         clashing, waiting = self._sort(attempts, settle_seconds)
-        tried = [arrival for arrival in waiting if self._style(arrival)]
+        tried = self._try(waiting)
         given_up = self.catalogue.given_up(attempts)
-        failed = [a.name for a in tried if self.catalogue.entries[a.name].state == "failed"]
+        failed = [name for name in tried if self.catalogue.entries[name].state == "failed"]
         self._report(clashing)
         counts = {"made": len(tried) - len(failed), "failed": len(failed) + len(clashing), "given up": len(given_up)}
         arriving = sum(entry.state == "arriving" for entry in self.catalogue.entries.values())
@@ -113,60 +143,61 @@ class Work:
 
     def _sort(self, attempts: int, settle_seconds: float) -> tuple[dict[str, str], list[Arrival]]:
         """Return what cannot be styled for its name, with the reason, and what is due and has arrived whole."""
+        log = get_run_logger()
         first = self.inbox.look()
         clashing = clashes(first, self.catalogue)
         due = [a for a in self.catalogue.due(first, attempts) if a.entry not in clashing]
+        log.info("%s: scenes found: %d, to be styled: %d", self.inbox.url, len(first), len(due))
         later = first
         if not all(self.catalogue.knows(arrival) for arrival in due):
+            log.info("waiting %g s to see whether the new ones have arrived whole", settle_seconds)
             time.sleep(settle_seconds)
             later = self.inbox.look()
         ready = settled(due, later)
         arrived = {arrival.entry for arrival in ready}
         for arrival in due:
             if arrival.entry not in arrived:
-                get_run_logger().info("%s is still arriving: left for the next run", arrival.entry)
+                log.info("%s is still arriving: left for the next run", arrival.entry)
                 self._put(arrival, Entry.seen(arrival))
         return clashing, ready
 
-    def _style(self, arrival: Arrival) -> bool:
-        """Make a scene's map, or say why not; return whether it was tried to the end."""
-        before, begun = self.catalogue.entries.get(arrival.name), self.catalogue.begun(arrival)
-        self._put(arrival, begun)
-        tif = self.catalogue.folder / f"{arrival.name}.tif"
-        reason = self._make(arrival, tif)
+    def _try(self, waiting: Iterable[Arrival]) -> list[str]:
+        """Have the maps made; return the scenes that were tried to the end."""
+        tried = []
+        try:
+            for order, reason in self.makers.make(self._orders(waiting)):
+                if self._note(order, reason):
+                    tried.append(order.arrival.name)
+                self.ordered.remove(order)
+        except NstError:  # a cluster that is lost is no scene's fault
+            for order in self.ordered:
+                self._put(order.arrival, order.before or Entry.seen(order.arrival))
+            raise
+        return tried
+
+    def _orders(self, waiting: Iterable[Arrival]) -> Iterator[Order]:
+        """Order one map after the other, as they are asked for; what is ordered has had an attempt more."""
+        for arrival in waiting:
+            before = self.catalogue.entries.get(arrival.name)
+            self._put(arrival, self.catalogue.begun(arrival))
+            tif = self.catalogue.folder / f"{arrival.name}.tif"
+            self.ordered.append(Order(self.inbox, arrival, tif, self.makers.config, self.stage_hours, before))
+            yield self.ordered[-1]
+
+    def _note(self, order: Order, reason: str) -> bool:
+        """Put down what has become of an order; return whether it was tried to the end."""
+        arrival, begun = order.arrival, self.catalogue.entries[order.arrival.name]
         if not reason:
-            item = json.loads(Outputs(tif).item.read_text(encoding="utf-8"))
-            self._put(arrival, begun.made(tif, item["geometry"]))
+            item = json.loads(Outputs(order.tif).item.read_text(encoding="utf-8"))
+            self._put(arrival, begun.made(order.tif, item))
         elif settled([arrival], self.inbox.look()):
             get_run_logger().error("%s failed, attempt %d: %s", arrival.name, begun.attempts, reason)
             self._put(arrival, begun.failed(reason))
         else:
             get_run_logger().info("%s has changed meanwhile: left for the next run", arrival.entry)
-            self._put(arrival, before or Entry.seen(arrival))
+            self._put(arrival, order.before or Entry.seen(arrival))
             return False
         return True
-
-    def _make(self, arrival: Arrival, tif: Path) -> str:
-        """Make a scene's map where it is not yet made; return why it could not be, or nothing."""
-        incoming = self.catalogue.folder / ".incoming"
-        try:
-            fetched = fetch(self.inbox, arrival, incoming, return_state=True)
-            if not fetched.is_completed():
-                return _reason(fetched)
-            scene = str(fetched.result())
-            if self._is_made(scene, tif):
-                return ""
-            state = stylize_scene(scene=[scene], output=str(tif), **self.parameters, return_state=True)
-            return "" if state.is_completed() else _reason(state)
-        finally:
-            shutil.rmtree(incoming, ignore_errors=True)
-
-    def _is_made(self, scene: str, tif: Path) -> bool:
-        """Whether a run that could not say so any more has made the map."""
-        try:
-            return is_done(Variant(tif.stem, name_files(self.config, [scene], None, tif)))
-        except NstError:
-            return False  # it will be told when the scene is styled
 
     def _put(self, arrival: Arrival, entry: Entry) -> None:
         self.catalogue = self.catalogue.with_entry(arrival.name, entry)
@@ -189,13 +220,6 @@ class Work:
         )
         path = self.catalogue.folder / CATALOGUE
         create_link_artifact(path.as_uri(), link_text=str(path), key="catalogue", description="The maps by place")
-
-
-def _reason(state: State[Any]) -> str:
-    """Return why a run failed, in one line."""
-    error = state.result(raise_on_failure=False)
-    reason = str(error) if isinstance(error, NstError) else str(state.message or error)
-    return " ".join(reason.split())[:LONGEST_REASON]
 
 
 def main(arguments: list[str] | None = None) -> int:

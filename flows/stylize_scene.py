@@ -20,11 +20,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import argparse
 import base64
 import io
+import re
 import sys
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 from PIL import Image
@@ -44,19 +46,25 @@ from prefect.states import Failed
 from prefect.tasks import exponential_backoff
 from pydantic import Field
 
-from nst_rs import application
-from nst_rs.config import load_config, name_files, override
+from nst_rs.config import RunConfig, load_config, name_files, override, setting_names
 from nst_rs.errors import NstError
 from nst_rs.figures import describe
-from nst_rs.job import Job, prepare
-from nst_rs.pipeline import Result, Session
 from nst_rs.progress import Progress, duration
+from nst_rs.quiet import native_notes_hidden
+
+if TYPE_CHECKING:  # these bring TensorFlow, which a flow needs when it runs and not when it is deployed
+    from nst_rs.application import ApplicationJob, ApplicationSession
+    from nst_rs.job import Job
+    from nst_rs.pipeline import Result, Session
 
 SECONDS_BETWEEN_REPORTS = 2.0
 THUMBNAIL_SIDE = 512
 """Pixels along the longer side of the picture that Prefect's page shows: it is kept in Prefect's database."""
 
 Preset = Literal["legible", "balanced", "painterly"]
+KNOWN = {"propertyNames": {"pattern": rf"^({'|'.join(map(re.escape, setting_names()))})(\..+)?$"}}
+"""Has Prefect refuse what is no setting before a run; a setting that is a mapping may be set key by key."""
+Settings = Annotated[dict[str, Any], Field(json_schema_extra=KNOWN)]
 Hours = Annotated[float, Field(gt=0, le=24 * 14)]
 
 
@@ -73,7 +81,7 @@ def stylize_scene(
     output: str | None = None,
     config: str | None = None,
     preset: Preset | None = None,
-    settings: dict[str, Any] | None = None,
+    settings: Settings | None = None,
     stage_hours: Hours = 24.0,
 ) -> str | State[Any]:
     """Style a scene and return the map's path.
@@ -88,8 +96,11 @@ def stylize_scene(
         stage_hours: A stage (reading, a level, writing) that takes longer is stopped, and tried again like one that
             failed; a level goes on from where it was.
     """
+    with native_notes_hidden():
+        from nst_rs import application
+        from nst_rs.job import prepare
     try:
-        base = override(load_config(Path(config) if config else None, preset=preset), settings or {})
+        base = read_configuration(config, preset, settings)
         named = name_files(base, scene or None, style or None, output or None)
         if application.learned_style_of(named) is not None:
             return apply_style(application.prepare(named), stage_hours * 3600)
@@ -100,8 +111,15 @@ def stylize_scene(
         return Failed(message=str(error), data=error)  # a user's mistake: its one line, without a traceback
 
 
-def run_stages(job: Job, seconds: float) -> Result:
+def read_configuration(config: str | None, preset: str | None, settings: Mapping[str, Any] | None) -> RunConfig:
+    """Return what a flow's parameters say beside the files' names. Raises ConfigError."""
+    return override(load_config(Path(config) if config else None, preset=preset), settings or {})
+
+
+def run_stages(job: "Job", seconds: float) -> "Result":
     """Run a job stage by stage, each for `seconds` at most, and leave its artifacts."""
+    from nst_rs.pipeline import Session
+
     tiles = ", ".join(str(len(level.tiles)) for level in job.plan.levels)
     get_run_logger().info("%s; tiles by level: %s", job.inputs.scene.grid.describe(), tiles)
     reporter = LevelReporter(job.outputs.tif.stem)
@@ -115,10 +133,12 @@ def run_stages(job: Job, seconds: float) -> Result:
     return result
 
 
-def apply_style(job: application.ApplicationJob, seconds: float) -> str:
+def apply_style(job: "ApplicationJob", seconds: float) -> str:
     """Run a job with a learned style stage by stage, each for `seconds` at most; return the map's path."""
+    from nst_rs.application import ApplicationSession
+
     with job.alone():
-        session = application.ApplicationSession(job)
+        session = ApplicationSession(job)
         compose.with_options(timeout_seconds=seconds)(session)
         apply_tiles.with_options(timeout_seconds=seconds)(session)
         result = publish.with_options(timeout_seconds=seconds)(session)
@@ -147,13 +167,13 @@ stage = partial(
 
 
 @stage(tags={"reading"})
-def compose(session: Session | application.ApplicationSession) -> None:
+def compose(session: "Session | ApplicationSession") -> None:
     """Read the scene and map it to RGB; a shared disk may need a second try."""
     session.compose()
 
 
 @stage(tags={"computing"})
-def stylize_level(session: Session, index: int, reporter: "LevelReporter") -> None:
+def stylize_level(session: "Session", index: int, reporter: "LevelReporter") -> None:
     """Style one level; trying again goes on from its last complete round.
 
     At most as many at a time, over all runs, as Prefect's concurrency limit named gpu, or cpu, says where there is one.
@@ -164,14 +184,14 @@ def stylize_level(session: Session, index: int, reporter: "LevelReporter") -> No
 
 
 @stage(tags={"computing"})
-def apply_tiles(session: application.ApplicationSession) -> None:
+def apply_tiles(session: "ApplicationSession") -> None:
     """Paint every tile with a learned style; trying again gives the same picture."""
     with concurrency("gpu" if session.job.device.is_gpu else "cpu"):
         session.apply()
 
 
 @stage(tags={"writing"})
-def publish(session: Session | application.ApplicationSession) -> Result:
+def publish(session: "Session | ApplicationSession") -> "Result":
     """Write the map, its preview and its record."""
     return session.publish()
 
@@ -200,7 +220,7 @@ class LevelReporter:
             self._next = time.monotonic() + SECONDS_BETWEEN_REPORTS
 
 
-def report(job: Job, result: Result) -> None:
+def report(job: "Job", result: "Result") -> None:
     """Leave what a person looks for after the run: the figures, the files."""
     rows = [
         {"figure": "pixels", "value": f"{job.plan.shape[1]} × {job.plan.shape[0]}"},
@@ -212,7 +232,7 @@ def report(job: Job, result: Result) -> None:
     leave_artifacts(result, rows)
 
 
-def leave_artifacts(result: Result, first_rows: list[dict[str, str]]) -> None:
+def leave_artifacts(result: "Result", first_rows: list[dict[str, str]]) -> None:
     """Leave the figures, beginning with `first_rows`, the map, its page and its preview as artifacts."""
     rows = [
         *first_rows,

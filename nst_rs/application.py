@@ -8,7 +8,8 @@ import io
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -31,7 +32,7 @@ from nst_rs.job import check_executor, cores, workers_to_start
 from nst_rs.learned import LearnedStyle, is_learned, read_learned
 from nst_rs.mosaic import StyledMap
 from nst_rs.neural.device import Device, choose_device, choose_precision
-from nst_rs.painting import BLOCK
+from nst_rs.painting import best_block
 from nst_rs.passed import PassedBands, write_bands
 from nst_rs.pipeline import Result
 from nst_rs.publish import Companion, Outputs, publish
@@ -77,10 +78,15 @@ class ApplicationJob:
     """How the picture is shown: the style's own way, unless the scene's colours are asked for."""
 
     @property
+    def block(self) -> int:
+        """Pixels along the side of what is painted at once."""
+        return best_block(self.subject.scene.grid.shape, self.style.facts.architecture.margin)
+
+    @property
     def tile(self) -> int:
         """Pixels along a tile's side: as configured, in whole blocks."""
         tile = self.config.tiling.tile
-        return BLOCK if tile == "auto" else -(-tile // BLOCK) * BLOCK
+        return self.block if tile == "auto" else -(-tile // self.block) * self.block
 
     @property
     def on_cluster(self) -> bool:
@@ -124,7 +130,6 @@ def prepare(config: RunConfig) -> ApplicationJob:
     outputs = open_outputs(config, subject, files)
     device = choose_device(config.compute.device)
     decided = {
-        "tiling.tile": BLOCK if config.tiling.tile == "auto" else config.tiling.tile,
         "compute.precision": choose_precision(config.compute.precision, device),
         "compute.workers": workers_to_start(config, device),
     }
@@ -200,17 +205,31 @@ class ApplicationSession:
 
     def publish(self) -> Result:
         """Write the map and all that goes with it."""
+        job = self.job
+        started = time.perf_counter()
+        with ThreadPoolExecutor(max_workers=1) as other:
+            figures = other.submit(self._figures)  # while the map is written
+
+            def finished_record() -> dict[str, Any]:
+                found = figures.result()
+                self._seconds["publish"] = round(time.perf_counter() - started, 3)
+                return {**self._record(), "figures": found}
+
+            self._publish(finished_record)
+        job.workspace.remove()
+        made = Outputs(Path(os.path.abspath(job.outputs.tif)))
+        return Result(made.tif, made.preview, made.record, made.report, (), dict(self._seconds), figures.result())
+
+    def _figures(self) -> dict[str, Any]:
+        scene, block = self._scene, self.job.block
+        seams = tuple(range(block, scene.weight.shape[0], block)), tuple(range(block, scene.weight.shape[1], block))
+        figures = measure(scene.image, scene.result, scene.weight, seams)
+        figures["calm"] = measure_calm(scene.image, scene.result, scene.weight)
+        return figures
+
+    def _publish(self, finished_record: Callable[[], dict[str, Any]]) -> None:
         job, scene = self.job, self._scene
         grid = job.subject.scene.grid
-        seams = tuple(range(BLOCK, grid.height, BLOCK)), tuple(range(BLOCK, grid.width, BLOCK))
-        with self._timed("figures"):
-            figures = measure(scene.image, scene.result, scene.weight, seams)
-            figures["calm"] = measure_calm(scene.image, scene.result, scene.weight)
-        started = time.perf_counter()
-
-        def finished_record() -> dict[str, Any]:
-            self._seconds["publish"] = round(time.perf_counter() - started, 3)
-            return {**self._record(), "figures": figures}
 
         tags = provenance.tags(job.config, self._fingerprints)
         picture, weight = with_unstyled(scene.result, scene.weight, scene.unstyled)
@@ -221,9 +240,6 @@ class ApplicationSession:
         passed = partial(write_bands, PassedBands(job.subject, profile, tags))
         companions: list[Companion] = [passed, write_tiles, write_item, partial(write_report, pictures)]
         publish(job.outputs, styled, finished_record, companions)
-        job.workspace.remove()
-        made = Outputs(Path(os.path.abspath(job.outputs.tif)))
-        return Result(made.tif, made.preview, made.record, made.report, (), dict(self._seconds), figures)
 
     def _paint_here(self, painter: TilePainter, tiles: Sequence[MapTile], beat: "_Beat") -> None:
         with self._timed("network"):

@@ -1,19 +1,20 @@
-"""What a schedule has made of an inbox, in one style and configuration: a GeoJSON file that maps can be found by.
+"""What a schedule has made of an inbox, in one style and configuration: a collection of STAC items, a scene each.
 
-It is also the schedule's own memory: which scenes are made, which have failed, how often and why.
+As such it is GeoJSON, by which maps can be found. It is also the schedule's own memory: which scenes are made, which
+have failed, how often and why; those have an item without a place and without files.
 """
 
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from nst_rs import lock
-from nst_rs.config import NAMED_WEIGHTS, RunConfig
+from nst_rs.config import ELSEWHERE, NAMED_WEIGHTS, RunConfig
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.inbox import Arrival
 from nst_rs.record import fingerprint
@@ -37,11 +38,11 @@ class Entry:
     reason: str = ""
     """Why it failed."""
     map: str = ""
-    """The map's path, from the catalogue's folder; also its preview's and its record's, with their endings."""
+    """The map's path, from the catalogue's folder."""
     time: str = ""
     """When its state was found, in UTC."""
-    geometry: Mapping[str, Any] | None = None
-    """The map's outline in degrees, as GeoJSON has it."""
+    item: Mapping[str, Any] | None = None
+    """The map's STAC item, as it lies beside the map."""
 
     @classmethod
     def seen(cls, arrival: Arrival) -> "Entry":
@@ -57,9 +58,14 @@ class Entry:
         """Return the entry of an attempt that failed."""
         return replace(self, reason=reason, time=_now())
 
-    def made(self, tif: Path, geometry: Mapping[str, Any] | None) -> "Entry":
+    def made(self, tif: Path, item: Mapping[str, Any]) -> "Entry":
         """Return the entry of an attempt that made a map."""
-        return replace(self, state="made", reason="", map=tif.name, time=_now(), geometry=geometry)
+        return replace(self, state="made", reason="", map=tif.name, time=_now(), item=item)
+
+
+_ACCOUNT = [field.name for field in fields(Entry) if field.name != "item"]
+_NOWHERE: Mapping[str, Any] = {"type": "Feature", "stac_version": "1.1.0", "geometry": None, "links": [], "assets": {}}
+"""What STAC asks of an item whose map there is none of, but for its name and time."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,8 @@ class Catalogue:
         """Replace the file, at once. Raises OutputError."""
         path, temporary = self.folder / CATALOGUE, self.folder / f".{CATALOGUE}"
         features = [_feature(name, entry) for name, entry in sorted(self.entries.items())]
-        text = json.dumps({"type": "FeatureCollection", "features": features}, indent=1)
+        lines = ",\n".join(json.dumps(feature) for feature in features)  # a scene a line: the items are long
+        text = f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}'
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             temporary.write_text(text + "\n", encoding="utf-8")
@@ -162,7 +169,7 @@ def product_name(config: RunConfig) -> str:
     settings = config.model_dump(
         mode="json",
         exclude_defaults=True,
-        exclude={"scene": {"paths"}, "output": {"path"}, "compute": {"memory", "device"}},
+        exclude={"scene": {"paths"}, "output": {"path"}, "compute": {*ELSEWHERE, "device"}},
     )
     shares = sorted((_digest(path), share) for path, share in config.style.shares.items() if share)
     settings = {name: section for name, section in settings.items() if section}
@@ -190,14 +197,17 @@ def _digest(path: Path) -> str:
 
 
 def _feature(name: str, entry: Entry) -> dict[str, Any]:
-    properties = asdict(entry)
-    geometry = properties.pop("geometry")
-    return {"type": "Feature", "id": name, "geometry": geometry, "properties": {"scene": name, **properties}}
+    """Return an entry as a STAC item, whose properties are the map's and the account's."""
+    account = {key: getattr(entry, key) for key in _ACCOUNT}
+    item = entry.item or {**_NOWHERE, "properties": {"datetime": entry.time}}
+    return {**item, "id": name, "properties": {"scene": name, **account, **item["properties"]}}
 
 
 def _entry(feature: Mapping[str, Any]) -> Entry:
-    properties = {key: value for key, value in feature["properties"].items() if key != "scene"}
-    return Entry(**properties, geometry=feature["geometry"])
+    properties = dict(feature["properties"])
+    del properties["scene"]
+    account = {key: properties.pop(key) for key in _ACCOUNT}
+    return Entry(**account, item={**feature, "properties": properties} if feature["assets"] else None)
 
 
 def _now() -> str:

@@ -20,6 +20,8 @@ from typing import Any
 import dask
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from distributed import Client, Future, KilledWorker, LocalCluster
+from distributed.comm.addressing import parse_address
+from distributed.comm.registry import get_backend
 
 from nst_rs import blocks
 from nst_rs.adam import Move
@@ -33,7 +35,7 @@ from nst_rs.tiling import Tile
 
 log = logging.getLogger(__name__)
 
-_SECONDS_TO_ANSWER = 30
+SECONDS_TO_ANSWER = 30
 _SECONDS_WITHOUT_WORKERS = 300
 _SECONDS_BETWEEN_LOOKS = 5
 _RETRIES = 2
@@ -99,26 +101,37 @@ class Cluster:
 
     def wait(self, futures: Mapping[str, Future], done: Callable[[str], None] = lambda _: None) -> None:
         """Wait for all of them and tell `done` the key of each. Raises what a task raised, or ResourceError."""
-        finished: queue.SimpleQueue[str] = queue.SimpleQueue()
-        for key, future in futures.items():
-            future.add_done_callback(lambda _, key=key: finished.put(key))
-        for _ in futures:
-            key = self._next(finished)
-            if futures[key].status in ("error", "cancelled"):
-                raise self._failure(futures[key])
+        for key in self.finished(futures):
+            self._check(futures[key])
             done(key)
 
+    def finished(self, futures: Mapping[str, Future]) -> Iterator[str]:
+        """Wait for one after the other, the first first, and yield its key, whatever has become of it.
+
+        Raises ResourceError where the scheduler or all workers are lost.
+        """
+        ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+        for key, future in futures.items():
+            future.add_done_callback(lambda _, key=key: ended.put(key))
+        for _ in futures:
+            yield self._next(ended)
+
     def result(self, future: Future) -> Any:
-        """Return what a task that has ended returned."""
+        """Return what a task that has ended returned. Raises what it raised, or ResourceError."""
+        self._check(future)
         with self._answering():
             return future.result()
 
-    def _next(self, finished: "queue.SimpleQueue[str]") -> str:
+    def _check(self, future: Future) -> None:
+        if future.status in ("error", "cancelled"):
+            raise self._failure(future)
+
+    def _next(self, ended: "queue.SimpleQueue[str]") -> str:
         """Return what is finished next; look from time to time whether there is anyone to finish it."""
         last_seen = time.monotonic()
         while True:
             try:
-                return finished.get(timeout=_SECONDS_BETWEEN_LOOKS)
+                return ended.get(timeout=_SECONDS_BETWEEN_LOOKS)
             except queue.Empty:
                 with self._answering():
                     if self.client.nthreads():
@@ -173,6 +186,24 @@ class Cluster:
         )
 
 
+def no_scheduler(named: str, error: Exception) -> ResourceError:
+    """Return the error for an address, as it was `named`, at which no scheduler answers."""
+    return ResourceError(
+        named,
+        expected="a Dask scheduler, such as tcp://host:8786",
+        got=str(error),
+        do="start one with `dask scheduler`, and workers with `dask worker`",
+    )
+
+
+def check_address(named: str, address: str) -> None:
+    """Raise ResourceError for what is no address: a client that is made with one ends only after a minute."""
+    try:
+        get_backend(parse_address(address)[0])
+    except ValueError as error:
+        raise no_scheduler(named, error) from error
+
+
 def found(address: str | None, workers: int, threads: int) -> AbstractContextManager[Cluster]:
     """Connect to the scheduler at `address`, or where none is named start workers for as long as the context lasts."""
     return at_address(address) if address else started(workers, threads)
@@ -181,15 +212,12 @@ def found(address: str | None, workers: int, threads: int) -> AbstractContextMan
 @contextmanager
 def at_address(address: str) -> Iterator[Cluster]:
     """Connect to a scheduler that runs, at `address`. Raises ResourceError."""
+    named = f"compute.address {address}"
+    check_address(named, address)
     try:
-        client = Client(address, timeout=_SECONDS_TO_ANSWER, set_as_default=False)
-    except (OSError, ValueError) as error:  # ValueError: not an address
-        raise ResourceError(
-            f"compute.address {address}",
-            expected="a Dask scheduler, such as tcp://host:8786",
-            got=str(error),
-            do="start one with `dask scheduler`, and workers with `dask worker`",
-        ) from error
+        client = Client(address, timeout=SECONDS_TO_ANSWER, set_as_default=False)
+    except OSError as error:
+        raise no_scheduler(named, error) from error
     with _closing(client):
         yield Cluster(client)
 

@@ -403,6 +403,16 @@ ELSEWHERE = ("memory", "address", "workers")
 """Keys of ``compute`` that say where a run is computed and not what comes of it: it may go on with others."""
 
 
+def setting_names() -> list[str]:
+    """Return the names of all settings.
+
+    >>> setting_names()[0]
+    'scene.paths'
+    """
+    sections = ((name, field.annotation) for name, field in RunConfig.model_fields.items())
+    return [f"{name}.{key}" for name, section in sections for key in getattr(section, "model_fields", {})]
+
+
 def trunk_of(config: RunConfig) -> Trunk:
     """Return the part of VGG16 that the objective's layers need."""
     return Trunk.reaching([*config.objective.content_layers, *config.objective.style_layers])

@@ -10,8 +10,24 @@ from nst_rs.storage import PixelArray
 from nst_rs.stylizer import Architecture, grain
 from nst_rs.tiling import Span
 
-BLOCK = 512
-"""Pixels along the side of the windows that a whole picture is painted in: margins are a fifth of what is computed."""
+_BLOCKS = (512, 1024)
+"""Pixels along the side of the windows that a whole picture may be painted in: whole chunks of the arrays on disk."""
+
+
+def best_block(shape: tuple[int, ...], margin: int) -> int:
+    """Return the side of the blocks in which a scene of `shape`, (H, W, ...), computes the fewest pixels.
+
+    It depends on the scene alone, so that a scene is painted in the same blocks wherever and however it is.
+
+    >>> best_block((349, 352), margin=52), best_block((10980, 10980), margin=52)
+    (512, 1024)
+    """
+    height, width = shape[:2]
+
+    def computed(side: int) -> int:
+        return -(-height // side) * -(-width // side) * (side + 2 * margin) ** 2
+
+    return min(_BLOCKS, key=computed)
 
 
 class Network(Protocol):
@@ -43,8 +59,9 @@ def paint(network: Network, image: PixelArray, rows: Span, columns: Span) -> Pix
 def paint_all(network: Network, image: PixelArray, picture: PixelArray) -> None:
     """Write the picture that `network` makes of `image` into `picture`, (H, W, 3) both, in blocks of one shape."""
     height, width = image.shape[:2]
-    for top in range(0, height, BLOCK):
-        for left in range(0, width, BLOCK):
-            part = paint(network, image, Span(top, top + BLOCK), Span(left, left + BLOCK))
-            place = slice(top, min(top + BLOCK, height)), slice(left, min(left + BLOCK, width))
+    block = best_block(image.shape, network.architecture.margin)
+    for top in range(0, height, block):
+        for left in range(0, width, block):
+            part = paint(network, image, Span(top, top + block), Span(left, left + block))
+            place = slice(top, min(top + block, height)), slice(left, min(left + block, width))
             picture[place] = part[: place[0].stop - top, : place[1].stop - left]

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nst_rs import lock, record
 from nst_rs.comparison import Run, write_comparison
-from nst_rs.config import RunConfig, decided_as, load_config, override, with_absolute_paths
+from nst_rs.config import ELSEWHERE, RunConfig, decided_as, load_config, override, with_absolute_paths
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.inputs import settle
 from nst_rs.job import Job, prepare
@@ -85,13 +86,15 @@ def compare(chosen: Sequence[Variant], folder: Path) -> Comparison:
 def is_done(variant: Variant) -> bool:
     """Whether `variant` has run to its end: all files are there, for this configuration and for these inputs.
 
-    What the configuration leaves open may have been decided in any way.
+    What the configuration leaves open may have been decided in any way. Where and in how
+    much memory makes no difference.
     """
     run = variant.run
     # A workspace is left by a run that was killed, perhaps between one file and the next.
     if not all(path.is_file() for path in run.outputs) or Workspace(run.outputs.tif).folder.exists():
         return False
-    return _settled_like(variant.config, run.config) == run.config and all(map(_unchanged, run.record["inputs"]))
+    same = _what_is_made(_settled_like(variant.config, run.config)) == _what_is_made(run.config)
+    return same and all(map(_unchanged, run.record["inputs"]))
 
 
 def _make(folder: Path) -> None:
@@ -104,6 +107,10 @@ def _make(folder: Path) -> None:
 def _settled_like(config: RunConfig, made: RunConfig) -> RunConfig:
     """Return `config` with what it leaves open decided as in `made`, or by the scene."""
     return decided_as(settle(config, open_subject(config)), made)
+
+
+def _what_is_made(config: RunConfig) -> dict[str, Any]:
+    return config.model_dump(exclude={"compute": set(ELSEWHERE)})
 
 
 def _unchanged(entry: dict[str, object]) -> bool:

@@ -1,6 +1,6 @@
 """A tile of a map, painted with a learned style: read, painted, written. The same in this process and on a worker.
 
-A tile is painted in blocks of BLOCK pixels, which lie on the scene's own grid whatever the tile's size is. A block
+A tile is painted in blocks, which lie on the scene's own grid whatever the tile's size is. A block
 needs nothing but its margin of another, so blocks of any size make the same picture but for rounding: libraries add up
 in another order where shapes differ. Blocks of one shape in one place make it the same bit for bit, on any machine.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from nst_rs.arrays import Pixels, Rgb
 from nst_rs.color import Color, to_optimise, to_show
-from nst_rs.painting import BLOCK, Network, seen
+from nst_rs.painting import Network, best_block, seen
 from nst_rs.storage import PixelArray
 from nst_rs.tiling import Span
 
@@ -100,17 +100,17 @@ class TilePainter:
 
     def _painted(self, around: Pixels, grain: Pixels, shape: tuple[int, ...]) -> Rgb:
         """Return a tile's pixels, (*shape, 3)."""
-        made = np.empty((*shape, 3), np.uint8)
-        for top in range(0, shape[0], BLOCK):
-            for left in range(0, shape[1], BLOCK):
-                window = slice(top, top + BLOCK + 2 * self.margin), slice(left, left + BLOCK + 2 * self.margin)
-                place = made[top : top + BLOCK, left : left + BLOCK]
+        made, block = np.empty((*shape, 3), np.uint8), best_block(self.image.shape, self.margin)
+        for top in range(0, shape[0], block):
+            for left in range(0, shape[1], block):
+                window = slice(top, top + block + 2 * self.margin), slice(left, left + block + 2 * self.margin)
+                place = made[top : top + block, left : left + block]
                 painted = self._painted_block(around[window], grain[window])
                 place[:] = np.rint(painted[: place.shape[0], : place.shape[1]])
         return made
 
     def _painted_block(self, around: Pixels, grain: Pixels) -> Pixels:
-        """Return a block's pixels, (BLOCK, BLOCK, 3) in [0, 255]."""
+        """Return a block's pixels, (block, block, 3) in [0, 255]."""
         inner, strength = slice(self.margin, -self.margin), self.manner.strength
         found_by = to_optimise(self.manner.found_by, around)
         with _turn:

@@ -122,7 +122,7 @@ def test_everything_else_is_as_after_any_run(result: Result, folder: Path) -> No
     assert record["levels"] == []
     assert record["learned"]["licence"] == "CC0-1.0"
     assert [Path(entry["path"]).name for entry in record["inputs"]] == ["scene.tif", "small.style"]
-    assert set(record["seconds"]) == {"compose", "network", "apply", "figures", "publish"}
+    assert set(record["seconds"]) == {"compose", "network", "apply", "publish"}
     assert record["figures"]["seams"]["lines"] == 1
     assert result.preview.exists()
     assert not (folder / ".map.tif.work").exists()

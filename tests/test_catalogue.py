@@ -2,18 +2,20 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pystac
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pystac.validation import validate_dict
 
 from nst_rs.catalogue import CATALOGUE, CUT_SHORT, Catalogue, Entry, clashes, product_name
 from nst_rs.config import RunConfig, load_config, override
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.inbox import Arrival
+from tests.items import item_of
 
 OLINDA = Arrival("olinda.tif", (("olinda.tif", 1, "0"),))
 RECIFE = Arrival("recife", (("recife/a.tif", 1, "0"),))
-GROUND = {"type": "Polygon", "coordinates": [[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]]}
 
 
 def again(arrival: Arrival) -> Arrival:
@@ -34,7 +36,7 @@ def with_failures(catalogue: Catalogue, arrival: Arrival, times: int) -> Catalog
 
 def with_map(catalogue: Catalogue, arrival: Arrival) -> Catalogue:
     tif = catalogue.folder / f"{arrival.name}.tif"
-    catalogue = catalogue.with_entry(arrival.name, catalogue.begun(arrival).made(tif, GROUND))
+    catalogue = catalogue.with_entry(arrival.name, catalogue.begun(arrival).made(tif, item_of(arrival.name)))
     tif.write_bytes(b"a map")
     return catalogue
 
@@ -92,25 +94,34 @@ ENTRIES = st.builds(
     reason=TEXTS,
     map=TEXTS,
     time=TEXTS,
-    geometry=st.sampled_from([None, GROUND]),
+    item=st.none(),
 )
 
 
 @given(st.dictionaries(TEXTS, ENTRIES, max_size=4))
 def test_a_catalogue_comes_back_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, entries: dict) -> None:
-    catalogue = Catalogue(tmp_path_factory.mktemp("product"), entries)
+    made = {name: replace(entry, item=item_of(name)) for name, entry in entries.items() if entry.state == "made"}
+    catalogue = Catalogue(tmp_path_factory.mktemp("product"), entries | made)
     catalogue.write()
     assert Catalogue.read(catalogue.folder) == catalogue
 
 
-def test_a_catalogue_is_geojson_with_the_maps_outlines(catalogue: Catalogue) -> None:
+def test_a_catalogue_is_a_collection_of_stac_items_and_so_geojson_with_the_maps_outlines(catalogue: Catalogue) -> None:
     with_failures(with_map(catalogue, OLINDA), RECIFE, 1)
-    data = json.loads((catalogue.folder / CATALOGUE).read_text())
+    path = catalogue.folder / CATALOGUE
+    data = json.loads(path.read_text())
     assert data["type"] == "FeatureCollection"
-    made, failed = data["features"]
-    assert (made["type"], made["id"], made["geometry"]) == ("Feature", "olinda", GROUND)
-    assert made["properties"]["map"] == "olinda.tif"
-    assert (failed["geometry"], failed["properties"]["reason"]) == (None, "no CRS")
+    for feature in data["features"]:
+        assert validate_dict(feature)
+    made, failed = pystac.ItemCollection.from_file(str(path)).items
+    assert (made.id, made.geometry) == ("olinda", item_of("olinda")["geometry"])
+    assert (made.properties["title"], made.properties["map"], made.properties["state"]) == (
+        "a map",
+        "olinda.tif",
+        "made",
+    )
+    assert made.assets["map"].href == "olinda.tif"
+    assert (failed.geometry, failed.assets, failed.properties["reason"]) == (None, {}, "no CRS")
     assert {path.name for path in catalogue.folder.iterdir()} == {CATALOGUE, "olinda.tif"}
 
 
@@ -175,6 +186,12 @@ def test_another_setting_is_another_product(config: RunConfig, setting: dict) ->
 )
 def test_where_it_is_made_makes_no_other_product(config: RunConfig, setting: dict) -> None:
     assert product_name(override(config, setting)) == product_name(config)
+
+
+def test_which_workers_share_the_tiles_makes_no_other_product(config: RunConfig) -> None:
+    here, there = {"compute.workers": 3}, {"compute.address": "tcp://host:8786"}
+    names = {product_name(override(config, {"compute.executor": "dask", **where})) for where in (here, there)}
+    assert len(names) == 1
 
 
 def test_another_painting_under_the_same_name_is_another_product_and_the_same_elsewhere_is_not(

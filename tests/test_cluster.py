@@ -200,7 +200,7 @@ def test_a_driver_killed_goes_on_when_started_again(two: Cluster, expected: np.n
 
 
 def test_an_address_without_a_scheduler_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_SECONDS_TO_ANSWER", 1)
+    monkeypatch.setattr(cluster, "SECONDS_TO_ANSWER", 1)
     for address in ("tcp://127.0.0.1:9", "nonsense://here"):
         with (
             pytest.raises(NstError, match=f"compute.address {address}: expected a Dask scheduler"),

@@ -137,7 +137,18 @@ def test_every_parameter_has_a_type_and_is_explained(deployments: dict[str, Any]
     assert deployments["stylize-inbox"]["parameter_openapi_schema"]["required"] == ["inbox", "output"]
 
 
-@pytest.mark.parametrize("wrong", [{"attempts": 0}, {"preset": "pretty"}, {"style": 3}, {"inbox": None}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"attempts": 0},
+        {"preset": "pretty"},
+        {"style": 3},
+        {"inbox": None},
+        {"workers": 0},
+        {"settings": {"schedule.iteration": 3}},
+        {"settings": {"iterations": 3}},
+    ],
+)
 def test_parameters_that_do_not_fit_are_refused_before_a_run(
     server: Server, deployments: dict[str, Any], wrong: dict[str, Any]
 ) -> None:

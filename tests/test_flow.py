@@ -172,8 +172,10 @@ def test_a_wrong_scene_fails_the_flow_with_its_one_line_and_no_traceback(
 def test_a_stage_that_fails_once_is_tried_again(
     flows: Any, olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from nst_rs.pipeline import Session
+
     attempts: list[int] = []
-    stylize = flows.Session.stylize
+    stylize = Session.stylize
 
     def fails_at_first(session: Any, index: int) -> None:
         attempts.append(index)
@@ -181,7 +183,7 @@ def test_a_stage_that_fails_once_is_tried_again(
             raise OSError("a disk that was away for a moment")
         stylize(session, index)
 
-    monkeypatch.setattr(flows.Session, "stylize", fails_at_first)
+    monkeypatch.setattr(Session, "stylize", fails_at_first)
     state = flows.stylize_scene(
         scene=[str(olinda)], style=[str(harvest)], output=str(tmp_path / "map.tif"), settings=quick, return_state=True
     )
@@ -204,9 +206,11 @@ def test_the_command_line_takes_several_styles(flows: Any, monkeypatch: pytest.M
 def test_a_users_mistake_that_shows_late_is_not_tried_again(
     flows: Any, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from nst_rs.pipeline import Session
+
     attempts: list[int] = []
-    compose = flows.Session.compose
-    monkeypatch.setattr(flows.Session, "compose", lambda session: (attempts.append(1), compose(session)))
+    compose = Session.compose
+    monkeypatch.setattr(Session, "compose", lambda session: (attempts.append(1), compose(session)))
     empty = write_raster(tmp_path / "empty.tif", np.zeros((3, 80, 80), np.uint8), nodata=0)
     state = flows.stylize_scene(
         scene=[str(empty)], style=[str(harvest)], output=str(tmp_path / "map.tif"), settings=quick, return_state=True

@@ -4,6 +4,8 @@ import importlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 import rasterio
 
 from nst_rs.publish import Outputs
+from tests.items import item_of
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -55,14 +58,14 @@ class Stylist:
             return Failed(message=self.reasons[name])
         found = Path(scene[0])
         shutil.copy(found if found.is_file() else next(found.iterdir()), output)
-        Outputs(Path(output)).item.write_text('{"geometry": null}')
+        Outputs(Path(output)).item.write_text(json.dumps(item_of(name)))
         return Completed(data=output)
 
 
 @pytest.fixture
 def stylist(flows: Any, monkeypatch: pytest.MonkeyPatch) -> Stylist:
     found = Stylist()
-    monkeypatch.setattr(flows, "stylize_scene", found)
+    monkeypatch.setattr("flows.scenes.stylize_scene", found)
     return found
 
 
@@ -212,3 +215,9 @@ def test_an_inbox_that_is_not_there_is_one_line_and_exit_code_2(
 ) -> None:
     assert flows.main([str(tmp_path / "no"), str(tmp_path / "maps"), "--style", str(harvest)]) == 2
     assert capsys.readouterr().err.endswith("no: expected a folder, got none of that name\n")
+
+
+def test_a_flow_is_deployed_without_tensorflow_and_dask() -> None:
+    said = "import sys, flows.stylize_inbox, flows.learn_style; print({'tensorflow', 'distributed'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"

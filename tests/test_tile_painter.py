@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_rs.arrays import Pixels
-from nst_rs.painting import BLOCK
 from nst_rs.storage import DiskStorage
 from nst_rs.stylizer import Architecture
 from nst_rs.tile_painter import Manner, TilePainter, cut, paint_in_turn, paint_tile
 
+BLOCK = 512
 ARCHITECTURE = Architecture((1, 1, 1), 1)
 PLAIN = Manner(found_by="style", shown="style", strength=1.0)
 

@@ -1,6 +1,7 @@
 """Which device computes, how much memory it has, and in which precision it is faster. Nothing happens on import."""
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -83,9 +84,14 @@ def _gpu_free_bytes(index: int) -> int:
         raise ResourceError(
             f"compute.device gpu:{index}", expected="nvidia-ml-py to ask for its memory", do="install nst-rs[gpu]"
         ) from error
+    # TensorFlow counts what CUDA_VISIBLE_DEVICES leaves of the machine's GPUs; the library counts, or names, them all.
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    name = visible[index] if visible else str(index)
     pynvml.nvmlInit()
     try:
-        return int(pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(index)).free)
+        by_number = name.isdigit()
+        gpu = pynvml.nvmlDeviceGetHandleByIndex(int(name)) if by_number else pynvml.nvmlDeviceGetHandleByUUID(name)
+        return int(pynvml.nvmlDeviceGetMemoryInfo(gpu).free)
     finally:
         pynvml.nvmlShutdown()
 

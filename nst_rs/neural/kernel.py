@@ -1,5 +1,6 @@
 """What is computed for one window of a picture: its moments, its content features, its share of the gradient."""
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ class Kernel:
         self.accumulate = tf.float64 if encoder.dtype == tf.float64 else tf.float32
         self.seconds = 0.0
         """What this kernel's arithmetic has taken so far."""
+        tf.get_logger().addFilter(_is_news)
         self._measure = tf.function(self._trace_measure)
         self._content = tf.function(self._trace_content)
         self._forward = tf.function(self._trace_forward)
@@ -132,6 +134,11 @@ class Kernel:
             upstream[name] = upstream[name] + asked if name in upstream else asked
         share = self.encoder.carry_back(activations, {name: x[tf.newaxis] for name, x in upstream.items()})
         return tf.cast(share[0], self.accumulate)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether it is anything but TensorFlow's warning of several traces: there is one a window's shape, on purpose."""
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def _moments(counts: Mapping[str, Any], sums: Mapping[str, Any], half_squares: Mapping[str, Any]) -> Moments:

@@ -1,5 +1,6 @@
 import re
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,6 +54,24 @@ def test_a_gpu_without_the_library_that_knows_its_memory_is_refused(monkeypatch:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     with pytest.raises(ResourceError, match=r"compute.device gpu:0: expected nvidia-ml-py .* install nst-rs\[gpu\]"):
         choose_device("auto")
+
+
+@pytest.mark.parametrize(("visible", "free"), [(None, 0), ("2,1", 2), ("GPU-c", 99), ("", 0)])
+def test_the_memory_is_that_of_the_gpu_that_the_process_sees(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, free: int
+) -> None:
+    library = SimpleNamespace(
+        nvmlInit=lambda: None,
+        nvmlShutdown=lambda: None,
+        nvmlDeviceGetHandleByIndex=lambda index: index,
+        nvmlDeviceGetHandleByUUID={"GPU-c": 99}.__getitem__,
+        nvmlDeviceGetMemoryInfo=lambda handle: SimpleNamespace(free=handle),
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert device._gpu_free_bytes(0) == free
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

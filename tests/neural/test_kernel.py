@@ -178,3 +178,13 @@ def test_a_picture_is_at_no_distance_from_its_own_content(small_network: list[Co
     content = kernel.content(x)
     assert content["conv2_2"].itemsize == (4 if dtype == "float32" else 2)
     assert kernel.measure(x, ones, content).half_squares == {"conv2_2": 0.0}
+
+
+def test_windows_of_many_shapes_are_no_cause_for_a_warning(
+    small_network: list[Convolution], caplog: pytest.LogCaptureFixture
+) -> None:
+    kernel = Kernel(Encoder(small_network), ["conv1_1"], [], "/CPU:0")
+    with caplog.at_level("WARNING"):
+        for side in range(8, 36, 4):
+            kernel.measure(np.zeros((side, side, 3), np.float32), np.ones((side, side), np.float32))
+    assert not caplog.records

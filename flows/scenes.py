@@ -1,0 +1,189 @@
+"""Scenes to their maps: one after the other in this process, or several at a time on the workers of a Dask cluster.
+
+A scene is one task of the cluster's: all its stages run in the worker's process, and only its name and the reason of a
+failure move. What is asked of a worker is this checkout, and the folder of the maps under the same path.
+"""
+
+# isort: split
+from flows.stylize_scene import stage, stylize_scene  # first: it sets what Prefect reads on import
+
+# isort: split
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from prefect import State, task
+from prefect.cache_policies import NO_CACHE
+
+from nst_rs.catalogue import Entry
+from nst_rs.config import RunConfig, name_files
+from nst_rs.errors import NstError, ResourceError
+from nst_rs.inbox import Arrival, Inbox
+from nst_rs.quiet import native_notes_hidden
+
+if TYPE_CHECKING:  # they bring Dask, which most runs do without
+    from prefect_dask import DaskTaskRunner
+
+    from nst_rs.cluster import Cluster
+
+LONGEST_REASON = 500
+
+
+@dataclass(frozen=True)
+class Order:
+    """A map to be made. Small: it is sent to a worker."""
+
+    inbox: Inbox
+    arrival: Arrival
+    tif: Path
+    config: RunConfig
+    """What the map is made by, but for its scene and its name; with absolute paths."""
+    stage_hours: float
+    before: Entry | None
+    """What was known of the scene until now."""
+
+
+@stage(tags={"reading"}, task_run_name="fetch {arrival.name}")
+def fetch(inbox: Inbox, arrival: Arrival, folder: Path) -> Path:
+    """Copy a scene from where it was delivered, where that is not this machine."""
+    return inbox.fetch(arrival, folder)
+
+
+def make(order: Order) -> str:
+    """Make a scene's map where it is not yet made; return why it could not be, or nothing."""
+    incoming = order.tif.with_name(f".{order.arrival.name}.incoming")
+    try:
+        fetched = fetch(order.inbox, order.arrival, incoming, return_state=True)
+        if not fetched.is_completed():
+            return _reason(fetched)
+        scene = str(fetched.result())
+        if _is_made(order, scene):
+            return ""
+        given = {"settings": changed(order.config), "stage_hours": order.stage_hours}
+        state = stylize_scene(scene=[scene], output=str(order.tif), **given, return_state=True)
+        return "" if state.is_completed() else _reason(state)
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+
+
+make_on_worker = task(make, name="scene", task_run_name="{order.arrival.name}", cache_policy=NO_CACHE)
+
+
+def in_turn(orders: Iterable[Order]) -> Iterator[tuple[Order, str]]:
+    """Make the maps here, and say of each why it could not be made, or nothing."""
+    for order in orders:
+        yield order, make(order)
+
+
+def on_workers(orders: Iterable[Order], runner: "DaskTaskRunner") -> Iterator[tuple[Order, str]]:
+    """Make the maps on a cluster's workers, a scene a worker at a time; say of each what :func:`in_turn` says.
+
+    An order is taken when there is a worker for it. Raises ResourceError where the scheduler or all workers are lost.
+    """
+    from nst_rs.cluster import Cluster
+
+    cluster, coming = Cluster(runner.client), iter(orders)
+    futures: dict[str, Any] = {}
+    taken: dict[str, Order] = {}
+    while True:
+        for order in islice(coming, max(0, len(cluster.workers) - len(futures))):
+            future = runner.submit(make_on_worker, {"order": order}).wrapped_future
+            futures[future.key], taken[future.key] = future, order
+        if not futures:
+            return
+        key = next(cluster.finished(futures))
+        yield taken.pop(key), _outcome(cluster, futures.pop(key))
+
+
+@contextmanager
+def workers_at(address: str) -> Iterator["DaskTaskRunner"]:
+    """Use the workers of a cluster that runs, at `address`. Raises ResourceError."""
+    from prefect_dask import DaskTaskRunner
+
+    from nst_rs.cluster import SECONDS_TO_ANSWER, check_address, no_scheduler
+
+    check_address(f"address {address}", address)
+    with _reticent(), DaskTaskRunner(address=address, client_kwargs={"timeout": SECONDS_TO_ANSWER}) as runner:
+        try:
+            runner.client  # noqa: B018 - connects
+        except OSError as error:
+            raise no_scheduler(f"address {address}", error) from error
+        yield runner
+
+
+@contextmanager
+def started_workers(count: int) -> Iterator["DaskTaskRunner"]:
+    """Start `count` processes on this machine, among which its cores are divided, and end them afterwards."""
+    from prefect_dask import DaskTaskRunner
+
+    threads = str(max(1, (os.cpu_count() or 1) // count))
+    size = {"n_workers": count, "threads_per_worker": 1, "memory_limit": 0}  # a scene is refused before it lacks memory
+    limits = {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
+    given = {**size, "env": limits, "dashboard_address": "127.0.0.1:0"}
+    with _reticent(), DaskTaskRunner(cluster_kwargs=given) as runner:
+        yield runner
+
+
+def share_of_memory(count: int) -> int:
+    """Return the bytes that a scene may take where `count` are styled on this machine at a time."""
+    return psutil.virtual_memory().available // 2 // count
+
+
+def changed(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that are not the defaults, as a flow takes them and its page shows them.
+
+    :func:`nst_rs.config.override` of the defaults with them is `config`.
+    """
+    sections = config.model_dump(mode="json", exclude_defaults=True).items()
+    return {f"{name}.{key}": value for name, section in sections for key, value in section.items()}
+
+
+@contextmanager
+def _reticent() -> Iterator[None]:
+    """Keep Dask's comings and goings out of the run's log, and what it says when it ends out of it altogether."""
+    log = logging.getLogger("distributed")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def _outcome(cluster: "Cluster", future: Any) -> str:
+    """Return what a scene's task has come to: why there is no map, or nothing."""
+    try:
+        state = cluster.result(future)
+    except ResourceError as error:  # workers died of it
+        return _in_a_line(str(error))
+    except (ImportError, RuntimeError) as error:  # a scheduler's has the ImportError for its cause
+        need, got = "scheduler and workers started in this checkout", str(error.__cause__ or error)
+        raise ResourceError(f"cluster {cluster.address}", expected=need, got=got, do="use PYTHONPATH=.") from error
+    return str(state.result()) if state.is_completed() else _reason(state)
+
+
+def _is_made(order: Order, scene: str) -> bool:
+    """Whether a run that could not say so any more has made the map."""
+    with native_notes_hidden():
+        from nst_rs.sweep import Variant, is_done
+    try:
+        return is_done(Variant(order.tif.stem, name_files(order.config, [scene], None, order.tif)))
+    except NstError:
+        return False  # it will be told when the scene is styled
+
+
+def _reason(state: State[Any]) -> str:
+    """Return why a run failed, in one line."""
+    error = state.result(raise_on_failure=False)
+    return _in_a_line(str(error) if isinstance(error, NstError) else str(state.message or error))
+
+
+def _in_a_line(reason: str) -> str:
+    return " ".join(reason.split())[:LONGEST_REASON]

@@ -1,6 +1,5 @@
 """A finished map as web tiles in one file: EPSG:3857, transparent where there is no data."""
 
-import ctypes
 import io
 import math
 import sqlite3
@@ -35,8 +34,6 @@ MOST_NORTHERN = 85.0511287798066
 _HALF = math.pi * 6378137.0
 """Metres in EPSG:3857 from its middle to its edges."""
 _QUALITY = 90
-_TILES_BETWEEN = 32
-"""After so many, memory that was freed is returned."""
 _SPARED = 0.25
 """Of a zoom level: by so much tiles may be coarser than the map before the next level is made."""
 
@@ -95,20 +92,8 @@ def write_tiles(made: Outputs, record: Mapping[str, Any]) -> None:
         blocks = parts(grid)
         opening = _pmtiles if made.archive == "pmtiles" else _mbtiles
         with opening(made.tiles, _Summary.of(made.tif.stem, grid, blocks, record)) as archive:
-            for number, (place, tile) in enumerate(_tiles(source, blocks)):
+            for place, tile in _tiles(source, blocks):
                 archive.add(place, tile)
-                if number % _TILES_BETWEEN == 0:
-                    _return_freed_memory()
-
-
-def _return_freed_memory() -> None:
-    """Return to the system what is freed. The C library of Linux keeps it by itself, and the heap grows with the map.
-
-    Between tiles and GDAL's blocks, which are of one size and live for different times, little of it is used again.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, others do not
-    if trim is not None:
-        trim(0)
 
 
 _Place = tuple[int, int, int]

@@ -230,5 +230,11 @@ def test_the_scenes_run_shows_its_picture_its_figures_and_where_its_map_is(
 
 def test_the_log_says_scene_level_and_tile(server: Server, finished: dict[str, Any]) -> None:
     run = runs_within(server, finished)["olinda_centre"]
-    logs = server.ask("logs/filter", {"logs": {"flow_run_id": {"any_": [run["id"]]}}})
-    assert any(line["message"].startswith("olinda_centre: level 1/1, iteration 1/1, tile 1/1, loss ") for line in logs)
+    beginning = "olinda_centre: level 1/1, iteration 1/1, tile 1/1, loss "
+    deadline = time.monotonic() + 60
+    while True:  # Prefect sends the log from time to time, the last of it after the run has ended
+        logs = server.ask("logs/filter", {"logs": {"flow_run_id": {"any_": [run["id"]]}}})
+        if any(line["message"].startswith(beginning) for line in logs) or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    assert beginning in "".join(line["message"] for line in logs)

@@ -28,11 +28,11 @@ from nst_rs.descent import Step
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.figures import measure
 from nst_rs.inputs import open_outputs
-from nst_rs.job import check_executor, cores, workers_to_start
+from nst_rs.job import check_executor, threads_each, workers_to_start
 from nst_rs.learned import LearnedStyle, is_learned, read_learned
 from nst_rs.mosaic import StyledMap
 from nst_rs.neural.device import Device, choose_device, choose_precision
-from nst_rs.painting import best_block
+from nst_rs.painting import MapTile, best_block, cut
 from nst_rs.passed import PassedBands, write_bands
 from nst_rs.pipeline import Result
 from nst_rs.publish import Companion, Outputs, publish
@@ -42,7 +42,7 @@ from nst_rs.stac import write_item
 from nst_rs.storage import PixelArray
 from nst_rs.style import Style
 from nst_rs.subject import Subject, open_subject
-from nst_rs.tile_painter import Manner, MapTile, TilePainter, cut, paint_in_turn, paint_tile
+from nst_rs.tile_painter import Manner, TilePainter, paint_in_turn, paint_tile
 from nst_rs.unstyled import with_unstyled
 from nst_rs.webtiles import write_tiles
 from nst_rs.workspace import Workspace
@@ -101,7 +101,7 @@ class ApplicationJob:
     @property
     def threads(self) -> int:
         """Of every worker that is started on this machine."""
-        return max(1, cores() // self.workers)
+        return threads_each(self.workers)
 
     def alone(self) -> AbstractContextManager[None]:
         """Hold the output against other runs; raises LockedError where one has it."""

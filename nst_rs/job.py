@@ -58,7 +58,7 @@ class Job:
     @property
     def threads(self) -> int:
         """Of every worker that is started on this machine."""
-        return max(1, cores() // self.workers)
+        return threads_each(self.workers)
 
     @property
     def worker_bytes(self) -> float:
@@ -249,11 +249,15 @@ def workers_to_start(config: RunConfig, device: Device) -> int | None:
     compute = config.compute
     if compute.executor == "local" or compute.address is not None or compute.workers is not None:
         return compute.workers
-    return 1 if device.is_gpu else cores()
+    return 1 if device.is_gpu else _cores()
 
 
-def cores() -> int:
-    """Return how many cores this machine has."""
+def threads_each(workers: int) -> int:
+    """Return how many threads every one of `workers` processes gets, started on this machine."""
+    return max(1, _cores() // workers)
+
+
+def _cores() -> int:
     return os.cpu_count() or 1
 
 

@@ -1,5 +1,6 @@
 """A learned network's picture of any window of a scene: what stands around the window, and its grain."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +31,34 @@ def best_block(shape: tuple[int, ...], margin: int) -> int:
     return min(_BLOCKS, key=computed)
 
 
+@dataclass(frozen=True)
+class MapTile:
+    """A tile of the map, of whole blocks, which may reach beyond the scene to the right and below."""
+
+    rows: Span
+    columns: Span
+
+    def inside(self, shape: tuple[int, ...]) -> tuple[slice, slice]:
+        """Return what of it lies in a scene of `shape`, (H, W, ...), as slices of the scene."""
+        height, width = shape[:2]
+        rows, columns = self.rows, self.columns
+        return slice(rows.start, min(rows.stop, height)), slice(columns.start, min(columns.stop, width))
+
+
+def cut(shape: tuple[int, ...], side: int) -> list[MapTile]:
+    """Return the tiles of a scene of `shape`, (H, W), row by row.
+
+    >>> [(tile.rows.start, tile.columns.start) for tile in cut((512, 700), 512)]
+    [(0, 0), (0, 512)]
+    """
+    height, width = shape
+    return [
+        MapTile(Span(top, top + side), Span(left, left + side))
+        for top in range(0, height, side)
+        for left in range(0, width, side)
+    ]
+
+
 class Network(Protocol):
     """A learned network: see :class:`nst_rs.neural.stylizer.Stylizer`."""
 
@@ -58,10 +87,7 @@ def paint(network: Network, image: PixelArray, rows: Span, columns: Span) -> Pix
 
 def paint_all(network: Network, image: PixelArray, picture: PixelArray) -> None:
     """Write the picture that `network` makes of `image` into `picture`, (H, W, 3) both, in blocks of one shape."""
-    height, width = image.shape[:2]
-    block = best_block(image.shape, network.architecture.margin)
-    for top in range(0, height, block):
-        for left in range(0, width, block):
-            part = paint(network, image, Span(top, top + block), Span(left, left + block))
-            place = slice(top, min(top + block, height)), slice(left, min(left + block, width))
-            picture[place] = part[: place[0].stop - top, : place[1].stop - left]
+    for tile in cut(image.shape[:2], best_block(image.shape, network.architecture.margin)):
+        place = tile.inside(image.shape)
+        height, width = (part.stop - part.start for part in place)
+        picture[place] = paint(network, image, tile.rows, tile.columns)[:height, :width]

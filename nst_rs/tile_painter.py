@@ -16,40 +16,11 @@ import numpy as np
 
 from nst_rs.arrays import Pixels, Rgb
 from nst_rs.color import Color, to_optimise, to_show
-from nst_rs.painting import Network, best_block, seen
+from nst_rs.painting import MapTile, Network, best_block, seen
 from nst_rs.storage import PixelArray
-from nst_rs.tiling import Span
 
 # One block at a time, with all the threads that the process has.
 _turn = threading.Lock()
-
-
-@dataclass(frozen=True)
-class MapTile:
-    """A tile of the map, of whole blocks, which may reach beyond the scene to the right and below."""
-
-    rows: Span
-    columns: Span
-
-    def inside(self, shape: tuple[int, ...]) -> tuple[slice, slice]:
-        """Return what of it lies in a scene of `shape`, (H, W, ...), as slices of the scene."""
-        height, width = shape[:2]
-        rows, columns = self.rows, self.columns
-        return slice(rows.start, min(rows.stop, height)), slice(columns.start, min(columns.stop, width))
-
-
-def cut(shape: tuple[int, ...], side: int) -> list[MapTile]:
-    """Return the tiles of a scene of `shape`, (H, W), row by row.
-
-    >>> [(tile.rows.start, tile.columns.start) for tile in cut((512, 700), 512)]
-    [(0, 0), (0, 512)]
-    """
-    height, width = shape
-    return [
-        MapTile(Span(top, top + side), Span(left, left + side))
-        for top in range(0, height, side)
-        for left in range(0, width, side)
-    ]
 
 
 @dataclass(frozen=True)

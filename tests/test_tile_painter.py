@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_rs.arrays import Pixels
+from nst_rs.painting import cut
 from nst_rs.storage import DiskStorage
 from nst_rs.stylizer import Architecture
-from nst_rs.tile_painter import Manner, TilePainter, cut, paint_in_turn, paint_tile
+from nst_rs.tile_painter import Manner, TilePainter, paint_in_turn, paint_tile
 
 BLOCK = 512
 ARCHITECTURE = Architecture((1, 1, 1), 1)

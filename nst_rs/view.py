@@ -4,6 +4,7 @@ import json
 import logging
 import socket
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -101,7 +102,12 @@ def serve(view: View, port: int, ready: Callable[[str], None]) -> None:
         except (OSError, OverflowError) as error:
             raise ResourceError(f"port {port}", expected="a free port", got=str(error), do="choose another") from error
         ready(f"http://{HOST}:{listening.getsockname()[1]}/")
-        uvicorn.Server(uvicorn.Config(application(view), log_level="warning", lifespan="off")).run(sockets=[listening])
+        with warnings.catch_warnings():
+            # rio-tiler hides this about its PNGs, which lie nowhere, but a thread's filters are any other's too.
+            warnings.filterwarnings("ignore", message="Dataset has no geotransform")
+            uvicorn.Server(uvicorn.Config(application(view), log_level="warning", lifespan="off")).run(
+                sockets=[listening]
+            )
 
 
 def _bounds(tif: Path, grid: Grid) -> tuple[float, float, float, float]:

@@ -13,7 +13,7 @@ install: .venv/installed
 # Runs the Prefect flow on sample_data/, with a Prefect home of its own.
 demo: install
 	mkdir -p demo_output
-	PREFECT_HOME=$(CURDIR)/.venv/prefect $(BIN)/python flows/stylize_scene.py --config configs/olinda.yaml
+	PREFECT_HOME=$(CURDIR)/.venv/prefect $(BIN)/python -m flows.stylize_scene --config configs/olinda.yaml
 	@echo "Look at demo_output/olinda.html; the map is demo_output/olinda.tif, its record demo_output/olinda.run.json."
 
 # Learns styles into demo_output/: by small windows first, for strokes, then by larger ones, for where they belong.

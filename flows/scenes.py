@@ -8,11 +8,8 @@ failure move. What is asked of a worker is this checkout, and the folder of the 
 from flows.stylize_scene import stage, stylize_scene  # first: it sets what Prefect reads on import
 
 # isort: split
-import logging
-import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -102,35 +99,6 @@ def on_workers(orders: Iterable[Order], runner: "DaskTaskRunner") -> Iterator[tu
         yield taken.pop(key), _outcome(cluster, futures.pop(key))
 
 
-@contextmanager
-def workers_at(address: str) -> Iterator["DaskTaskRunner"]:
-    """Use the workers of a cluster that runs, at `address`. Raises ResourceError."""
-    from prefect_dask import DaskTaskRunner
-
-    from nst_rs.cluster import SECONDS_TO_ANSWER, check_address, no_scheduler
-
-    check_address(f"address {address}", address)
-    with _reticent(), DaskTaskRunner(address=address, client_kwargs={"timeout": SECONDS_TO_ANSWER}) as runner:
-        try:
-            runner.client  # noqa: B018 - connects
-        except OSError as error:
-            raise no_scheduler(f"address {address}", error) from error
-        yield runner
-
-
-@contextmanager
-def started_workers(count: int) -> Iterator["DaskTaskRunner"]:
-    """Start `count` processes on this machine, among which its cores are divided, and end them afterwards."""
-    from prefect_dask import DaskTaskRunner
-
-    threads = str(max(1, (os.cpu_count() or 1) // count))
-    size = {"n_workers": count, "threads_per_worker": 1, "memory_limit": 0}  # a scene is refused before it lacks memory
-    limits = {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
-    given = {**size, "env": limits, "dashboard_address": "127.0.0.1:0"}
-    with _reticent(), DaskTaskRunner(cluster_kwargs=given) as runner:
-        yield runner
-
-
 def share_of_memory(count: int) -> int:
     """Return the bytes that a scene may take where `count` are styled on this machine at a time."""
     return psutil.virtual_memory().available // 2 // count
@@ -143,18 +111,6 @@ def changed(config: RunConfig) -> dict[str, Any]:
     """
     sections = config.model_dump(mode="json", exclude_defaults=True).items()
     return {f"{name}.{key}": value for name, section in sections for key, value in section.items()}
-
-
-@contextmanager
-def _reticent() -> Iterator[None]:
-    """Keep Dask's comings and goings out of the run's log, and what it says when it ends out of it altogether."""
-    log = logging.getLogger("distributed")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
 
 
 def _outcome(cluster: "Cluster", future: Any) -> str:

@@ -27,7 +27,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.scenes import Order, in_turn, on_workers, share_of_memory, started_workers, workers_at
+from flows.scenes import Order, in_turn, on_workers, share_of_memory
 from nst_rs import lock
 from nst_rs.catalogue import CATALOGUE, Catalogue, Entry, clashes, path_of_lock, product_name
 from nst_rs.config import RunConfig, name_files, override, with_absolute_paths
@@ -101,6 +101,8 @@ def making(config: RunConfig, workers: int, address: str | None) -> Iterator[Mak
     if workers == 1 and address is None:
         yield Makers(config, in_turn)
         return
+    from flows.workers import started_for_scenes, workers_at  # brings Dask, which most runs do without
+
     if config.compute.executor == "dask":
         raise ConfigError(
             "compute.executor dask", expected="local, where every worker styles a scene", do="leave one of the two out"
@@ -108,12 +110,12 @@ def making(config: RunConfig, workers: int, address: str | None) -> Iterator[Mak
     if address is None:
         if config.compute.memory == "auto":
             config = override(config, {"compute.memory": share_of_memory(workers)})
-        with started_workers(workers) as runner:
+        with started_for_scenes(workers) as runner:
             yield Makers(config, partial(on_workers, runner=runner))
         return
     if workers != 1:
         raise ConfigError("address", expected="workers left out", got=f"workers {workers}: they are who is there")
-    with workers_at(address) as runner:
+    with workers_at(f"address {address}", address) as runner:
         yield Makers(config, partial(on_workers, runner=runner))
 
 

@@ -1,6 +1,6 @@
 """The Prefect flow: one scene's tiles in, one styled georeferenced map out.
 
-    python flows/stylize_scene.py [SCENE...] [--style IMAGE]... [--output OUT.tif] [--config RUN.yaml]
+    python -m flows.stylize_scene [SCENE...] [--style IMAGE]... [--output OUT.tif] [--config RUN.yaml]
 
 Prefect sees the stages (compose, each level, publish) and never an array: the stages work on one session,
 which stays in this process. The same pipeline runs without Prefect as ``nst-rs stylize``.
@@ -24,6 +24,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -54,6 +55,7 @@ from nst_rs.quiet import native_notes_hidden
 
 if TYPE_CHECKING:  # these bring TensorFlow, which a flow needs when it runs and not when it is deployed
     from nst_rs.application import ApplicationJob, ApplicationSession
+    from nst_rs.cluster import Cluster
     from nst_rs.job import Job
     from nst_rs.pipeline import Result, Session
 
@@ -123,7 +125,7 @@ def run_stages(job: "Job", seconds: float) -> "Result":
     tiles = ", ".join(str(len(level.tiles)) for level in job.plan.levels)
     get_run_logger().info("%s; tiles by level: %s", job.inputs.scene.grid.describe(), tiles)
     reporter = LevelReporter(job.outputs.tif.stem)
-    with Session(job, reporter.hear) as session:
+    with Session(job, reporter.hear, for_tiles) as session:
         compose.with_options(timeout_seconds=seconds)(session)
         for index in range(len(job.plan.levels)):
             level = stylize_level.with_options(name=f"stylize level {index + 1}", timeout_seconds=seconds)
@@ -138,7 +140,7 @@ def apply_style(job: "ApplicationJob", seconds: float) -> str:
     from nst_rs.application import ApplicationSession
 
     with job.alone():
-        session = ApplicationSession(job)
+        session = ApplicationSession(job, found=for_tiles)
         compose.with_options(timeout_seconds=seconds)(session)
         apply_tiles.with_options(timeout_seconds=seconds)(session)
         result = publish.with_options(timeout_seconds=seconds)(session)
@@ -146,6 +148,13 @@ def apply_style(job: "ApplicationJob", seconds: float) -> str:
         result, [{"figure": "pixels", "value": " × ".join(map(str, reversed(job.subject.scene.grid.shape)))}]
     )
     return str(result.output)
+
+
+def for_tiles(address: str | None, workers: int, threads: int) -> "AbstractContextManager[Cluster]":
+    """Have a cluster for a scene's tiles through Prefect's task runner for Dask."""
+    from flows import workers as dask_workers  # brings Dask, which most runs do without
+
+    return dask_workers.for_tiles(address, workers, threads)
 
 
 def worth_another_try(_task: object, _run: object, state: State[Any]) -> bool:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -46,6 +46,9 @@ from nst_rs.tile_painter import Manner, TilePainter, paint_in_turn, paint_tile
 from nst_rs.unstyled import with_unstyled
 from nst_rs.webtiles import write_tiles
 from nst_rs.workspace import Workspace
+
+if TYPE_CHECKING:
+    from nst_rs.cluster import Found
 
 log = logging.getLogger(__name__)
 
@@ -179,10 +182,13 @@ class _Scene:
 class ApplicationSession:
     """One run in progress: its stages in order, each of which may be repeated without changing the result."""
 
-    def __init__(self, job: ApplicationJob, listener: progress.Listener = progress.ignore) -> None:
-        """Prepare to run `job`, telling `listener` where it stands."""
+    def __init__(
+        self, job: ApplicationJob, listener: progress.Listener = progress.ignore, found: "Found | None" = None
+    ) -> None:
+        """Prepare to run `job`, telling `listener` where it stands; `found` finds or starts a cluster in our place."""
         self.job = job
         self._listener = listener
+        self._found = found
         self._seconds: dict[str, float] = {}
 
     def compose(self) -> None:
@@ -248,10 +254,10 @@ class ApplicationSession:
             paint_in_turn(painter, tiles, beat)
 
     def _paint_on_cluster(self, painter: TilePainter, tiles: Sequence[MapTile], beat: "_Beat") -> None:
-        from nst_rs import cluster
+        from nst_rs.cluster import found
 
         address, processes = self.job.config.compute.address, self.job.workers
-        with self._timed("apply"), cluster.found(address, processes, self.job.threads) as workers:
+        with self._timed("apply"), (self._found or found)(address, processes, self.job.threads) as workers:
             capped = replace(painter, recipe=replace(self._recipe, threads=workers.threads))
             workers.each(paint_tile, capped, tiles, beat)
 

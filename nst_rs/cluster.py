@@ -72,6 +72,11 @@ class Cluster:
         """The addresses of the workers that there are now."""
         return sorted(self._nthreads())
 
+    def wait_for(self, workers: int) -> None:
+        """Wait until there are so many; after a while those that are there will do."""
+        with suppress(TimeoutError):
+            self.client.wait_for_workers(workers, timeout=_SECONDS_WITHOUT_WORKERS)
+
     def each(
         self, work: Callable[[Any, Any], None], shared: Any, parts: Sequence[Any], done: Callable[[], None]
     ) -> None:
@@ -204,6 +209,10 @@ def check_address(named: str, address: str) -> None:
         raise no_scheduler(named, error) from error
 
 
+Found = Callable[[str | None, int, int], AbstractContextManager[Cluster]]
+"""What :func:`found` does, or another in its place."""
+
+
 def found(address: str | None, workers: int, threads: int) -> AbstractContextManager[Cluster]:
     """Connect to the scheduler at `address`, or where none is named start workers for as long as the context lasts."""
     return at_address(address) if address else started(workers, threads)
@@ -225,20 +234,27 @@ def at_address(address: str) -> Iterator[Cluster]:
 @contextmanager
 def started(workers: int, threads: int) -> Iterator[Cluster]:
     """Start `workers` processes of `threads` threads on this machine, and end them afterwards."""
-    settings = {
-        # A task has a worker that it belongs to; another one would have to be sent its block.
-        "distributed.scheduler.work-stealing": False,
-    }
-    size = {"n_workers": workers, "threads_per_worker": threads}
     with (
-        dask.config.set(settings),
-        # What a worker needs is checked before, against the plan; Dask would end it at a guess.
-        LocalCluster(**size, memory_limit=0, dashboard_address="127.0.0.1:0") as local,
+        for_blocks(),
+        LocalCluster(**on_this_machine(workers, threads)) as local,
         _closing(Client(local, set_as_default=False)) as client,
     ):
-        with suppress(TimeoutError):  # those that are there will do
-            client.wait_for_workers(workers, timeout=_SECONDS_WITHOUT_WORKERS)
-        yield Cluster(client)
+        cluster = Cluster(client)
+        cluster.wait_for(workers)
+        yield cluster
+
+
+def on_this_machine(workers: int, threads: int) -> dict[str, Any]:
+    """Return what Dask's LocalCluster is to be made with for `workers` processes of `threads` threads."""
+    # What a worker needs is checked before, against the plan; Dask would end it at a guess.
+    limits = {"memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
+    return {"n_workers": workers, "threads_per_worker": threads, **limits}
+
+
+def for_blocks() -> AbstractContextManager[Any]:
+    """Have a scheduler that is started in this context leave every task to the worker that holds its block."""
+    settings: AbstractContextManager[Any] = dask.config.set({"distributed.scheduler.work-stealing": False})
+    return settings
 
 
 @contextmanager

@@ -51,7 +51,7 @@ from nst_rs.unstyled import with_unstyled
 from nst_rs.webtiles import write_tiles
 
 if TYPE_CHECKING:  # Dask is an extra
-    from nst_rs.cluster import Cluster, Scattered
+    from nst_rs.cluster import Cluster, Found, Scattered
 
 log = logging.getLogger(__name__)
 
@@ -160,10 +160,11 @@ class Session:
     As a context it ends the workers that it has started; so does :meth:`close`.
     """
 
-    def __init__(self, job: Job, listener: progress.Listener = progress.ignore) -> None:
-        """Prepare to run `job`, telling `listener` where it stands."""
+    def __init__(self, job: Job, listener: progress.Listener = progress.ignore, found: "Found | None" = None) -> None:
+        """Prepare to run `job`, telling `listener` where it stands; `found` finds or starts a cluster in our place."""
         self.job = job
         self._listener = listener
+        self._found = found
         self._seconds: dict[str, float] = {}
         self._pictures: dict[int, PixelArray] = {}
         self._open = ExitStack()
@@ -242,26 +243,26 @@ class Session:
         """Let the workers go down from `point`; return where they come to, on disk."""
         from nst_rs.cluster import OnCluster, Scattered
 
-        try:
+        with ExitStack() as failing:
+            failing.callback(self.close)
             cluster, kept = self._connected(), -(-self.job.kept_windows(index) // self.job.workers)
             problem = Problem(*self._at(index), {})
             kind = OnCluster(cluster, problem, NetworkRecipe.of(self.job.config, cluster.threads), kept)
             start = Point(kind.begin(point.now), Scattered(kind), point.done, point.history)
             end = descend(kind, start, self.job.descent(index), self._hearing(index), lambda at: self._keep(index, at))
-            return self._keeper.copy(self._forms[index], end)
-        except BaseException:
-            self.close()
-            raise
+            state = self._keeper.copy(self._forms[index], end)
+            failing.pop_all()
+            return state
 
     def _connected(self) -> "Cluster":
         """Return the cluster, which is found or started when it is first needed."""
-        from nst_rs import cluster
+        from nst_rs.cluster import found
 
         if self._cluster is None:
             address = self.job.config.compute.address
             with self._timed("cluster"):
-                found = cluster.found(address, self.job.workers, self.job.threads)
-                self._cluster = self._open.enter_context(found)
+                coming = (self._found or found)(address, self.job.workers, self.job.threads)
+                self._cluster = self._open.enter_context(coming)
         return self._cluster
 
     def _hearing(self, index: int) -> Callable[[Step], None]:

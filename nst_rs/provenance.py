@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nst_rs.config import NAMED_WEIGHTS, RunConfig
+from nst_rs.config import ELSEWHERE, NAMED_WEIGHTS, RunConfig
 
 
 def software() -> str:
@@ -18,11 +18,11 @@ def software() -> str:
 def settings_digest(config: RunConfig) -> str:
     """Return the SHA-256 of all settings that the map's bytes depend on.
 
-    Not of where files lie: the same settings have the same digest on every machine. What the files hold is told by
-    their own digests.
+    Not of where files lie, nor of which machines compute: the same settings have the same digest everywhere. What the
+    files hold is told by their own digests.
     """
     settings = config.model_dump(
-        mode="json", exclude={"scene": {"paths"}, "output": {"path"}, "compute": {"memory", "device"}, "learn": True}
+        mode="json", exclude={"scene": {"paths"}, "output": {"path"}, "compute": {*ELSEWHERE, "device"}, "learn": True}
     )
     settings["style"]["images"] = list(config.style.shares.values())
     if config.model.weights not in NAMED_WEIGHTS:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
+from types import SimpleNamespace
 from typing import Any
 
 from nst_rs import pipeline
@@ -17,7 +18,7 @@ from nst_rs.progress import Progress
 from tests.pixel_kernel import OBJECTIVE, PixelKernel
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload([__name__])
+_CONTEXT.set_forkserver_preload([__name__, "nst_rs.cluster"])
 _PATIENCE = 120.0
 """Seconds to wait for a run at most."""
 
@@ -64,10 +65,11 @@ class ForkedRun:
         self._here.send("go on")
 
 
-def use_pixels_for_features() -> None:
-    """Let the pipeline work without a network, in this process."""
-    pipeline.build_kernel = lambda *_: PixelKernel()
-    pipeline.build_objective = lambda *_: OBJECTIVE
+def use_pixels_for_features(put: Callable[[object, str, object], None] = setattr) -> None:
+    """Let the pipeline work without a network, in this process and on the workers that it sends tiles to."""
+    put(pipeline, "build_kernel", lambda *_: PixelKernel())
+    put(pipeline, "build_objective", lambda *_: OBJECTIVE)
+    put(pipeline, "NetworkRecipe", SimpleNamespace(of=lambda *_: PixelKernel))
 
 
 def _run(orders: Orders, there: Any) -> None:

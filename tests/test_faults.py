@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,9 +22,9 @@ from nst_rs.errors import OutputError, SceneError
 from nst_rs.job import prepare
 from nst_rs.publish import Outputs
 from nst_rs.sweep import Variant, is_done
-from tests.forked import ForkedRun, Orders
+from tests.forked import ForkedRun, Orders, use_pixels_for_features
 from tests.full_disk import files_of_at_most
-from tests.pixel_kernel import OBJECTIVE, PixelKernel
+from tests.operated import free_address, operated
 
 OLD = b"an earlier map"
 SHALLOW = {
@@ -44,6 +45,8 @@ class Case:
     """Of files, from when the output is written."""
     seconds: float
     folder: Path
+    workers: tuple[int, ...] = ()
+    """The processes that compute, where they are not the run's own."""
 
     @property
     def output(self) -> Path:
@@ -83,31 +86,44 @@ def tiles(scene: Path, tmp_path: Path) -> Path:
     return shutil.copytree(scene, tmp_path / "tiles")
 
 
-def assignments(scene: Path, harvest: Path, output: Path, memory: str, network: bool) -> tuple[str, ...]:
-    files = (f"scene.paths=[{scene}]", f"style.images={harvest}", f"output.path={output}", "style.size=64")
+def assignments(scene: Path, harvest: Path, memory: str = "2GB", network: bool = False) -> tuple[str, ...]:
+    files = (f"scene.paths=[{scene}]", f"style.images={harvest}", "style.size=64")
     schedule = ("schedule.levels=2", "schedule.iterations=[4, 3]")
     tiling = ("tiling.tile=64", "tiling.statistics=predicted", "tiling.tiles_at_once=2")  # whatever the memory is
     compute = ("compute.precision=float32", "compute.device=cpu", f"compute.memory={memory}")
     return (*files, *schedule, *tiling, *compute, *SHALLOW[network])
 
 
-def case_of(scene: Path, harvest: Path, folder: Path, memory: str = "2GB", network: bool = False) -> Case:
-    orders = Orders(assignments(scene, harvest, folder / "map.tif", memory, network), network)
+def case_of(orders: Orders, folder: Path) -> Case:
     folder.mkdir()
-    started = time.monotonic()
+    orders = replace(orders, assignments=(*orders.assignments, f"output.path={folder / 'map.tif'}"))
     run = ForkedRun(orders)
     changes, code = run.said(), run.end()
-    seconds = time.monotonic() - started
+    started = time.monotonic()
     again = ForkedRun(replace(orders, publishing=True))
     publishing = again.said()
     assert code == again.end() == 0
+    seconds = time.monotonic() - started
     return Case(orders, (folder / "map.tif").read_bytes(), changes, publishing, seconds, folder)
 
 
-@pytest.fixture(scope="module", params=["in memory", "on disk"])
+@pytest.fixture(scope="module", params=["in memory", "on disk", "on a cluster"])
 def case(request: pytest.FixtureRequest, scene: Path, harvest: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    if request.param == "on a cluster":
+        return request.getfixturevalue("case_on_a_cluster")
     memory = {"in memory": "2GB", "on disk": "1MB"}[request.param]
-    return case_of(scene, harvest, tmp_path_factory.mktemp("case") / "made", memory)
+    return case_of(Orders(assignments(scene, harvest, memory)), tmp_path_factory.mktemp("case") / "made")
+
+
+@pytest.fixture(scope="module")
+def case_on_a_cluster(scene: Path, harvest: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    """The same run, whose tiles are computed by two workers of a cluster that outlives it."""
+    address = free_address()
+    cluster = ("compute.executor=dask", f"compute.address={address}", "compute.workers=2", "tiling.statistics=exact")
+    with operated(address) as (_, *workers):
+        orders = Orders((*assignments(scene, harvest), *cluster))
+        case = case_of(orders, tmp_path_factory.mktemp("case") / "made")
+        yield replace(case, workers=tuple(worker.pid for worker in workers))
 
 
 def check_a_killed_run(case: Case, run: ForkedRun) -> None:
@@ -150,7 +166,7 @@ def test_a_run_killed_over_and_over_goes_on_to_the_same_bytes(case: Case) -> Non
 def test_a_run_with_the_real_network_killed_goes_on_to_the_same_bytes(
     scene: Path, harvest: Path, tmp_path: Path
 ) -> None:
-    case = case_of(scene, harvest, tmp_path / "made", network=True)
+    case = case_of(Orders(assignments(scene, harvest, network=True), network=True), tmp_path / "made")
     for orders in ({"kill_at": case.changes // 2}, {"kill_at": 3, "publishing": True}):
         case.put_an_earlier_map()
         check_a_killed_run(case, case.run(**orders))
@@ -187,13 +203,28 @@ def test_a_full_disk_is_an_error_that_leaves_the_earlier_map_and_the_next_run_go
     case: Case, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case.put_an_earlier_map()
-    monkeypatch.setattr(pipeline, "build_kernel", lambda *_: PixelKernel())
-    monkeypatch.setattr(pipeline, "build_objective", lambda *_: OBJECTIVE)
+    use_pixels_for_features(monkeypatch.setattr)
     job = prepare(load_config(None, case.orders.assignments))
     with pytest.raises(OutputError, match="expected room and leave to write, got"), files_of_at_most(size):
         pipeline.run(job)
     assert case.output.read_bytes() == OLD
     assert not case.output.with_suffix(".png").exists()
+    assert case.run().end() == 0
+    case.check_whole()
+
+
+def test_a_full_disk_of_the_workers_is_an_error_that_leaves_the_earlier_map_and_the_next_run_goes_on(
+    case_on_a_cluster: Case,
+) -> None:
+    case = case_on_a_cluster
+    case.put_an_earlier_map()
+    with files_of_at_most(0, case.workers):
+        run = case.run()
+        assert run.said().startswith(
+            f"OutputError: workspace {case.folder / '.map.tif.work' / 'arrays'}: expected room and leave"
+        )
+        assert run.end() == 2
+    assert case.output.read_bytes() == OLD
     assert case.run().end() == 0
     case.check_whole()
 
@@ -249,7 +280,7 @@ def test_a_run_killed_whose_tile_was_truncated_goes_on_when_the_tile_is_whole_ag
 
 
 def test_a_run_killed_whose_tile_was_replaced_starts_anew_with_the_new_one(
-    case: Case, tiles: Path, harvest: Path, tmp_path: Path
+    case: Case, tiles: Path, tmp_path: Path
 ) -> None:
     case.put_an_earlier_map()
     case = replace(case, orders=on_tiles(case.orders, tiles))
@@ -259,7 +290,7 @@ def test_a_run_killed_whose_tile_was_replaced_starts_anew_with_the_new_one(
     run.end()
     replace_with(tiles / "48.tif", 7)
     assert case.run().end() == 0
-    fresh = case_of(tiles, harvest, tmp_path / "fresh")
+    fresh = case_of(case.orders, tmp_path / "fresh")
     assert fresh.whole != case.whole
     replace(case, whole=fresh.whole).check_whole()
 
@@ -278,7 +309,7 @@ def test_a_tile_spoilt_while_it_is_read_is_an_error_that_leaves_the_earlier_map(
         return made
 
     monkeypatch.setattr(pipeline, "compose", compose_and_spoil)
-    job = prepare(load_config(None, assignments(tiles, harvest, output, "2GB", network=False)))
+    job = prepare(load_config(None, (*assignments(tiles, harvest), f"output.path={output}")))
     with pytest.raises(SceneError, match=r"48\.tif: expected a file that stays as it is while it is read, got another"):
         pipeline.run(job)
     assert output.read_bytes() == OLD

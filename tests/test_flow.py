@@ -20,7 +20,9 @@ from nst_rs import lock
 from nst_rs.config import PRESETS
 from nst_rs.errors import SceneError
 from nst_rs.learned import read_learned
+from tests.forked import use_pixels_for_features
 from tests.learned_styles import small_style
+from tests.operated import free_address, operated
 from tests.rasters import write_raster
 
 Settings = dict[str, Any]
@@ -249,3 +251,54 @@ def test_learning_from_a_wrong_scene_fails_with_its_one_line(flows: Any, harvest
     state = learn_style(**named, return_state=True)
     assert state.is_failed()
     assert state.message == "scene nowhere: expected a file or folder, got nothing of that name"
+
+
+@pytest.fixture
+def tasked(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """What Prefect's task runners for Dask are made with, in this test."""
+    dask_workers = importlib.import_module("flows.workers")
+    made: list[Settings] = []
+
+    class Seen(dask_workers.DaskTaskRunner):
+        def __init__(self, **given: Any) -> None:
+            made.append(given)
+            super().__init__(**given)
+
+    monkeypatch.setattr(dask_workers, "DaskTaskRunner", Seen)
+    return made
+
+
+def test_on_a_cluster_the_tiles_go_through_prefects_task_runner_to_the_same_map(
+    flows: Any, olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, tasked: list[Settings], monkeypatch: Any
+) -> None:
+    import nst_rs
+
+    use_pixels_for_features(monkeypatch.setattr)
+    layers = {"objective.content_layers": {"conv1_1": 1}, "objective.style_layers": {"conv1_1": 1}}
+    dask = {**quick, **layers, "compute.executor": "dask", "compute.workers": 2}
+    alone = nst_rs.stylize(olinda, harvest, tmp_path / "alone.tif", settings=dask)
+    assert tasked == []
+
+    def made(name: str, **more: Any) -> bytes:
+        given = {"scene": [str(olinda)], "style": [str(harvest)], "output": str(tmp_path / name)}
+        return Path(flows.stylize_scene(**given, settings={**dask, **more})).read_bytes()
+
+    assert made("started.tif") == alone.output.read_bytes()
+    address = free_address()
+    with operated(address):
+        assert made("at-address.tif", **{"compute.address": address}) == alone.output.read_bytes()
+    started, at_address = tasked
+    assert started["cluster_kwargs"]["n_workers"] == 2
+    assert at_address["address"] == address
+
+
+def test_a_cluster_that_is_not_there_fails_the_flow_with_one_line(
+    flows: Any, olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(importlib.import_module("flows.workers"), "SECONDS_TO_ANSWER", 1)
+    monkeypatch.setattr(flows.stylize_level, "retries", 0)
+    settings = {**quick, "compute.executor": "dask", "compute.address": "tcp://127.0.0.1:9"}
+    given = {"scene": [str(olinda)], "style": [str(harvest)], "output": str(tmp_path / "map.tif")}
+    state = flows.stylize_scene(**given, settings=settings, return_state=True)
+    assert state.is_failed()
+    assert state.message.startswith("compute.address tcp://127.0.0.1:9: expected a Dask scheduler, such as tcp://")

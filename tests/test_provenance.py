@@ -35,6 +35,12 @@ def test_where_files_lie_does_not_change_the_settings_digest(same: dict[str, Any
     assert settings_digest(override(CONFIG, same)) == settings_digest(CONFIG)
 
 
+def test_who_computes_does_not_change_the_settings_digest() -> None:
+    here = override(CONFIG, {"compute.executor": "dask"})
+    there = override(here, {"compute.address": "tcp://there:8786", "compute.workers": 7})
+    assert settings_digest(here) == settings_digest(there) != settings_digest(CONFIG)
+
+
 @pytest.mark.parametrize(
     "other",
     [

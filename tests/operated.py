@@ -1,0 +1,55 @@
+"""A scheduler and workers of Dask, as an operator starts them: every one a process by itself."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def free_address() -> str:
+    """An address at which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"tcp://127.0.0.1:{free.getsockname()[1]}"
+
+
+def _wait_for(host: str, port: str) -> None:
+    """Wait until someone listens, however busy the machine is."""
+    for _ in range(600):
+        with socket.socket() as probe:
+            if probe.connect_ex((host, int(port))) == 0:
+                return
+        time.sleep(0.5)
+
+
+@contextmanager
+def _processes(*commands: str) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """Parts of Dask, as an operator starts them."""
+    started = [
+        subprocess.Popen([sys.executable, "-m", "dask", *command.split()], cwd=ROOT, stderr=subprocess.DEVNULL)
+        for command in commands
+    ]
+    try:
+        yield started
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def operated(address: str) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """A scheduler at `address` and two workers: their processes, in this order."""
+    host, port = address.removeprefix("tcp://").split(":")
+    with _processes(
+        f"scheduler --host {host} --port {port} --dashboard-address 127.0.0.1:0",
+        f"worker {address} --nthreads 1 --no-dashboard --no-nanny",
+        f"worker {address} --nthreads 1 --no-dashboard --no-nanny",
+    ) as started:
+        _wait_for(host, port)
+        yield started

@@ -12,6 +12,7 @@ import psutil
 import tensorflow as tf
 
 from nst_rs.errors import ResourceError
+from nst_rs.heap import give_back_large_blocks
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,10 @@ class Device:
 def choose_device(wanted: str) -> Device:
     """Return the device for ``auto`` (a GPU where there is one), ``cpu`` or ``gpu:N``.
 
-    A GPU's memory is taken as it is needed, not all at once. Raises ResourceError for a GPU that is not there.
+    A GPU's memory is taken as it is needed, not all at once, and the host's is given back when it is free. Raises
+    ResourceError for a GPU that is not there.
     """
+    give_back_large_blocks()
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)

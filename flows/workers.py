@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from prefect_dask import DaskTaskRunner
 
-from nst_rs.cluster import SECONDS_TO_ANSWER, Cluster, check_address, for_blocks, no_scheduler, on_this_machine
+from nst_rs.cluster import SECONDS_TO_ANSWER, Cluster, check_address, keeping_workers, no_scheduler, on_this_machine
 
 
 @contextmanager
@@ -28,7 +28,8 @@ def started_for_scenes(count: int) -> Iterator[DaskTaskRunner]:
     threads = str(max(1, (os.cpu_count() or 1) // count))
     limits = {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
     # One thread of Dask's: one scene at a time.
-    with _reticent(), DaskTaskRunner(cluster_kwargs={**on_this_machine(count, 1), "env": limits}) as runner:
+    size = {**on_this_machine(count, 1), "env": limits}
+    with keeping_workers(), _reticent(), DaskTaskRunner(cluster_kwargs=size) as runner:
         yield runner
 
 
@@ -39,7 +40,7 @@ def for_tiles(address: str | None, workers: int, threads: int) -> Iterator[Clust
         with workers_at(f"compute.address {address}", address) as runner:
             yield Cluster(runner.client)
         return
-    with for_blocks(), _reticent(), DaskTaskRunner(cluster_kwargs=on_this_machine(workers, threads)) as runner:
+    with keeping_workers(), _reticent(), DaskTaskRunner(cluster_kwargs=on_this_machine(workers, threads)) as runner:
         cluster = Cluster(runner.client)
         cluster.wait_for(workers)
         yield cluster

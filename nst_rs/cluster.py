@@ -19,7 +19,7 @@ from typing import Any
 
 import dask
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
-from distributed import Client, Future, KilledWorker, LocalCluster
+from distributed import Client, Future, KilledWorker, LocalCluster, Scheduler, SchedulerPlugin
 from distributed.comm.addressing import parse_address
 from distributed.comm.registry import get_backend
 
@@ -57,12 +57,29 @@ class Graph:
         return key
 
 
+class _LetGo(SchedulerPlugin):  # type: ignore[misc]  # Dask has no types
+    """Lets any worker have the tasks of those that are gone.
+
+    Dask does, but not where for a moment there was no worker at all: then it waits for the very ones that are gone.
+    """
+
+    idempotent = True
+
+    def add_worker(self, scheduler: Scheduler, worker: str) -> None:  # noqa: ARG002
+        """Before a new worker is looked at for what it may do."""
+        for waiting in scheduler.unrunnable:
+            if waiting.loose_restrictions:
+                waiting.worker_restrictions = None
+
+
 class Cluster:
     """A connection to a scheduler and its workers."""
 
     def __init__(self, client: Client) -> None:
         """Use the workers of `client`; raises ResourceError when there are none."""
         self.client = client
+        with self._answering():
+            client.register_plugin(_LetGo(), name="nst-rs")
         self.address: str = client.scheduler.address
         self.threads = min(self._nthreads().values())
         """Of a worker, the fewest: with as many in each, the result's bits do not depend on who computes what."""
@@ -235,7 +252,7 @@ def at_address(address: str) -> Iterator[Cluster]:
 def started(workers: int, threads: int) -> Iterator[Cluster]:
     """Start `workers` processes of `threads` threads on this machine, and end them afterwards."""
     with (
-        for_blocks(),
+        keeping_workers(),
         LocalCluster(**on_this_machine(workers, threads)) as local,
         _closing(Client(local, set_as_default=False)) as client,
     ):
@@ -251,9 +268,17 @@ def on_this_machine(workers: int, threads: int) -> dict[str, Any]:
     return {"n_workers": workers, "threads_per_worker": threads, **limits}
 
 
-def for_blocks() -> AbstractContextManager[Any]:
-    """Have a scheduler that is started in this context leave every task to the worker that holds its block."""
-    settings: AbstractContextManager[Any] = dask.config.set({"distributed.scheduler.work-stealing": False})
+def keeping_workers() -> AbstractContextManager[Any]:
+    """Have a cluster that is started in this context leave tasks with their workers, and workers with the cluster."""
+    settings: AbstractContextManager[Any] = dask.config.set(
+        {
+            # A task has a worker that it belongs to; another one would have to be sent its block.
+            "distributed.scheduler.work-stealing": False,
+            # By itself Dask looks 15 s after a worker's death whether it is back; where it is not just then, because
+            # the machine is busy or it has died again, it is never started again.
+            "distributed.deploy.lost-worker-timeout": "1 hour",
+        }
+    )
     return settings
 
 

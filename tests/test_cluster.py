@@ -31,10 +31,21 @@ from tests.pixel_kernel import PixelKernel, problem_of
 TILES = len(CANVAS.tiles)
 
 
+def wait_until_whole(cluster: Cluster) -> None:
+    """Wait until both workers are back, also in the eyes of who starts them: one killed before would not be again."""
+    nannies = cluster.client.cluster.workers.values()
+    for _ in range(600):
+        if all(nanny.status is Status.running and nanny.process.is_alive() for nanny in nannies):
+            break
+        time.sleep(0.1)
+    cluster.client.wait_for_workers(2, timeout=300)
+
+
 @pytest.fixture(scope="module")
 def two() -> Iterator[Cluster]:
     """Two workers, each in a process of its own."""
     with cluster.started(2, 1) as found:
+        wait_until_whole(found)
         yield found
 
 
@@ -46,16 +57,6 @@ def expected() -> np.ndarray:
 
 def ignore(_: object) -> None:
     pass
-
-
-def wait_until_whole(cluster: Cluster) -> None:
-    """Wait until both workers are back, also in the eyes of who starts them: one killed before would not be again."""
-    nannies = cluster.client.cluster.workers.values()
-    for _ in range(600):
-        if all(nanny.status is Status.running and nanny.process.is_alive() for nanny in nannies):
-            break
-        time.sleep(0.1)
-    cluster.client.wait_for_workers(2, timeout=300)
 
 
 def test_a_cluster_comes_to_the_bits_of_one_process(two: Cluster, expected: np.ndarray, tmp_path: Path) -> None:
@@ -100,6 +101,20 @@ def test_a_worker_killed_in_a_round_changes_no_bit(
             os.kill(next(iter(two.client.run(os.getpid).values())), signal.SIGKILL)
 
     found, _ = go(tmp_path, two, kill, kept=window < 3 * TILES)
+    assert (found == expected).all()
+    wait_until_whole(two)
+
+
+def test_all_workers_killed_at_once_change_no_bit(two: Cluster, expected: np.ndarray, tmp_path: Path) -> None:
+    heard: list[Step] = []
+
+    def kill(step: Step) -> None:
+        heard.append(step)
+        if len(heard) == TILES:
+            for process in two.client.run(os.getpid).values():
+                os.kill(process, signal.SIGKILL)
+
+    found, _ = go(tmp_path, two, kill)
     assert (found == expected).all()
     wait_until_whole(two)
 

@@ -270,7 +270,7 @@ def test_importing_the_package_brings_neither_tensorflow_nor_rasterio() -> None:
 def test_a_killed_command_goes_on_to_the_same_map(
     olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    settings = {**quick, "schedule.iterations": "[2, 40]", "schedule.levels": 2, "tiling.tile": 128}
+    settings = {**quick, "schedule.iterations": "[2, 12]", "schedule.levels": 2, "tiling.tile": 128}
     arguments = ["stylize", str(olinda), "--style", str(harvest), *assignments(settings)]
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()

@@ -1,18 +1,18 @@
-"""The process's heap: what arrays leave free goes back to the system."""
+"""The process's heaps: few, so that what arrays leave free in one is there for the next."""
 
 import ctypes
 
-_MMAP_THRESHOLD = -3
-"""``M_MMAP_THRESHOLD`` of <malloc.h>."""
-_LARGE = 2**20
+_ARENA_MAX = -8
+"""``M_ARENA_MAX`` of <malloc.h>."""
+_ENOUGH = 2
 
 
-def give_back_large_blocks() -> None:
-    """Have every freed block of a mebibyte or more go back to the system at once, where the C library is glibc.
+def keep_few_heaps() -> None:
+    """Have the threads to come share two heaps, where the C library is glibc.
 
-    By itself glibc comes to keep blocks of up to 32 MiB in its heaps, one of which every thread has, and small ones
-    between them hold them there: the larger a scene is, the more pieces lie about. See mallopt(3).
+    By itself glibc gives up to eight a core, and a block that one thread has freed in its heap is not there for the
+    others: the longer a run, the more lies about in all of them. See mallopt(3).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_MMAP_THRESHOLD, _LARGE)
+        mallopt(_ARENA_MAX, _ENOUGH)

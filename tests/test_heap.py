@@ -1,28 +1,37 @@
-"""What the heap keeps of blocks that are free, in processes of their own: the setting lasts as long as a process."""
+"""How many heaps a process has, in processes of their own: the setting lasts as long as a process."""
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
-PIECES = """
-import numpy as np, psutil
-from nst_rs.heap import give_back_large_blocks
+THREADS = """
+import ctypes, sys, threading
+from nst_rs.heap import keep_few_heaps
 {}
-np.ones(24 << 20, np.uint8)  # freed at once: from now on the heap keeps blocks as large as this
-pieces = [(np.ones(8 << 20, np.uint8), bytearray(64 << 10)) for _ in range(30)]
-kept = [small for _, small in pieces]
-del pieces
-print(psutil.Process().memory_info().rss >> 20)
+met = threading.Barrier(9)
+def allocate():
+    kept = bytearray(1000)
+    met.wait()
+for _ in range(8):
+    threading.Thread(target=allocate).start()
+met.wait()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b"w"))
+libc.malloc_info(0, file)
+libc.fclose(file)
 """
 
 
-def mebibytes_after(first: str) -> int:
-    """Resident, of a process that has freed 240 MiB in blocks of 8 between blocks that it keeps."""
-    command = [sys.executable, "-c", PIECES.format(first)]
+def heaps_after(first: str, told: Path) -> int:
+    """Of a process with eight threads that each have allocated something."""
     # Dask, where it has started workers, leaves settings of its own behind.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    return int(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+    subprocess.run([sys.executable, "-c", THREADS.format(first), told], check=True, env=environment)
+    return told.read_text().count("<heap nr=")
 
 
-def test_large_blocks_between_small_ones_go_back_to_the_system() -> None:
-    assert mebibytes_after("give_back_large_blocks()") < mebibytes_after("") - 150
+def test_threads_share_two_heaps(tmp_path: Path) -> None:
+    assert heaps_after("keep_few_heaps()", tmp_path / "few") <= 2
+    assert heaps_after("", tmp_path / "many") > 2

@@ -12,7 +12,7 @@ import psutil
 import tensorflow as tf
 
 from nst_rs.errors import ResourceError
-from nst_rs.heap import give_back_large_blocks
+from nst_rs.heap import keep_few_heaps
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +40,10 @@ class Device:
 def choose_device(wanted: str) -> Device:
     """Return the device for ``auto`` (a GPU where there is one), ``cpu`` or ``gpu:N``.
 
-    A GPU's memory is taken as it is needed, not all at once, and the host's is given back when it is free. Raises
+    A GPU's memory is taken as it is needed, not all at once, and the host's is shared by its threads. Raises
     ResourceError for a GPU that is not there.
     """
-    give_back_large_blocks()
+    keep_few_heaps()
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)

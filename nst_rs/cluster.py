@@ -76,11 +76,10 @@ class Cluster:
     """A connection to a scheduler and its workers."""
 
     def __init__(self, client: Client) -> None:
-        """Use the workers of `client`; raises ResourceError when there are none."""
+        """Use the workers of `client`; raises ResourceError when there are none, or when its scheduler lacks us."""
         self.client = client
-        with self._answering():
-            client.register_plugin(_LetGo(), name="nst-rs")
         self.address: str = client.scheduler.address
+        self._instruct()
         self.threads = min(self._nthreads().values())
         """Of a worker, the fewest: with as many in each, the result's bits do not depend on who computes what."""
 
@@ -174,6 +173,15 @@ class Cluster:
                 do=f"see in their logs what they lacked, memory most often, {_GO_ON}",
             )
         return error
+
+    def _instruct(self) -> None:
+        try:
+            with self._answering():
+                self.client.register_plugin(_LetGo(), name="nst-rs")
+        except ImportError as error:
+            need = "a scheduler that can import nst_rs"
+            do = "pip install 'nst-rs[dask]' where it runs, and start it again"
+            raise ResourceError(f"cluster {self.address}", expected=need, got=str(error), do=do) from error
 
     def _nthreads(self) -> dict[str, int]:
         with self._answering():

@@ -18,7 +18,7 @@ def free_address() -> str:
         return f"tcp://127.0.0.1:{free.getsockname()[1]}"
 
 
-def _wait_for(host: str, port: str) -> None:
+def wait_for(host: str, port: str) -> None:
     """Wait until someone listens, however busy the machine is."""
     for _ in range(600):
         with socket.socket() as probe:
@@ -51,5 +51,5 @@ def operated(address: str) -> Iterator[list["subprocess.Popen[bytes]"]]:
         f"worker {address} --nthreads 1 --no-dashboard --no-nanny",
         f"worker {address} --nthreads 1 --no-dashboard --no-nanny",
     ) as started:
-        _wait_for(host, port)
+        wait_for(host, port)
         yield started

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +27,7 @@ from nst_rs.storage import DiskStorage
 from nst_rs.tiling import Tile
 from tests import cluster_run
 from tests.cluster_run import CANVAS, go
-from tests.operated import free_address, operated
+from tests.operated import free_address, operated, wait_for
 from tests.pixel_kernel import PixelKernel, problem_of
 
 TILES = len(CANVAS.tiles)
@@ -176,6 +178,21 @@ def test_an_address_without_a_scheduler_is_told_in_one_line(monkeypatch: pytest.
             cluster.at_address(address),
         ):
             pass
+
+
+def test_a_scheduler_that_lacks_the_program_is_told_in_one_line() -> None:
+    address = free_address()
+    lacking = "import sys; sys.modules['nst_rs'] = None; from dask.__main__ import main; main()"
+    host, port = address.removeprefix("tcp://").split(":")
+    command = [sys.executable, "-c", lacking, "scheduler", "--host", host, "--port", port]
+    with subprocess.Popen([*command, "--dashboard-address", "127.0.0.1:0"], stderr=subprocess.DEVNULL) as scheduler:
+        wait_for(host, port)
+        with (
+            pytest.raises(ResourceError, match=f"cluster {address}: expected a scheduler that can import nst_rs, got "),
+            cluster.at_address(address),
+        ):
+            pass
+        scheduler.kill()
 
 
 def test_a_scheduler_without_workers_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,12 +101,12 @@ def making(config: RunConfig, workers: int, address: str | None) -> Iterator[Mak
     if workers == 1 and address is None:
         yield Makers(config, in_turn)
         return
-    from flows.workers import started_for_scenes, workers_at  # brings Dask, which most runs do without
-
     if config.compute.executor == "dask":
         raise ConfigError(
             "compute.executor dask", expected="local, where every worker styles a scene", do="leave one of the two out"
         )
+    from flows.workers import started_for_scenes, workers_at  # brings Dask, which most runs do without
+
     if address is None:
         if config.compute.memory == "auto":
             config = override(config, {"compute.memory": share_of_memory(workers)})

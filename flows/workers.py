@@ -7,18 +7,15 @@ from contextlib import contextmanager
 
 from prefect_dask import DaskTaskRunner
 
-from nst_rs.cluster import SECONDS_TO_ANSWER, Cluster, check_address, keeping_workers, no_scheduler, on_this_machine
+from nst_rs.cluster import SECONDS_TO_ANSWER, Cluster, connecting, keeping_workers, on_this_machine
 
 
 @contextmanager
 def workers_at(named: str, address: str) -> Iterator[DaskTaskRunner]:
     """Use the workers of a cluster that runs, at `address`, which people call `named`. Raises ResourceError."""
-    check_address(named, address)
     with _reticent(), DaskTaskRunner(address=address, client_kwargs={"timeout": SECONDS_TO_ANSWER}) as runner:
-        try:
+        with connecting(named, address):
             runner.client  # noqa: B018 - connects
-        except OSError as error:
-            raise no_scheduler(named, error) from error
         yield runner
 
 

@@ -216,22 +216,30 @@ class Cluster:
         )
 
 
-def no_scheduler(named: str, error: Exception) -> ResourceError:
-    """Return the error for an address, as it was `named`, at which no scheduler answers."""
+@contextmanager
+def connecting(named: str, address: str) -> Iterator[None]:
+    """Connect in this context to the scheduler at `address`, which people call `named`.
+
+    Raises ResourceError where none answers, and for what is no address before the context is entered: a client that is
+    made with one ends only after a minute.
+    """
+    try:
+        get_backend(parse_address(address)[0])
+    except ValueError as error:
+        raise _no_scheduler(named, error) from error
+    try:
+        yield
+    except OSError as error:
+        raise _no_scheduler(named, error) from error
+
+
+def _no_scheduler(named: str, error: Exception) -> ResourceError:
     return ResourceError(
         named,
         expected="a Dask scheduler, such as tcp://host:8786",
         got=str(error),
         do="start one with `dask scheduler`, and workers with `dask worker`",
     )
-
-
-def check_address(named: str, address: str) -> None:
-    """Raise ResourceError for what is no address: a client that is made with one ends only after a minute."""
-    try:
-        get_backend(parse_address(address)[0])
-    except ValueError as error:
-        raise no_scheduler(named, error) from error
 
 
 Found = Callable[[str | None, int, int], AbstractContextManager[Cluster]]
@@ -246,12 +254,8 @@ def found(address: str | None, workers: int, threads: int) -> AbstractContextMan
 @contextmanager
 def at_address(address: str) -> Iterator[Cluster]:
     """Connect to a scheduler that runs, at `address`. Raises ResourceError."""
-    named = f"compute.address {address}"
-    check_address(named, address)
-    try:
+    with connecting(f"compute.address {address}", address):
         client = Client(address, timeout=SECONDS_TO_ANSWER, set_as_default=False)
-    except OSError as error:
-        raise no_scheduler(named, error) from error
     with _closing(client):
         yield Cluster(client)
 

@@ -1,5 +1,6 @@
-"""A run of one level on a cluster, with pixels for a network."""
+"""A run of one level on a cluster, with pixels for a network: in the test's process, or in one to be killed."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,3 +53,18 @@ def _point(keeper: Keeper, form: Form, checkpoint: Checkpoint | None) -> Point[S
     point = keeper.start(form, 0)
     point.now.picture[:, :] = CANVAS.image[:, :]
     return point
+
+
+def main() -> None:
+    """Run in the folder that is named, on workers of its own, and say after every round how far it is."""
+
+    def tell(step: Step) -> None:
+        if step.losses is not None:
+            print(f"round {step.iteration}", flush=True)
+
+    with cluster.started(2, 1) as found:
+        go(Path(sys.argv[1]), found, tell)
+
+
+if __name__ == "__main__":
+    main()

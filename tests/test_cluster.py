@@ -27,7 +27,7 @@ from nst_rs.storage import DiskStorage
 from nst_rs.tiling import Tile
 from tests import cluster_run
 from tests.cluster_run import CANVAS, go
-from tests.operated import free_address, operated, wait_for
+from tests.operated import ROOT, free_address, operated, wait_for
 from tests.pixel_kernel import PixelKernel, problem_of
 
 TILES = len(CANVAS.tiles)
@@ -167,6 +167,19 @@ def test_a_scheduler_killed_ends_the_run_with_one_line_and_it_goes_on_when_start
     with operated(address), cluster.at_address(address) as again:
         picture, done = go(tmp_path, again, ignore)
     assert done == 2
+    assert (picture == expected).all()
+
+
+def test_a_driver_killed_goes_on_when_started_again(two: Cluster, expected: np.ndarray, tmp_path: Path) -> None:
+    for rounds in (1, 3):
+        command = [sys.executable, "-m", "tests.cluster_run", str(tmp_path)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as run:
+            assert run.stdout is not None
+            for line in run.stdout:
+                if line == f"round {rounds}\n":
+                    run.kill()
+    picture, done = go(tmp_path, two, ignore)
+    assert done >= 3
     assert (picture == expected).all()
 
 

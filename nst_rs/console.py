@@ -97,7 +97,7 @@ def _names(sources: Sequence[Source]) -> str:
 def _held_out(found: HeldOut) -> list[str]:
     """Return in lines how good a style is on windows that it did not learn from."""
     kind = "of other scenes" if found.other_scenes else "kept out of learning"
-    sizes = ", ".join(map(str, found.size))
+    sizes = ", ".join(map(str, sorted(set(found.size))))
     if found.ratio is None:
         against, level = "", ""
     else:

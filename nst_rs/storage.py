@@ -208,5 +208,5 @@ def _unusable(folder: Path, error: OSError) -> OutputError:
         f"workspace {folder}",
         expected="room and leave to write",
         got=str(error),
-        do="free some space, or raise compute.memory to keep the pixels in memory",
+        do="free some space; without a cluster, a larger compute.memory keeps the pixels in memory",
     )

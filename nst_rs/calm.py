@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nst_rs.arrays import Array, Mask
+from nst_rs.arrays import Mask, Pixels
 from nst_rs.storage import bands
 
 CELL = 16
@@ -31,28 +31,50 @@ def measure_calm(content: Any, result: Any, valid: Any) -> dict[str, float | Non
     rows = list(bands(valid.shape[0] // CELL * CELL, _BAND))
     if not rows or valid.shape[1] < CELL:
         return {"result": None, "content": None}
-    whole = np.concatenate([_cells(valid[part]).min(axis=(1, 3)) > 0 for part in rows])  # (h, w), a cell each
-    spread = np.concatenate([_cells(content[part]).std(axis=(1, 3)).mean(axis=-1) for part in rows])  # (h, w)
-    means = {
-        "result": np.concatenate([_cells(np.rint(result[part])).mean(axis=(1, 3)) for part in rows]),  # as published
-        "content": np.concatenate([_cells(content[part]).mean(axis=(1, 3)) for part in rows]),  # (h, w, 3)
-    }
+    whole = np.concatenate([_means((_cells(valid[part]) > 0).astype(np.float32)) == 1 for part in rows])
+    shown = [_means_and_spread(content[part]) for part in rows]
+    spread = np.concatenate([spread for _, spread in shown])
+    content_means = np.concatenate([means for means, _ in shown], axis=1)
+    result_means = np.concatenate([_means(_cells(np.rint(_planes(result[part])))) for part in rows], axis=1)  # as shown
     flat = whole & (spread <= np.percentile(spread[whole], FLAT_PERCENT)) if whole.any() else whole
-    return {name: _ratio(_mean_step(mean, flat), _mean_step(mean, whole & ~flat)) for name, mean in means.items()}
+    return {
+        name: _ratio(_mean_step(means, flat), _mean_step(means, whole & ~flat))
+        for name, means in (("result", result_means), ("content", content_means))
+    }
 
 
-def _cells(picture: npt.NDArray[Any]) -> Array:
-    """Return (h, CELL, w, CELL, ...): a picture's whole cells; the columns beyond them are left out."""
-    height, width = picture.shape[0] // CELL, picture.shape[1] // CELL
-    return picture[:, : width * CELL].reshape(height, CELL, width, CELL, *picture.shape[2:]).astype(np.float64)
+def _means_and_spread(picture: npt.NDArray[Any]) -> tuple[Pixels, Pixels]:
+    """Return the means of every cell, (3, h, w), and the standard deviation in it, as a mean over the channels."""
+    cells = _cells(_planes(picture))
+    means = _means(cells)
+    variances = _means((cells - means[..., np.newaxis, :, np.newaxis]) ** 2)
+    return means, np.sqrt(variances).mean(axis=0)
 
 
-def _mean_step(means: Array, chosen: Mask) -> float:
+def _planes(picture: npt.NDArray[Any]) -> Pixels:
+    """Return the channels one after the other, (3, H, W)."""
+    return np.moveaxis(picture, -1, 0).astype(np.float32, order="C")
+
+
+def _cells(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return (..., h, CELL, w, CELL) of (..., H, W): whole cells; the columns beyond them are left out."""
+    *channels, height, width = values.shape
+    width = width // CELL * CELL
+    return values[..., :width].reshape(*channels, height // CELL, CELL, width // CELL, CELL)
+
+
+def _means(cells: Pixels) -> Pixels:
+    """Return every cell's mean, (..., h, w). Rows first: they lie one after the other."""
+    found: Pixels = cells.sum(axis=-3).sum(axis=-1) / np.float32(CELL**2)
+    return found
+
+
+def _mean_step(means: Pixels, chosen: Mask) -> float:
     """Return the mean absolute step between neighbouring cells that are both `chosen`; NaN where there are none."""
     steps = []
-    for first, second in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
+    for first, second in ((np.s_[..., :-1, :], np.s_[..., 1:, :]), (np.s_[..., :-1], np.s_[..., 1:])):
         both = chosen[first] & chosen[second]
-        steps.append(np.abs(means[second] - means[first])[both].ravel())
+        steps.append(np.abs(means[second] - means[first])[:, both].ravel())
     found = np.concatenate(steps)
     return float(found.mean()) if len(found) else np.nan
 

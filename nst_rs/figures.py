@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nst_rs.arrays import Array, Mask
+from nst_rs.arrays import Array, Mask, Pixels
 from nst_rs.color import LUMINANCE
 from nst_rs.storage import bands
 
@@ -26,8 +26,8 @@ BESIDE = (-8, -6, -4, -2, 2, 4, 6, 8)
 leaves the steps between two cells larger than those within a cell; core borders always lie between cells."""
 
 _BAND = 128
-_FLAT = 1e-12
-"""A variance smaller than this share of the mean square is rounding."""
+_FLAT = 1e-6
+"""A variance smaller than this share of the mean square is float32's rounding."""
 
 
 class Rows(Protocol):
@@ -176,14 +176,17 @@ def _sums(content: Rows, result: Rows, valid: Rows, rows: slice) -> Sums:
     reach = slice(rows.start, min(rows.stop + DISTANCES[-1], valid.shape[0]))
     ring = _inner(valid, rows, RIM).astype(np.uint8) + _inner(valid, rows, 2 * RIM)
     band = _Band(rows, valid.shape[0], valid[reach] > 0, ring)
-    before = _clean(content[reach], band.valid)
-    after = np.rint(_clean(result[reach], band.valid))  # as it is published
+    before = _planes(content[reach], band.valid)
+    after = np.rint(_planes(result[reach], band.valid))  # as it is published
     return Sums(_gradients(before, after, band), _steps(before, band), _steps(after, band))
 
 
-def _clean(picture: npt.NDArray[Any], valid: Mask) -> Array:
-    """Return the picture with 0 for nodata, which may be anything."""
-    return np.where(valid[..., np.newaxis], picture, 0).astype(np.float64)
+def _planes(picture: npt.NDArray[Any], valid: Mask) -> Pixels:
+    """Return the channels of a picture one after the other, (3, H, W), with 0 for nodata, which may be anything.
+
+    float32, in which one band's sums are good to more digits than the figures have; the bands' are added in float64.
+    """
+    return np.where(valid, np.moveaxis(picture, -1, 0).astype(np.float32, order="C"), np.float32(0))
 
 
 def _inner(valid: Rows, rows: slice, distance: int) -> Mask:
@@ -213,33 +216,66 @@ def _pairs(array: npt.NDArray[Any], rows: int, distance: int = 1) -> tuple[_Pair
     return (array[: len(below)], below), (array[:rows, :-distance], array[:rows, distance:])
 
 
-def _gradients(content: Array, result: Array, band: _Band) -> Gradients:
-    rows, luminances = band.rows.stop - band.rows.start, (content @ LUMINANCE, result @ LUMINANCE)
+def _gradients(content: Pixels, result: Pixels, band: _Band) -> Gradients:
+    rows, luminances = band.rows.stop - band.rows.start, (_luminance(content), _luminance(result))
     sums = np.zeros((len(DISTANCES), 6))
     for index, distance in enumerate(DISTANCES):
         pairs = (_pairs(array, rows, distance) for array in (*luminances, band.valid))
         for (a, a_next), (b, b_next), (valid, valid_next) in zip(*pairs, strict=True):
             both = valid & valid_next
-            da, db = (a_next - a)[both], (b_next - b)[both]
-            sums[index] += [len(da), da.sum(), db.sum(), da @ da, db @ db, da @ db]
+            da, db = (a_next - a) * both, (b_next - b) * both
+            products = (np.vecdot(x, y).sum(dtype=np.float64) for x, y in ((da, da), (db, db), (da, db)))
+            sums[index] += [np.count_nonzero(both), _sum(da), _sum(db), *products]
     return Gradients(sums)
 
 
-def _steps(picture: Array, band: _Band) -> Steps:
+def _luminance(planes: Pixels) -> Pixels:
+    """Return (H, W) of (3, H, W)."""
+    red, green, blue = LUMINANCE.astype(np.float32)
+    found: Pixels = red * planes[0] + green * planes[1] + blue * planes[2]
+    return found
+
+
+def _steps(planes: Pixels, band: _Band) -> Steps:
     rows = band.rows.stop - band.rows.start
-    pairs = (_pairs(array, rows) for array in (picture, band.valid, band.ring))
-    (down, down_ring), (across, across_ring) = (_step(*ends) for ends in zip(*pairs, strict=True))
+    (valid, valid_across), (ring, ring_across) = (_pairs(array, rows) for array in (band.valid, band.ring))
+    channels = [_pairs(plane, rows) for plane in planes]
+    down = _step([pair for pair, _ in channels], valid, ring)
+    across = _step([pair for _, pair in channels], valid_across, ring_across)
     lines = np.zeros((band.height - 1, 2))
-    lines[band.rows.start : band.rows.start + len(down)] = down.sum(axis=1)
-    rim = [down[down_ring == ring].sum(axis=0) + across[across_ring == ring].sum(axis=0) for ring in (0, 1)]
-    return Steps(lines, across.sum(axis=0), np.stack(rim))
+    lines[band.rows.start : band.rows.start + len(down.sizes)] = down.along(1)
+    rim = [down.within(number) + across.within(number) for number in (0, 1)]
+    return Steps(lines, across.along(0), np.array(rim))
 
 
-def _step(ends: _Pair, valid: _Pair, ring: _Pair) -> tuple[Array, npt.NDArray[np.uint8]]:
-    """Return every pair's step and whether it counts, (rows, columns, 2), and the outer of its ends' rings."""
+@dataclass(frozen=True)
+class _Step:
+    """The steps of all pairs of a band in one direction, (rows, columns) all three."""
+
+    sizes: Pixels
+    """As means over the channels; 0 where a pair does not count."""
+    counted: Mask
+    ring: npt.NDArray[np.uint8]
+    """The outer of the ends' rings."""
+
+    def along(self, axis: int) -> Array:
+        """Return sum and number of the steps on every line, (lines, 2)."""
+        return np.stack([self.sizes.sum(axis, dtype=np.float64), np.count_nonzero(self.counted, axis)], axis=-1)
+
+    def within(self, ring: int) -> Array:
+        """Return sum and number of the steps in a ring, (2,)."""
+        inside = self.ring == ring
+        return np.array([_sum(self.sizes[inside]), np.count_nonzero(self.counted & inside)])
+
+
+def _step(channels: Sequence[_Pair], valid: _Pair, ring: _Pair) -> _Step:
     both = valid[0] & valid[1]
-    step = np.abs(ends[1] - ends[0]).mean(axis=-1) * both
-    return np.stack([step, both], axis=-1), np.minimum(*ring)
+    sizes = sum(np.abs(after - before) for before, after in channels) / np.float32(len(channels))
+    return _Step(sizes * both, both, np.minimum(*ring))
+
+
+def _sum(values: Pixels) -> float:
+    return float(values.sum(dtype=np.float64))
 
 
 def _correlation(count: float, a: float, b: float, aa: float, bb: float, ab: float) -> float | None:

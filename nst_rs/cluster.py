@@ -339,7 +339,7 @@ class OnCluster:
         keys.append(graph.add(f"objective-{self._name}", _same, objective))
         *self._grounds, self._objective = cluster.run(graph, keys).values()
 
-    def windows(self, first: bool) -> int:  # noqa: ARG002
+    def windows(self, done: int) -> int:  # noqa: ARG002
         """Two a tile: forward, and back."""
         return 2 * len(self.problem.canvas.tiles)
 

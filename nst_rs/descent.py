@@ -123,5 +123,5 @@ class _Beat:
 
     def _step(self, losses: Losses | None) -> Step:
         tiles = len(self.kind.problem.canvas.level.tiles)
-        windows = self.kind.windows(first=self.before == 0)
+        windows = self.kind.windows(self.before)
         return Step(self.before, self.iteration, self.iterations, self.tile, tiles, self.done, windows, losses)

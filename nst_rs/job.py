@@ -22,6 +22,8 @@ from nst_rs.errors import OutputError, ResourceError
 from nst_rs.inputs import Inputs, open_inputs, settle
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.publish import Outputs, disk_bytes
+from nst_rs.recollection import Recollection
+from nst_rs.rounds import MEASURED
 from nst_rs.tiling import Plan, make_plan
 from nst_rs.workspace import Workspace
 
@@ -78,10 +80,25 @@ class Job:
         arrays = 4 if self.config.schedule.averaged else 3
         layers, precision = self.config.objective.content_layers, self.config.compute.precision
         kept = estimate.Kept.by(self.plan, layers, precision, arrays, self.on_cluster)
+        if self.config.tiling.statistics == "predicted":
+            kept = replace(kept, states=(*kept.states, *self._recollections))
         if not self.inputs.subject.keeps_clouds:
             return kept
         unstyled = ((*self.inputs.scene.grid.shape, 4), "uint8")
         return replace(kept, canvases=(*kept.canvases, unstyled))
+
+    @property
+    def recalled(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The layers whose counts, and whose sums, are remembered of every tile where statistics are predicted."""
+        objective = self.config.objective
+        counted = dict.fromkeys([*objective.style_layers, *objective.content_layers])
+        return tuple(counted), tuple(objective.style_layers)
+
+    @property
+    def _recollections(self) -> list[tuple[tuple[int, int], str]]:
+        """The tiles' moments, in the two states of each of the two finest levels."""
+        tiles = [len(level.tiles) for level in self.plan.levels[-2:]]
+        return [(Recollection.shape(count, *self.recalled), "float32") for count in tiles for _ in range(2)]
 
     @property
     def disk_bytes(self) -> int:
@@ -116,13 +133,20 @@ class Job:
         """How often a level goes through the network, forward or back, on average over its windows.
 
         Once for the content's features; forward and back in every iteration; forward once more in every iteration where
-        activations are not kept, or at first where statistics are predicted.
+        activations are not kept, or in the first ones where statistics are predicted.
         """
         iterations = self.config.schedule.level_iterations[index]
-        again = 1.0
-        if self.config.tiling.statistics == "exact":
+        if self.is_predicted(index):
+            again: float = -(-min(MEASURED, iterations) // self.config.tiling.steps_per_round)
+        else:
             again = iterations * (1 - self.kept_windows(index) / len(self.plan.levels[index].tiles))
         return 1 + 2 * iterations + again
+
+    def is_predicted(self, index: int) -> bool:
+        """Whether level `index` is computed at predicted moments: not where all go forward before one goes back."""
+        tiling = self.config.tiling
+        all_met = self.kept_windows(index) == len(self.plan.levels[index].tiles) and tiling.steps_per_round == 1
+        return tiling.statistics == "predicted" and not all_met
 
     def kept_windows(self, index: int) -> int:
         """How many windows of level `index` keep their activations at a time."""

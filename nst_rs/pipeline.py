@@ -303,7 +303,7 @@ class Session:
         """Return how a level's rounds are done here."""
         problem = Problem.of(*self._at(index), self._keeper.storage)
         tiling = self.job.config.tiling
-        if tiling.statistics == "exact":
+        if not self.job.is_predicted(index):
             return Exact(problem, self.job.kept_windows(index))
         return Predicted(problem, self.job.kept_windows(index)) if tiling.steps_per_round == 1 else Local(problem)
 
@@ -332,13 +332,11 @@ class Session:
     @cached_property
     def _forms(self) -> list[Form]:
         """Level → which arrays its states have."""
-        objective, schedule = self.job.config.objective, self.job.config.schedule
-        layers = None
-        if self.job.config.tiling.statistics == "predicted":
-            counted = tuple(dict.fromkeys([*objective.style_layers, *objective.content_layers]))
-            layers = counted, tuple(objective.style_layers)
-        by_core = self.job.on_cluster
-        return [Form(level, schedule.averaged > 0, layers, by_core) for level in self.job.plan.levels]
+        job, averaged = self.job, self.job.config.schedule.averaged > 0
+        return [
+            Form(level, averaged, job.recalled if job.is_predicted(index) else None, by_core=job.on_cluster)
+            for index, level in enumerate(job.plan.levels)
+        ]
 
     @cached_property
     def _composed(self) -> Composed:

@@ -22,6 +22,8 @@ from nst_rs.storage import BAND_ROWS
 from nst_rs.tiling import Tile
 
 AfterWindow = Callable[[Tile], None]
+MEASURED = 4
+"""Steps at a level's start at which all tiles are measured before any is predicted: the picture changes most there."""
 S_contra = TypeVar("S_contra", contravariant=True)
 
 
@@ -32,8 +34,8 @@ class Round(Protocol[S_contra]):
     def problem(self) -> Problem:
         """What is minimised."""
 
-    def windows(self, first: bool) -> int:
-        """Return how many windows a round computes; `first`: a level's first one."""
+    def windows(self, done: int) -> int:
+        """Return how many windows the round computes that follows `done` steps."""
 
     def __call__(self, now: S_contra, after: S_contra, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
         """Go from `now` to `after` by `moves` of every pixel; return the losses of `now`."""
@@ -48,7 +50,7 @@ class Exact:
     """How many windows' activations are kept from the forward pass to the backward pass. The others are computed twice,
     to the same numbers."""
 
-    def windows(self, first: bool) -> int:  # noqa: ARG002
+    def windows(self, done: int) -> int:  # noqa: ARG002
         """Two a tile: forward, and back."""
         return 2 * len(self.problem.canvas.tiles)
 
@@ -84,7 +86,7 @@ class Predicted:
     """Goes forward and back in a few tiles at a time, at the moments that the scene should have by now. One move.
 
     Position by position the scene is taken to have changed since the last round as the tiles met in this one have.
-    Nothing is computed twice. A level's first round measures all tiles before.
+    A level's first rounds measure all tiles before; after them nothing is computed twice.
     """
 
     problem: Problem
@@ -92,9 +94,9 @@ class Predicted:
     """How many tiles go forward, their activations kept, before they go back: the more of them, the better the first
     ones' prediction. With all of them it is the truth."""
 
-    def windows(self, first: bool) -> int:
-        """One a tile; at first, one more."""
-        return (1 + first) * len(self.problem.canvas.tiles)
+    def windows(self, done: int) -> int:
+        """One a tile; near the level's start, one more."""
+        return (1 + _is_measured(done)) * len(self.problem.canvas.tiles)
 
     def __call__(self, now: State, after: State, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
         """Go from `now` to `after`; return the losses of `now`."""
@@ -123,9 +125,9 @@ class Local:
 
     problem: Problem
 
-    def windows(self, first: bool) -> int:
-        """One a tile; at first, one more."""
-        return (1 + first) * len(self.problem.canvas.tiles)
+    def windows(self, done: int) -> int:
+        """One a tile; near the level's start, one more."""
+        return (1 + _is_measured(done)) * len(self.problem.canvas.tiles)
 
     def __call__(self, now: State, after: State, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
         """Go from `now` to `after`; return the losses of `now`."""
@@ -166,7 +168,7 @@ class _Prediction:
     ) -> "_Prediction":
         if now.moments is None or after.moments is None:
             raise ValueError("a predicted round needs the tiles' moments of the round before")
-        if moves[0].number == 1:
+        if _is_measured(moves[0].number - 1):
             for view in problem.views(now.picture):
                 now.moments.put(view.tile, problem.measure(view))
                 after_window(view.tile)
@@ -197,6 +199,10 @@ class _Prediction:
     def losses(self) -> Losses:
         """The losses at the round's start, once all tiles are known."""
         return self._problem.objective.losses(self._met[0].value)
+
+
+def _is_measured(done: int) -> bool:
+    return done < MEASURED
 
 
 class _Stepping:

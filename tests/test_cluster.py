@@ -78,7 +78,7 @@ def test_after_every_window_the_tile_is_told(two: Cluster, tmp_path: Path) -> No
     state = Form(CANVAS.level, averaged=False, layers=None, by_core=True).create(DiskStorage(tmp_path), "start")
     told: list[Tile] = []
     kind(kind.begin(state), Scattered(kind), [Move(1, 4.0)], told.append)
-    assert len(told) == kind.windows(first=True) == 2 * TILES
+    assert len(told) == kind.windows(0) == 2 * TILES
     assert set(told) == set(CANVAS.tiles)
 
 

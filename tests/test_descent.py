@@ -89,8 +89,8 @@ def test_a_listener_hears_every_window_and_the_losses_after_every_round(moves: i
     kind = Exact(PROBLEM) if moves == 1 else Local(PROBLEM)
     descend(kind, start(), Descent(2 * moves, 4.0, moves_per_round=moves), steps.append, ignore)
     expected = []
-    for first in (True, False):
-        windows = kind.windows(first)
+    for done in (0, moves):
+        windows = kind.windows(done)
         expected += [*range(1, windows + 1), windows]
     assert [s.windows_done for s in steps] == expected
     assert [s.iteration for s in steps if s.losses] == [moves, 2 * moves]

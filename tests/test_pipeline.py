@@ -339,29 +339,14 @@ def test_a_damaged_checkpoint_is_as_none(scene: Path, harvest: Path, quick: Sett
     assert (states[0].level, states[0].step.before) == (1, 0)
 
 
-def test_more_memory_means_larger_tiles_and_more_kept_activations(scene: Path, harvest: Path) -> None:
-    files = [f"scene.paths=[{scene}]", f"style.images={harvest}", "compute.precision=float32", "compute.device=cpu"]
-    small, large = (
-        prepare(load_config(None, [*files, f"compute.memory={memory}"]), to_write=False) for memory in ("50MB", "16GB")
-    )
-    assert small.plan.tile < large.plan.tile
-    assert small.windows_with_room(2) == 0 < large.windows_with_room(2)
-
-
-def test_how_many_tiles_are_predicted_at_once_is_decided_by_the_memory_and_recorded(scene: Path, harvest: Path) -> None:
-    files = [f"scene.paths=[{scene}]", f"style.images={harvest}", "compute.precision=float32", "compute.device=cpu"]
-    cut = ["tiling.statistics=predicted", "tiling.tile=64"]
-    small, large, given = (
-        prepare(load_config(None, [*files, *cut, *further]), to_write=False)
-        for further in (["compute.memory=50MB"], ["compute.memory=16GB"], ["tiling.tiles_at_once=3"])
-    )
-    assert [job.config.tiling.tiles_at_once for job in (small, given)] == [1, 3]
-    tiles = len(large.plan.levels[-1].tiles)
-    assert large.config.tiling.tiles_at_once == large.kept_windows(2) == tiles
-    assert given.kept_windows(2) == 3
-    several_steps = prepare(load_config(None, [*files, *cut, "tiling.steps_per_round=2"]), to_write=False)
-    assert several_steps.config.tiling.tiles_at_once == 1
-    assert given.kept_windows(0) == min(3, len(given.plan.levels[0].tiles))
+def test_with_all_tiles_at_once_predicted_statistics_are_the_exact_ones(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path
+) -> None:
+    losses = [
+        nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings={**quick, "tiling.tile": 64, **cut}).losses
+        for cut in ({"tiling.statistics": "exact"}, {"tiling.statistics": "predicted", "tiling.tiles_at_once": 99})
+    ]
+    assert losses[0] == losses[1]
 
 
 def test_too_little_disk_is_refused_before_anything_is_written(

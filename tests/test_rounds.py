@@ -8,7 +8,7 @@ import pytest
 from nst_rs.adam import Move
 from nst_rs.objective import Losses
 from nst_rs.problem import Problem
-from nst_rs.rounds import Exact, Local, Predicted, Round
+from nst_rs.rounds import MEASURED, Exact, Local, Predicted, Round
 from nst_rs.state import State
 from nst_rs.storage import DiskStorage
 from nst_rs.tiling import Tile
@@ -99,12 +99,20 @@ def test_every_window_goes_forward_once_more_where_it_is_not_kept(kept: int) -> 
     assert (kernel.measured, kernel.gone_forward) == (max(0, tiles - kept), tiles)
 
 
-def test_predicted_rounds_compute_every_window_once_but_at_first() -> None:
+def test_predicted_rounds_compute_every_window_once_but_at_a_levels_start() -> None:
     kernel = PixelKernel()
     problem = problem_of(canvas_of((150, 210), 100), kernel=kernel)
     tiles = len(problem.canvas.tiles)
-    go(Predicted(problem), 3)
-    assert (kernel.measured, kernel.gone_forward) == (tiles, 3 * tiles)
+    go(Predicted(problem), MEASURED + 2)
+    assert (kernel.measured, kernel.gone_forward) == (MEASURED * tiles, (MEASURED + 2) * tiles)
+
+
+def test_a_levels_first_rounds_are_exact() -> None:
+    found, expected = (
+        go(kind(problem_of(canvas_of((300, 300), 100))), MEASURED)[0].picture[:] for kind in (Predicted, Exact)
+    )
+    # The moments are a difference and a sum instead of a sum; Adam divides by the gradient's size.
+    np.testing.assert_allclose(found, expected, atol=1e-2)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -147,11 +155,12 @@ def test_values_under_nodata_change_nothing(kind: Kind) -> None:
 def test_after_every_window_the_tile_is_told(kind: Kind) -> None:
     problem = problem_of(canvas_of((150, 210), 100))
     now, after = (state_of(problem.canvas) for _ in range(2))
-    for first in (True, False):
+    for done in (0, MEASURED):
         told: list[Tile] = []
-        kind(problem)(now, after, [Move(1 if first else 2, 4.0)], told.append)
-        assert len(told) == kind(problem).windows(first)
+        kind(problem)(now, after, [Move(done + 1, 4.0)], told.append)
+        assert len(told) == kind(problem).windows(done)
         assert set(told) == set(problem.canvas.tiles)
+        now, after = after, now
 
 
 def test_the_mean_of_iterates_is_kept_where_there_is_one() -> None:

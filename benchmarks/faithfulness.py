@@ -1,34 +1,70 @@
 """How much the map depends on how the scene was cut, and on how its statistics were had."""
 
-import json
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import numpy as np
+import rasterio
 
 import nst_rs
+from benchmarks.scenes import SAMPLES, STYLE
+from nst_rs.config import RunConfig, trunk_of
+from nst_rs.figures import measure
+from nst_rs.tiling import make_level
 
-SAMPLES = Path(__file__).parents[1] / "sample_data"
 SETTINGS = {"schedule.iterations": (60, 30, 15)}
-CUTS = [("exact", 1152), ("exact", 192), ("exact", 128), ("predicted", 192), ("predicted", 128)]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a run goes through its scene."""
+
+    tile: int
+    at_once: int | None = None
+    """How many tiles go forward before they go back, at predicted statistics; none: exact ones."""
+
+    def __str__(self) -> str:
+        kind = f"predicted, {self.at_once} at once" if self.at_once else "exact"
+        return f"{kind}, tiles of {self.tile}"
+
+    @property
+    def settings(self) -> dict[str, int | str]:
+        """Those of the run."""
+        if self.at_once is None:
+            return {"tiling.tile": self.tile, "tiling.statistics": "exact"}
+        return {"tiling.tile": self.tile, "tiling.statistics": "predicted", "tiling.tiles_at_once": self.at_once}
+
+
+UNTILED = Cut(1152)
+CUTS = [Cut(192), Cut(128), Cut(128, 3), Cut(128, 1)]
 
 
 def of_tiles_and_statistics() -> dict[str, float]:
-    """The sample scene: the total at the end over the untiled one's, and the seam ratio with its standard error."""
+    """The sample scene: the total at the end over the untiled one's, and the seam ratio, at the same lines in both."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        runs = {cut: _figures(Path(folder) / "map.tif", *cut) for cut in CUTS}
-    (_, whole), *others = ((cut, total) for cut, (total, _) in runs.items())
-    for cut, total in others:
-        statistics, tile = cut
-        name = f"{statistics}, tiles of {tile}"
-        seams = runs[cut][1]["seams"]
-        found[f"{name}: total / untiled"] = total / whole
-        found[f"{name}: seam ratio"] = seams["result"]
-        found[f"{name}: its standard error"] = seams["standard_error"]
+        whole, untiled = _run(Path(folder), UNTILED)
+        for cut in CUTS:
+            total, picture = _run(Path(folder), cut)
+            found[f"{cut}: total / untiled"] = total / whole
+            for name, seams in (("seam ratio", _seams(picture, cut)), ("untiled there", _seams(untiled, cut))):
+                found[f"{cut}: {name}"] = seams["result"]
+            found[f"{cut}: standard error"] = _seams(picture, cut)["standard_error"]
     return found
 
 
-def _figures(output: Path, statistics: str, tile: int) -> tuple[float, dict[str, Any]]:
-    settings = {**SETTINGS, "tiling.tile": tile, "tiling.statistics": statistics}
-    made = nst_rs.stylize(SAMPLES / "olinda", SAMPLES / "styles" / "harvest.jpg", output, settings=settings)
-    return made.losses[-1], json.loads(made.record.read_text())["figures"]
+def _run(folder: Path, cut: Cut) -> tuple[float, np.ndarray]:
+    """Return the last total and the map, (H, W, 3)."""
+    settings = {**SETTINGS, **cut.settings}
+    made = nst_rs.stylize(SAMPLES / "olinda", STYLE, folder / "map.tif", settings=settings)
+    with rasterio.open(made.output) as source:
+        return made.losses[-1], np.moveaxis(source.read(), 0, -1)
+
+
+def _seams(picture: np.ndarray, cut: Cut) -> dict[str, float]:
+    """Return what stands at the borders that the tiles of `cut` have."""
+    level = make_level(picture.shape[:2], 1, cut.tile, trunk_of(RunConfig()))
+    valid = np.ones(picture.shape[:2], np.bool_)
+    found: dict[str, float] = measure(picture, picture, valid, (level.rows.seams, level.columns.seams))["seams"]
+    return found

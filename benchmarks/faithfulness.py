@@ -47,10 +47,11 @@ def of_tiles_and_statistics() -> dict[str, float]:
         whole, untiled = _run(Path(folder), UNTILED)
         for cut in CUTS:
             total, picture = _run(Path(folder), cut)
+            seams = _seams(picture, cut)
             found[f"{cut}: total / untiled"] = total / whole
-            for name, seams in (("seam ratio", _seams(picture, cut)), ("untiled there", _seams(untiled, cut))):
-                found[f"{cut}: {name}"] = seams["result"]
-            found[f"{cut}: standard error"] = _seams(picture, cut)["standard_error"]
+            found[f"{cut}: seam ratio"] = seams["result"]
+            found[f"{cut}: untiled there"] = _seams(untiled, cut)["result"]
+            found[f"{cut}: standard error"] = seams["standard_error"]
     return found
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nst_rs.arrays import Mask, Pixels
+from nst_rs.color import channels_first
 from nst_rs.storage import bands
 
 CELL = 16
@@ -35,7 +36,8 @@ def measure_calm(content: Any, result: Any, valid: Any) -> dict[str, float | Non
     shown = [_means_and_spread(content[part]) for part in rows]
     spread = np.concatenate([spread for _, spread in shown])
     content_means = np.concatenate([means for means, _ in shown], axis=1)
-    result_means = np.concatenate([_means(_cells(np.rint(_planes(result[part])))) for part in rows], axis=1)  # as shown
+    published = (np.rint(channels_first(result[part])) for part in rows)
+    result_means = np.concatenate([_means(_cells(planes)) for planes in published], axis=1)
     flat = whole & (spread <= np.percentile(spread[whole], FLAT_PERCENT)) if whole.any() else whole
     return {
         name: _ratio(_mean_step(means, flat), _mean_step(means, whole & ~flat))
@@ -45,15 +47,10 @@ def measure_calm(content: Any, result: Any, valid: Any) -> dict[str, float | Non
 
 def _means_and_spread(picture: npt.NDArray[Any]) -> tuple[Pixels, Pixels]:
     """Return the means of every cell, (3, h, w), and the standard deviation in it, as a mean over the channels."""
-    cells = _cells(_planes(picture))
+    cells = _cells(channels_first(picture))
     means = _means(cells)
     variances = _means((cells - means[..., np.newaxis, :, np.newaxis]) ** 2)
     return means, np.sqrt(variances).mean(axis=0)
-
-
-def _planes(picture: npt.NDArray[Any]) -> Pixels:
-    """Return the channels one after the other, (3, H, W)."""
-    return np.moveaxis(picture, -1, 0).astype(np.float32, order="C")
 
 
 def _cells(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -8,9 +8,10 @@ any window of a picture may be given.
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from nst_rs.arrays import Array, Mask, Pixels
 from nst_rs.storage import PixelArray, bands
@@ -70,6 +71,11 @@ class ColorMap:
 def count_colors(image: PixelArray, weight: PixelArray) -> Colors:
     """Return the colours of a whole scene, (H, W, 3), where its weight, (H, W), is above 0; by bands of rows."""
     return reduce(add, (Colors.of(image[rows], weight[rows] > 0) for rows in bands(weight.shape[0])))
+
+
+def channels_first(image: npt.NDArray[Any]) -> Pixels:
+    """Return the channels of an image, (H, W, 3), one after the other in memory: (3, H, W) float32."""
+    return np.moveaxis(image, -1, 0).astype(np.float32, order="C")
 
 
 def luminance(image: Pixels) -> Pixels:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nst_rs.arrays import Array, Mask, Pixels
-from nst_rs.color import LUMINANCE
+from nst_rs.color import channels_first, luminance
 from nst_rs.storage import bands
 
 DISTANCES = (1, 2, 4)
@@ -186,7 +186,7 @@ def _planes(picture: npt.NDArray[Any], valid: Mask) -> Pixels:
 
     float32, in which one band's sums are good to more digits than the figures have; the bands' are added in float64.
     """
-    return np.where(valid, np.moveaxis(picture, -1, 0).astype(np.float32, order="C"), np.float32(0))
+    return np.where(valid, channels_first(picture), np.float32(0))
 
 
 def _inner(valid: Rows, rows: slice, distance: int) -> Mask:
@@ -217,7 +217,8 @@ def _pairs(array: npt.NDArray[Any], rows: int, distance: int = 1) -> tuple[_Pair
 
 
 def _gradients(content: Pixels, result: Pixels, band: _Band) -> Gradients:
-    rows, luminances = band.rows.stop - band.rows.start, (_luminance(content), _luminance(result))
+    rows = band.rows.stop - band.rows.start
+    luminances = [luminance(np.moveaxis(planes, 0, -1)) for planes in (content, result)]
     sums = np.zeros((len(DISTANCES), 6))
     for index, distance in enumerate(DISTANCES):
         pairs = (_pairs(array, rows, distance) for array in (*luminances, band.valid))
@@ -227,13 +228,6 @@ def _gradients(content: Pixels, result: Pixels, band: _Band) -> Gradients:
             products = (np.vecdot(x, y).sum(dtype=np.float64) for x, y in ((da, da), (db, db), (da, db)))
             sums[index] += [np.count_nonzero(both), _sum(da), _sum(db), *products]
     return Gradients(sums)
-
-
-def _luminance(planes: Pixels) -> Pixels:
-    """Return (H, W) of (3, H, W)."""
-    red, green, blue = LUMINANCE.astype(np.float32)
-    found: Pixels = red * planes[0] + green * planes[1] + blue * planes[2]
-    return found
 
 
 def _steps(planes: Pixels, band: _Band) -> Steps:

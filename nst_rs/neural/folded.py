@@ -7,8 +7,6 @@ many channels at full resolution. Cells are channels in the order of :func:`tens
 channel.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
 
@@ -25,7 +23,9 @@ def folded(weights: Weights) -> dict[str, npt.NDArray[np.float32]]:
     for name in ("up1", "up2"):
         found[f"{name}.kernel"] = of_doubled(weights[f"{name}.kernel"])
     found["last.kernel"] = from_cells_to_cells(weights["last.kernel"])
-    return found | _four_times(weights, ("up1", "up2", "last"))
+    for name in ("up1", "up2", "last"):
+        found[f"{name}.bias"] = np.tile(weights[f"{name}.bias"], 4)
+    return found
 
 
 def of_cells(kernel: Kernel) -> Kernel:
@@ -52,7 +52,3 @@ def from_cells_to_cells(kernel: Kernel) -> Kernel:
             under[place, (place + part) // 2, (place + part) % 2, part] = 1
     found: Kernel = np.einsum("aspk,btql,klco->stpqcabo", under, under, kernel)
     return found.reshape(3, 3, 4 * kernel.shape[2], 4 * kernel.shape[3])
-
-
-def _four_times(weights: Mapping[str, npt.NDArray[np.float32]], names: tuple[str, ...]) -> dict[str, Kernel]:
-    return {f"{name}.bias": np.tile(weights[f"{name}.bias"], 4) for name in names}

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_rs.architecture import VGG16
-from nst_rs.canvas import Canvas
-from nst_rs.config import RunConfig, trunk_of
-from nst_rs.engine import build_kernel, build_objective
-from nst_rs.moments import total
+from nst_rs.config.sections import RunConfig, trunk_of
+from nst_rs.files.storage import MemoryStorage
+from nst_rs.neural.build import build_kernel, build_objective
 from nst_rs.neural.device import Device
-from nst_rs.neural.kernel import Kernel
-from nst_rs.neural.vgg import Convolution, Encoder, load_convolutions
-from nst_rs.objective import Objective
-from nst_rs.problem import Problem
-from nst_rs.storage import MemoryStorage
-from nst_rs.style import read_styles
-from nst_rs.tiling import make_plan
+from nst_rs.neural.vgg16 import Convolution, Encoder, load_convolutions
+from nst_rs.neural.window_model import Kernel
+from nst_rs.objective.losses import Objective
+from nst_rs.objective.moments import total
+from nst_rs.objective.problem import Problem
+from nst_rs.pyramid.canvas import Canvas
+from nst_rs.pyramid.tiling import make_plan
+from nst_rs.style.images import read_styles
+from nst_rs.vgg16 import VGG16
 
 CPU = Device("/CPU:0", 8 * 10**9)
 STYLE = Path(__file__).parents[1] / "sample_data" / "styles" / "harvest.jpg"

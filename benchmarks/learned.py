@@ -13,12 +13,12 @@ from PIL import Image
 from benchmarks.engine import CPU, STYLES, matrix_product, shortest
 from benchmarks.scenes import SAMPLES, write_scene
 from nst_rs import stylize
-from nst_rs.config import RunConfig, trunk_of
-from nst_rs.engine import build_kernel, build_objective
-from nst_rs.learned import Facts, LearnedStyle, Learning, Source
-from nst_rs.neural.stylizer import Stylizer
-from nst_rs.neural.teacher import Lesson, Memory, Teacher
-from nst_rs.stylizer import GRAIN_CHANNELS, Architecture, Weights, first_weights
+from nst_rs.config.sections import RunConfig, trunk_of
+from nst_rs.learned.architecture import GRAIN_CHANNELS, Architecture, Weights, first_weights
+from nst_rs.learned.style_file import Facts, LearnedStyle, Learning, Source
+from nst_rs.neural.build import build_kernel, build_objective
+from nst_rs.neural.generator import Stylizer
+from nst_rs.neural.trainer import Lesson, Memory, Teacher
 
 ARCHITECTURE = Architecture()
 WINDOW = 192

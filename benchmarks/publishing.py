@@ -13,11 +13,12 @@ import numpy as np
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
-from nst_rs.grid import Grid
-from nst_rs.mosaic import StyledMap
-from nst_rs.publish import Outputs, publish
-from nst_rs.record import peak_memory_bytes
-from nst_rs.webtiles import write_tiles
+from nst_rs.geo.grid import Grid
+from nst_rs.output.files import Outputs
+from nst_rs.output.geotiff import StyledMap
+from nst_rs.output.publish import publish
+from nst_rs.output.webtiles import write_tiles
+from nst_rs.runs.record import peak_memory_bytes
 
 WIDTH = 4096
 ROWS = (2048, 8192, 16384)

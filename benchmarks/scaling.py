@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.engine import CPU, STYLES
-from nst_rs import blocks
-from nst_rs.adam import Move
-from nst_rs.blocks import Recipe
-from nst_rs.canvas import Canvas
-from nst_rs.cluster import Cluster, OnCluster, Scattered, started
-from nst_rs.config import RunConfig, trunk_of
-from nst_rs.engine import build_kernel, build_objective
-from nst_rs.problem import Problem
-from nst_rs.recipe import NetworkRecipe
-from nst_rs.rounds import Exact
-from nst_rs.state import Form
-from nst_rs.storage import DiskStorage, MemoryStorage
-from nst_rs.tiling import make_plan
+from nst_rs.config.sections import RunConfig, trunk_of
+from nst_rs.executors import partition
+from nst_rs.executors.dask import Cluster, OnCluster, Scattered, started
+from nst_rs.executors.partition import Recipe
+from nst_rs.executors.recipes import NetworkRecipe
+from nst_rs.files.storage import DiskStorage, MemoryStorage
+from nst_rs.neural.build import build_kernel, build_objective
+from nst_rs.objective.problem import Problem
+from nst_rs.optimise.adam import Move
+from nst_rs.optimise.rounds import Exact
+from nst_rs.optimise.state import Form
+from nst_rs.pyramid.canvas import Canvas
+from nst_rs.pyramid.tiling import make_plan
 from tests.pixel_kernel import PixelKernel, canvas_of, problem_of
 
 SIDE, TILE, ROUNDS = 384, 224, 4
@@ -70,7 +70,7 @@ def of_the_scheduler() -> dict[str, float]:
                 started_at, cpu = time.perf_counter(), time.process_time()
                 go()
                 spent, waited = time.process_time() - cpu, time.perf_counter() - started_at
-                tasks = sum(3 + 2 * len(block.viewers) for block in blocks.cut(canvas.level, canvas.tiles, size))
+                tasks = sum(3 + 2 * len(block.viewers) for block in partition.cut(canvas.level, canvas.tiles, size))
                 name = f"{tiles} tiles in blocks of {size}"
                 found[f"{name}: tasks a tile and round"] = tasks / tiles
                 found[f"{name}: ms of scheduler and driver a task"] = spent / tasks * 1e3

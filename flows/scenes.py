@@ -19,16 +19,17 @@ import psutil
 from prefect import State, task
 from prefect.cache_policies import NO_CACHE
 
-from nst_rs.catalogue import Entry
-from nst_rs.config import RunConfig, name_files
+from nst_rs.config.loading import name_files
+from nst_rs.config.sections import RunConfig
 from nst_rs.errors import NstError, ResourceError
-from nst_rs.inbox import Arrival, Inbox
-from nst_rs.quiet import native_notes_hidden
+from nst_rs.files.quiet import native_notes_hidden
+from nst_rs.schedule.catalogue import Entry
+from nst_rs.schedule.inbox import Arrival, Inbox
 
 if TYPE_CHECKING:  # they bring Dask, which most runs do without
     from prefect_dask import DaskTaskRunner
 
-    from nst_rs.cluster import Cluster
+    from nst_rs.executors.dask import Cluster
 
 LONGEST_REASON = 500
 
@@ -84,7 +85,7 @@ def on_workers(orders: Iterable[Order], runner: "DaskTaskRunner") -> Iterator[tu
 
     An order is taken when there is a worker for it. Raises ResourceError where the scheduler or all workers are lost.
     """
-    from nst_rs.cluster import Cluster
+    from nst_rs.executors.dask import Cluster
 
     cluster, coming = Cluster(runner.client), iter(orders)
     futures: dict[str, Any] = {}
@@ -107,7 +108,7 @@ def share_of_memory(count: int) -> int:
 def changed(config: RunConfig) -> dict[str, Any]:
     """Return the settings that are not the defaults, as a flow takes them and its page shows them.
 
-    :func:`nst_rs.config.override` of the defaults with them is `config`.
+    :func:`nst_rs.config.loading.override` of the defaults with them is `config`.
     """
     sections = config.model_dump(mode="json", exclude_defaults=True).items()
     return {f"{name}.{key}": value for name, section in sections for key, value in section.items()}
@@ -128,7 +129,7 @@ def _outcome(cluster: "Cluster", future: Any) -> str:
 def _is_made(order: Order, scene: str) -> bool:
     """Whether a run that could not say so any more has made the map."""
     with native_notes_hidden():
-        from nst_rs.sweep import Variant, is_done
+        from nst_rs.runs.sweep import Variant, is_done
     try:
         return is_done(Variant(order.tif.stem, name_files(order.config, [scene], None, order.tif)))
     except NstError:

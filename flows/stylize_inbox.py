@@ -28,13 +28,14 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.scenes import Order, in_turn, on_workers, share_of_memory
-from nst_rs import lock
-from nst_rs.catalogue import CATALOGUE, Catalogue, Entry, clashes, path_of_lock, product_name
-from nst_rs.config import RunConfig, name_files, override, with_absolute_paths
+from nst_rs.config.loading import name_files, override, with_absolute_paths
+from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, NstError
-from nst_rs.inbox import Arrival, Inbox, settled
-from nst_rs.locations import absolute
-from nst_rs.publish import Outputs
+from nst_rs.files import lock
+from nst_rs.files.locations import absolute
+from nst_rs.output.files import Outputs
+from nst_rs.schedule.catalogue import CATALOGUE, Catalogue, Entry, clashes, path_of_lock, product_name
+from nst_rs.schedule.inbox import Arrival, Inbox, settled
 
 Attempts = Annotated[int, Field(ge=1, le=100)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]

@@ -47,17 +47,19 @@ from prefect.states import Failed
 from prefect.tasks import exponential_backoff
 from pydantic import Field
 
-from nst_rs.config import RunConfig, load_config, name_files, override, setting_names
+from nst_rs.config.loading import load_config, name_files, override
+from nst_rs.config.sections import RunConfig, setting_names
 from nst_rs.errors import NstError
-from nst_rs.figures import describe
-from nst_rs.progress import Progress, duration
-from nst_rs.quiet import native_notes_hidden
+from nst_rs.files.quiet import native_notes_hidden
+from nst_rs.files.text import duration
+from nst_rs.output.figures import describe
+from nst_rs.runs.progress import Progress
 
 if TYPE_CHECKING:  # these bring TensorFlow, which a flow needs when it runs and not when it is deployed
-    from nst_rs.application import ApplicationJob, ApplicationSession
-    from nst_rs.cluster import Cluster
-    from nst_rs.job import Job
-    from nst_rs.pipeline import Result, Session
+    from nst_rs.executors.dask import Cluster
+    from nst_rs.runs.apply import ApplicationJob, ApplicationSession
+    from nst_rs.runs.job import Job
+    from nst_rs.runs.stylize import Result, Session
 
 SECONDS_BETWEEN_REPORTS = 2.0
 THUMBNAIL_SIDE = 512
@@ -99,13 +101,13 @@ def stylize_scene(
             failed; a level goes on from where it was.
     """
     with native_notes_hidden():
-        from nst_rs import application
-        from nst_rs.job import prepare
+        from nst_rs.runs import apply
+        from nst_rs.runs.job import prepare
     try:
         base = read_configuration(config, preset, settings)
         named = name_files(base, scene or None, style or None, output or None)
-        if application.learned_style_of(named) is not None:
-            return apply_style(application.prepare(named), stage_hours * 3600)
+        if apply.learned_style_of(named) is not None:
+            return apply_style(apply.prepare(named), stage_hours * 3600)
         job = prepare(named)
         with job.alone():
             return str(run_stages(job, stage_hours * 3600).output)
@@ -120,7 +122,7 @@ def read_configuration(config: str | None, preset: str | None, settings: Mapping
 
 def run_stages(job: "Job", seconds: float) -> "Result":
     """Run a job stage by stage, each for `seconds` at most, and leave its artifacts."""
-    from nst_rs.pipeline import Session
+    from nst_rs.runs.stylize import Session
 
     tiles = ", ".join(str(len(level.tiles)) for level in job.plan.levels)
     get_run_logger().info("%s; tiles by level: %s", job.inputs.scene.grid.describe(), tiles)
@@ -137,7 +139,7 @@ def run_stages(job: "Job", seconds: float) -> "Result":
 
 def apply_style(job: "ApplicationJob", seconds: float) -> str:
     """Run a job with a learned style stage by stage, each for `seconds` at most; return the map's path."""
-    from nst_rs.application import ApplicationSession
+    from nst_rs.runs.apply import ApplicationSession
 
     with job.alone():
         session = ApplicationSession(job, found=for_tiles)

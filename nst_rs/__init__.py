@@ -7,7 +7,7 @@
 """
 
 from nst_rs.api import inspect, plan, stylize
-from nst_rs.config import PRESETS
+from nst_rs.config.loading import PRESETS
 from nst_rs.errors import NstError
 
 __all__ = ["PRESETS", "NstError", "inspect", "plan", "stylize"]

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nst_rs.config import RunConfig, load_config, name_files, override
+from nst_rs.config.loading import load_config, name_files, override
+from nst_rs.config.sections import RunConfig
 
 if TYPE_CHECKING:
-    from nst_rs.job import Forecast
-    from nst_rs.pipeline import Result
-    from nst_rs.progress import Listener
-    from nst_rs.scene import SceneReport
+    from nst_rs.runs.job import Forecast
+    from nst_rs.runs.progress import Listener
+    from nst_rs.runs.stylize import Result
+    from nst_rs.scene.inspect import SceneReport
 
 Paths = str | Path | Iterable[str | Path]
 Styles = Paths | Mapping[str | Path, float]
@@ -37,8 +38,8 @@ def stylize(
     ``"section.key"`` to values that replace the configuration's. `listener` hears of progress. Raises NstError for
     whatever is wrong with the input.
     """
-    from nst_rs import progress
-    from nst_rs.runs import prepare
+    from nst_rs.runs import progress
+    from nst_rs.runs.prepare import prepare
 
     return prepare(_configure(scene, style, output, config, settings)).start(listener or progress.ignore)
 
@@ -51,7 +52,7 @@ def plan(
     settings: Mapping[str, Any] | None = None,
 ) -> Forecast:
     """Return what :func:`stylize` would run and what it would take; writes nothing. Raises NstError like it."""
-    from nst_rs.job import forecast
+    from nst_rs.runs.job import forecast
 
     return forecast(_configure(scene, style, None, config, settings))
 
@@ -64,8 +65,8 @@ def inspect(
     settings: Mapping[str, Any] | None = None,
 ) -> SceneReport:
     """Return a scene's sensor, grid, bands, valid share and the composites it can make. Raises NstError."""
-    from nst_rs.scene import report
-    from nst_rs.subject import open_scene_of
+    from nst_rs.scene.inspect import report
+    from nst_rs.scene.opening import open_scene_of
 
     named = {} if nodata is None else {"scene.nodata": nodata}
     return report(open_scene_of(_configure(scene, None, None, config, {**named, **(settings or {})}).scene))

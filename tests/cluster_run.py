@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_rs import cluster
-from nst_rs.checkpoint import Checkpoint, Keeper
-from nst_rs.descent import Descent, Point, Step, descend
-from nst_rs.rounds import Exact
-from nst_rs.state import Form, State
-from nst_rs.workspace import Workspace
+from nst_rs.executors import dask
+from nst_rs.files.workspace import Workspace
+from nst_rs.optimise.checkpoint import Checkpoint, Keeper
+from nst_rs.optimise.descent import Descent, Point, Step, descend
+from nst_rs.optimise.rounds import Exact
+from nst_rs.optimise.state import Form, State
 from tests.pixel_kernel import PixelKernel, canvas_of, problem_of, state_of
 
 CANVAS = canvas_of((90, 150), 64)
@@ -27,7 +27,7 @@ def expected() -> np.ndarray:
 
 
 def go(
-    folder: Path, found: cluster.Cluster, listener: Callable[[Step], None], kept: bool = True
+    folder: Path, found: dask.Cluster, listener: Callable[[Step], None], kept: bool = True
 ) -> tuple[np.ndarray, int]:
     """Begin the run, or go on with it; return its picture, and how many iterations were done before.
 
@@ -36,13 +36,13 @@ def go(
     keeper = Keeper(Workspace(folder / "map.tif"), in_memory=False, on_cluster=True)
     form = Form(CANVAS.level, averaged=False, layers=None, by_core=True)
     point = _point(keeper, form, Checkpoint.read(Workspace(folder / "map.tif")))
-    kind = cluster.OnCluster(found, problem_of(CANVAS), PixelKernel, kept=2, size=1)
+    kind = dask.OnCluster(found, problem_of(CANVAS), PixelKernel, kept=2, size=1)
 
-    def keep(reached: Point[cluster.Scattered]) -> None:
+    def keep(reached: Point[dask.Scattered]) -> None:
         keeper._pause_until = 0.0 if kept else float("inf")
         keeper.keep(form, reached.now, Checkpoint(RUN, 0, reached.done, [reached.history]))
 
-    start = Point(kind.begin(point.now), cluster.Scattered(kind), point.done, point.history)
+    start = Point(kind.begin(point.now), dask.Scattered(kind), point.done, point.history)
     end = descend(kind, start, DESCENT, listener, keep)
     return keeper.copy(form, end).picture[:], point.done
 
@@ -62,7 +62,7 @@ def main() -> None:
         if step.losses is not None:
             print(f"round {step.iteration}", flush=True)
 
-    with cluster.started(2, 1) as found:
+    with dask.started(2, 1) as found:
         go(Path(sys.argv[1]), found, tell)
 
 

@@ -5,9 +5,9 @@ import io
 import numpy as np
 from PIL import Image
 
-from nst_rs.color import Color
-from nst_rs.learned import Facts, LearnedStyle, Learning, Source, rounded
-from nst_rs.stylizer import Architecture, first_weights
+from nst_rs.config.sections import Color
+from nst_rs.learned.architecture import Architecture, first_weights
+from nst_rs.learned.style_file import Facts, LearnedStyle, Learning, Source, rounded
 
 
 def small_style(color: Color = "style") -> LearnedStyle:

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from nst_rs.architecture import Trunk
-from nst_rs.canvas import Canvas
-from nst_rs.moments import Moments, total
-from nst_rs.objective import Objective, Pull
-from nst_rs.problem import Features, Forward, Problem
-from nst_rs.state import Form, State
-from nst_rs.storage import MemoryStorage, Storage
-from nst_rs.tiling import Level, make_plan
+from nst_rs.files.storage import MemoryStorage, Storage
+from nst_rs.objective.losses import Objective, Pull
+from nst_rs.objective.moments import Moments, total
+from nst_rs.objective.problem import Features, Forward, Problem
+from nst_rs.optimise.state import Form, State
+from nst_rs.pyramid.canvas import Canvas
+from nst_rs.pyramid.tiling import Level, make_plan
+from nst_rs.vgg16 import Trunk
 
 TRUNK = Trunk.reaching(["conv3_1"])
 CHANNELS = 64

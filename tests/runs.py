@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 from rasterio.crs import CRS
 
-from nst_rs.config import RunConfig, override
-from nst_rs.grid import Grid
-from nst_rs.provenance import settings_digest
-from nst_rs.report import Pictures
-from nst_rs.style import Style
+from nst_rs.config.loading import override
+from nst_rs.config.sections import RunConfig
+from nst_rs.geo.grid import Grid
+from nst_rs.output.provenance import settings_digest
+from nst_rs.output.report import Pictures
+from nst_rs.style.images import Style
 from tests.rasters import NORTH_UP, UTM
 
 SCENE, MAP = (20, 160, 60), (220, 40, 30)

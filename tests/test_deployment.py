@@ -17,7 +17,7 @@ from urllib.error import HTTPError, URLError
 
 import pytest
 
-from nst_rs.publish import Outputs
+from nst_rs.output.files import Outputs
 
 CHECKOUT = Path(__file__).parents[1]
 PREFECT = (sys.executable, "-m", "prefect")
@@ -127,7 +127,7 @@ def test_one_scene_on_demand_and_the_inbox_on_a_schedule(deployments: dict[str, 
 
 
 def test_every_parameter_has_a_type_and_is_explained(deployments: dict[str, Any]) -> None:
-    from nst_rs.config import PRESETS
+    from nst_rs.config.loading import PRESETS
 
     for found in deployments.values():
         properties = found["parameter_openapi_schema"]["properties"]

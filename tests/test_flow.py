@@ -16,10 +16,10 @@ import pytest
 import rasterio
 from PIL import Image
 
-from nst_rs import lock
-from nst_rs.config import PRESETS
+from nst_rs.config.loading import PRESETS
 from nst_rs.errors import SceneError
-from nst_rs.learned import read_learned
+from nst_rs.files import lock
+from nst_rs.learned.style_file import read_learned
 from tests.forked import use_pixels_for_features
 from tests.learned_styles import small_style
 from tests.operated import free_address, operated
@@ -174,7 +174,7 @@ def test_a_wrong_scene_fails_the_flow_with_its_one_line_and_no_traceback(
 def test_a_stage_that_fails_once_is_tried_again(
     flows: Any, olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nst_rs.pipeline import Session
+    from nst_rs.runs.stylize import Session
 
     attempts: list[int] = []
     stylize = Session.stylize
@@ -208,7 +208,7 @@ def test_the_command_line_takes_several_styles(flows: Any, monkeypatch: pytest.M
 def test_a_users_mistake_that_shows_late_is_not_tried_again(
     flows: Any, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nst_rs.pipeline import Session
+    from nst_rs.runs.stylize import Session
 
     attempts: list[int] = []
     compose = Session.compose

@@ -17,11 +17,12 @@ import rasterio
 import yaml
 from PIL import Image
 
-from nst_rs.composite import Sheets, compose
-from nst_rs.config import RunConfig, load_config, override
+from nst_rs.composite.compose import Sheets, compose
+from nst_rs.composite.rendering import open_subject
+from nst_rs.config.loading import load_config, override
+from nst_rs.config.sections import RunConfig
 from nst_rs.errors import NstError
-from nst_rs.style import read_style
-from nst_rs.subject import open_subject
+from nst_rs.style.images import read_style
 from tests.products import safe_metadata, stored, write_jp2, write_landsat_level2, write_safe
 from tests.rasters import NORTH_UP, UTM, random_values, write_raster
 
@@ -236,7 +237,7 @@ def test_hostile_tags_are_text_like_any_other(tmp_path: Path) -> None:
 
 
 def test_a_run_that_ends_in_a_refusal_has_written_nothing(tmp_path: Path, harvest: Path) -> None:
-    from nst_rs.inputs import open_inputs
+    from nst_rs.runs.inputs import open_inputs
 
     folder = tmp_path / "out"
     folder.mkdir()

@@ -14,9 +14,9 @@ import psutil
 import pytest
 import rasterio
 
-from nst_rs import cluster
-from nst_rs.cluster import Cluster
 from nst_rs.errors import ResourceError
+from nst_rs.executors import dask
+from nst_rs.executors.dask import Cluster
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -29,7 +29,7 @@ def flows() -> Any:
 @pytest.fixture
 def workers() -> Iterator[Cluster]:
     """Two processes of one thread, at an address."""
-    with cluster.started(2, 1) as found:
+    with dask.started(2, 1) as found:
         yield found
 
 
@@ -134,7 +134,8 @@ def test_what_contradicts_itself_is_refused(
 
 def test_the_settings_that_a_worker_is_given_are_the_configuration(harvest: Path) -> None:
     from flows.scenes import changed
-    from nst_rs.config import RunConfig, load_config, override
+    from nst_rs.config.loading import load_config, override
+    from nst_rs.config.sections import RunConfig
 
     config = load_config(None, [f"style.images={harvest}", "schedule.iterations=[3, 2, 1]", "compute.memory=2GB"])
     given = json.loads(json.dumps(changed(config)))

@@ -14,7 +14,7 @@ import fsspec
 import pytest
 import rasterio
 
-from nst_rs.publish import Outputs
+from nst_rs.output.files import Outputs
 from tests.items import item_of
 
 pytestmark = pytest.mark.usefixtures("prefect_server")

@@ -12,7 +12,7 @@ import psutil
 import tensorflow as tf
 
 from nst_rs.errors import ResourceError
-from nst_rs.heap import keep_few_heaps
+from nst_rs.neural.heap import keep_few_heaps
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nst_rs.neural.vgg import Convolution, load_convolutions
+from nst_rs.neural.vgg16 import Convolution, load_convolutions
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,177 @@
+"""What red, green and blue are made of: bands, or spectral indices, by number or name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nst_rs.arrays import Mask, Pixels
+from nst_rs.errors import ConfigError
+from nst_rs.scene.mosaic import Scene
+from nst_rs.scene.sensors import Label
+
+SPYNDEX_BANDS = {
+    "coastal": "A",
+    "blue": "B",
+    "green1": "G1",
+    "green": "G",
+    "yellow": "Y",
+    "red": "R",
+    "rededge1": "RE1",
+    "rededge2": "RE2",
+    "rededge3": "RE3",
+    "nir": "N",
+    "nir08": "N2",
+    "nir09": "WV",
+    "swir1": "S1",
+    "swir2": "S2",
+    "thermal1": "T1",
+    "thermal2": "T2",
+}
+"""Common names → what spyndex's formulas call them."""
+
+Channel = int | str
+"""A band by its number from 1, or a spectral index by its name."""
+Three = tuple[Channel, Channel, Channel]
+
+
+@dataclass(frozen=True)
+class Index:
+    """A spectral index as spyndex has it, of some of a scene's bands."""
+
+    name: str
+    bands: dict[str, int]
+    """What its formula calls a band → the band's number."""
+
+    def compute(self, by_band: dict[int, Pixels]) -> Pixels:
+        """Return the index; NaN or infinite where its formula divides by nothing."""
+        import spyndex
+
+        known = spyndex.indices[self.name]
+        constants = {name: spyndex.constants[name].default for name in known.bands if name not in self.bands}
+        bands = {name: by_band[number] for name, number in self.bands.items()}
+        with np.errstate(all="ignore"):
+            found = spyndex.computeIndex(self.name, {**bands, **constants})
+        return np.asarray(found, np.float32)
+
+
+class Channels:
+    """Three channels of a scene: which bands they take, and their values."""
+
+    def __init__(self, scene: Scene, chosen: Sequence[Channel]) -> None:
+        """Prepare to compute `chosen`, as :func:`resolve_channels` returns them."""
+        self._parts = [find_index(scene.labels, part) if isinstance(part, str) else part for part in chosen]
+        used = [
+            number for part in self._parts for number in (part.bands.values() if isinstance(part, Index) else [part])
+        ]
+        self.bands: tuple[int, ...] = tuple(dict.fromkeys(used))
+        """The bands that are read, from 1."""
+        plain = not any(isinstance(part, Index) for part in self._parts)
+        self.dtype: str = scene.dtype if plain else "float32"
+        """Of the channels' values."""
+
+    def compute(self, values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Mask]:
+        """Return the channels, (3, h, w), of `values`, (bands, h, w), and where all of them are finite."""
+        if self.dtype != "float32":
+            found = values[[self.bands.index(part) for part in self._parts if isinstance(part, int)]]
+            return found, np.ones(found.shape[1:], np.bool_)
+        by_band = {number: band.astype(np.float32, copy=False) for number, band in zip(self.bands, values, strict=True)}
+        found = np.stack([p.compute(by_band) if isinstance(p, Index) else by_band[p] for p in self._parts])
+        return found, np.isfinite(found).all(axis=0)
+
+
+def resolve_channels(scene: Scene, wanted: Sequence[Channel] | str | None) -> Three:
+    """Return the channels for red, green and blue: bands as numbers from 1, spectral indices as spyndex names them.
+
+    `wanted` holds numbers, names and indices, or is the name of a composite; None takes the bands named red, green and
+    blue, else the first three, else the only one three times. Raises ConfigError for what the scene has not.
+    """
+    if isinstance(wanted, str):
+        wanted = _composite(scene, wanted)
+    if wanted is not None:
+        red, green, blue = (_resolve(scene, channel) for channel in wanted)
+        return red, green, blue
+    named = [_number(scene, name) for name in ("red", "green", "blue")]
+    if all(named):
+        red, green, blue = (number or 1 for number in named)
+        return red, green, blue
+    return (1, 2, 3) if len(scene.labels) >= 3 else (1, 1, 1)
+
+
+def resolve_bands(scene: Scene, wanted: Sequence[Channel] | Literal["all"] | None) -> tuple[int, ...]:
+    """Return the numbers, from 1, of the bands that are to be handed over. Raises ConfigError for what is no band."""
+    if wanted is None:
+        return ()
+    if wanted == "all":
+        return tuple(range(1, len(scene.labels) + 1))
+    numbers = {channel: _band(scene, channel) for channel in wanted}
+    for channel, number in numbers.items():
+        if number is None:
+            raise _no_band("output.bands", scene, channel)
+    return tuple(filter(None, numbers.values()))
+
+
+def _composite(scene: Scene, name: str) -> Sequence[str]:
+    if name in scene.composites:
+        return scene.composites[name]
+    known = ", ".join(scene.composites) or "none, as its bands are not named"
+    raise ConfigError(
+        "composite.bands", expected=f"a composite that the scene can make ({known}), or three bands", got=repr(name)
+    )
+
+
+def find_index(labels: Sequence[Label], name: str) -> Index:
+    """Return the spectral index of that name, whatever its case. Raises ConfigError where the bands are not enough."""
+    import spyndex
+
+    official = _official(name)
+    if official is None:
+        raise ConfigError("composite.bands", expected="a band, or a spectral index that spyndex knows", got=repr(name))
+    by_name = {SPYNDEX_BANDS.get(label.common): number for number, label in reversed(list(enumerate(labels, start=1)))}
+    needed = [band for band in spyndex.indices[official].bands if band not in spyndex.constants]
+    missing = [band for band in needed if band not in by_name]
+    if missing:
+        known = {short: common for common, short in SPYNDEX_BANDS.items()}
+        raise ConfigError(
+            f"composite.bands: {official}",
+            expected=f"bands {', '.join(known.get(band, band) for band in needed)}",
+            got=f"a scene without {', '.join(known.get(band, band) for band in missing)}",
+        )
+    return Index(official, {band: by_name[band] for band in needed})
+
+
+def _official(name: str) -> str | None:
+    import spyndex
+
+    return next((known for known in spyndex.indices if known.lower() == name.lower()), None)
+
+
+def _resolve(scene: Scene, channel: Channel) -> Channel:
+    number = _band(scene, channel)
+    if number is not None:
+        return number
+    if isinstance(channel, str) and channel and _official(channel):
+        return find_index(scene.labels, channel).name
+    raise _no_band("composite.bands", scene, channel)
+
+
+def _band(scene: Scene, channel: Channel) -> int | None:
+    """Return the number of the band that `channel` means, if it means one."""
+    if isinstance(channel, str):
+        return _number(scene, channel) if channel else None
+    return channel if 1 <= channel <= len(scene.labels) else None
+
+
+def _no_band(setting: str, scene: Scene, channel: Channel) -> ConfigError:
+    names = enumerate(scene.labels, start=1)
+    known = ", ".join(f"{number} ({label})" if label.name else str(number) for number, label in names)
+    return ConfigError(setting, expected=f"bands of {known}", got=repr(channel))
+
+
+def _number(scene: Scene, name: str) -> int | None:
+    """Return the number of the band of that name: its own before a common one."""
+    own = [number for number, label in enumerate(scene.labels, start=1) if label.name.lower() == name.lower()]
+    called = [number for number, label in enumerate(scene.labels, start=1) if label.answers_to(name)]
+    return next(iter(own + called), None)

@@ -1,0 +1,76 @@
+"""What a configuration makes a picture of: the scene, what red, green and blue are made of, and their stretch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst_rs.composite.channels import Channels, Three, resolve_bands, resolve_channels
+from nst_rs.composite.stretch import Limits, Stretch
+from nst_rs.config.loading import override
+from nst_rs.config.sections import CompositeSection, RunConfig
+from nst_rs.errors import ConfigError
+from nst_rs.files.documents import DocumentError, parse_json, read_text
+from nst_rs.scene.layout import on_grid_of
+from nst_rs.scene.mosaic import Scene
+from nst_rs.scene.opening import open_scene_of
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A scene and how it becomes RGB."""
+
+    scene: Scene
+    """On the grid that its channels ask for."""
+    channels: Three
+    stretch: Stretch
+    keeps_clouds: bool
+    """Whether the map shows clouds as they are in the scene."""
+    passed: tuple[int, ...] = ()
+    """The bands, from 1, that are handed over beside the map with their own values."""
+
+    @property
+    def passed_bytes(self) -> int:
+        """Bytes of a pixel in all these bands."""
+        return len(self.passed) * np.dtype(self.scene.in_type_of(self.passed).dtype).itemsize
+
+    def settled(self, config: RunConfig) -> RunConfig:
+        """Return `config` with channels by number, and limits that were an earlier run's as numbers."""
+        limits = self.stretch.limits
+        settings: dict[str, Any] = {"composite.bands": self.channels}
+        if limits is not None:
+            settings["composite.limits"] = tuple((one.low, one.high) for one in limits)
+        return override(config, settings)
+
+
+def open_subject(config: RunConfig) -> Subject:
+    """Open what `config` names, and find its channels there. Raises NstError."""
+    composite = config.composite
+    scene = open_scene_of(config.scene)
+    channels = resolve_channels(scene, composite.bands)
+    scene = on_grid_of(scene, Channels(scene, channels).bands)
+    clouds = composite.mask == "clouds"
+    if clouds:
+        scene = scene.masking_clouds()
+    passed = resolve_bands(scene, config.output.bands)
+    return Subject(scene, channels, _stretch(composite), clouds and composite.masked == "unstyled", passed)
+
+
+def _stretch(composite: CompositeSection) -> Stretch:
+    percentiles = composite.percentiles if composite.stretch == "percentile" else (0.0, 100.0)
+    limits = composite.limits
+    pairs = _recorded(limits) if isinstance(limits, Path) else limits
+    fixed = None if pairs is None else (Limits(*pairs[0]), Limits(*pairs[1]), Limits(*pairs[2]))
+    return Stretch(percentiles, fixed, composite.gamma, composite.sigmoid)
+
+
+def _recorded(path: Path) -> Any:
+    """Return the limits of an earlier run, checked as if they had been written out."""
+    try:
+        limits = parse_json(read_text(path))["scene"]["limits"]
+        return CompositeSection.model_validate({"limits": limits}).limits
+    except (DocumentError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"composite.limits {path}", expected="the record of an earlier run, with its limits", got=f"{error!s:.200}"
+        ) from error

@@ -1,0 +1,1 @@
+"""Who computes the tiles: this process, or the workers of a cluster."""

@@ -1,0 +1,304 @@
+"""What one of several processes computes of a round: blocks of consecutive tiles, whose cores it holds.
+
+What blocks hand each other are strips: the pixels of a core that a neighbour's window sees, and what that window asks
+of them. Whoever carries the strips, nothing here depends on how many blocks there are: moments are added in pairs and
+shares in the tiles' order, as :class:`nst_rs.optimise.rounds.Exact` does in one process, so the bits are the same.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+
+from nst_rs.arrays import Pixels
+from nst_rs.objective.losses import Objective, Pull
+from nst_rs.objective.moments import Moments, total
+from nst_rs.objective.problem import Features, Forward, Kernel, Problem, View
+from nst_rs.optimise.adam import Iterate, Move
+from nst_rs.optimise.state import State
+from nst_rs.pyramid.canvas import Canvas
+from nst_rs.pyramid.tiling import Axis, Level, Span, Tile
+
+Cores = Mapping[int, Iterate]
+"""Tile → its core's pixels and what Adam remembers of them."""
+Shares = Mapping[int, Pixels]
+"""Tile → its window's share of the gradient, (H, W, 3) float32."""
+Strips = Mapping[tuple[int, int], Pixels]
+"""(tile of the core, tile of the window) → pixels or their gradient where the two overlap, (h, w, 3) float32."""
+Recipe = Callable[[], Kernel]
+"""Builds the network where it is called. Hashable: a process builds equal recipes once."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Where a tile's window sees a tile's core. Canvas coordinates."""
+
+    core: Tile
+    window: Tile
+    rows: Span
+    columns: Span
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """The two tiles' indices, as in Strips."""
+        return self.core.index, self.window.index
+
+    @property
+    def in_core(self) -> tuple[slice, slice]:
+        """(rows, columns) in the core."""
+        return _inside(self.rows, self.core.core[0]), _inside(self.columns, self.core.core[1])
+
+    @property
+    def in_window(self) -> tuple[slice, slice]:
+        """(rows, columns) in the window."""
+        return _inside(self.rows, self.window.window[0]), _inside(self.columns, self.window.window[1])
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive tiles that one process computes together."""
+
+    number: int
+    tiles: tuple[Tile, ...]
+    computed: tuple[Tile, ...]
+    """Those that hold any valid pixel."""
+    seen: Mapping[int, tuple[Overlap, ...]]
+    """Block → what this block's windows see of its cores."""
+    shown: Mapping[int, tuple[Overlap, ...]]
+    """Block → what its windows see of this block's cores."""
+
+    @property
+    def sources(self) -> list[int]:
+        """The other blocks that this one sees."""
+        return [number for number in self.seen if number != self.number]
+
+    @property
+    def viewers(self) -> list[int]:
+        """The other blocks that see this one."""
+        return [number for number in self.shown if number != self.number]
+
+
+@dataclass(frozen=True)
+class Site:
+    """What all blocks of a level have in common. Small: the canvas is a reference to arrays on disk."""
+
+    name: str
+    """No other level of any run has the same."""
+    recipe: Recipe
+    canvas: Canvas
+    objective: Objective
+    kept: int
+    """How many windows' activations a process keeps from the forward pass to the backward pass."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a block is computed on, the same in every round of a level."""
+
+    site: Site
+    block: Block
+    weights: Mapping[int, Pixels]
+    """Computed tile → its window's weights, (H, W): 0 in the halo."""
+    content: Mapping[int, Features]
+    """Computed tile → the scene's features in its window."""
+
+    @property
+    def problem(self) -> Problem:
+        """The level's, with this process's network; its content is in the views."""
+        return Problem(_network(self.site.recipe), self.site.canvas, self.site.objective, {})
+
+    def view(self, tile: Tile, window: Pixels) -> View:
+        """Return a computed tile's window with what it is judged by."""
+        return View(tile, window, self.weights[tile.index], self.content[tile.index])
+
+
+def cut(level: Level, computed: Sequence[Tile], size: int) -> list[Block]:
+    """Return the level's tiles as blocks of `size` of the `computed` ones and of what lies between them.
+
+    `size` is a power of two: a block's moments then are one of the sums that :func:`nst_rs.objective.moments.total`
+    makes on its way, whatever the size.
+    """
+    starts = [0, *(tile.index for tile in computed[size::size]), len(level.tiles)]
+    runs = [level.tiles[start:stop] for start, stop in pairwise(starts)]
+    block_of = {tile.index: number for number, run in enumerate(runs) for tile in run}
+    seen: list[dict[int, list[Overlap]]] = [{} for _ in runs]
+    shown: list[dict[int, list[Overlap]]] = [{} for _ in runs]
+    for tile in computed:
+        for overlap in overlaps(level, tile):
+            of_core, of_window = block_of[overlap.core.index], block_of[tile.index]
+            seen[of_window].setdefault(of_core, []).append(overlap)
+            shown[of_core].setdefault(of_window, []).append(overlap)
+    indices = {tile.index for tile in computed}
+    return [
+        Block(number, run, tuple(tile for tile in run if tile.index in indices), _fixed(see), _fixed(show))
+        for number, (run, see, show) in enumerate(zip(runs, seen, shown, strict=True))
+    ]
+
+
+def overlaps(level: Level, window: Tile) -> Iterator[Overlap]:
+    """Return what a tile's window sees of all cores, in the order of their tiles."""
+    across = len(level.columns.cores)
+    for row, rows in _met(level.rows, window.window[0]):
+        for column, columns in _met(level.columns, window.window[1]):
+            yield Overlap(level.tiles[row * across + column], window, rows, columns)
+
+
+def best_size(tiles: int, workers: int) -> int:
+    """Return the largest size of blocks of `tiles` tiles that gives no worker a tenth more to do than single tiles.
+
+    >>> best_size(6, 1), best_size(6, 2), best_size(16, 2), best_size(484, 10)
+    (8, 1, 8, 4)
+    """
+    sizes: list[int] = [2**k for k in range((tiles - 1).bit_length() + 1)]
+    return max(x for x in sizes if _most(tiles, workers, x) <= 1.1 * _most(tiles, workers, 1))
+
+
+def prepare(site: Site, block: Block) -> Ground:
+    """Read a block's weights, and compute the content features of its windows."""
+    kernel, canvas = _network(site.recipe), site.canvas
+    weights = {tile.index: canvas.tile_weight(tile) for tile in block.computed}
+    with _turn:
+        content = {tile.index: kernel.content(canvas.image[tile.window_slices]) for tile in block.computed}
+    return Ground(site, block, weights, content)
+
+
+def load(ground: Ground, state: State) -> Cores:
+    """Read a block's cores from a state on disk."""
+    return {tile.index: state.part(tile.core_slices) for tile in ground.block.tiles}
+
+
+def save(ground: Ground, cores: Cores, state: State) -> None:
+    """Write a block's cores to a state on disk."""
+    for tile in ground.block.tiles:
+        state.put(tile.core_slices, cores[tile.index])
+
+
+def show(ground: Ground, cores: Cores, viewer: int) -> Strips:
+    """Return what another block's windows see of this one's cores: a halo."""
+    return {x.key: cores[x.core.index].pixels[x.in_core].copy() for x in ground.block.shown[viewer]}
+
+
+def measure(ground: Ground, cores: Cores, halos: Iterable[Strips], round_number: int) -> Moments:
+    """Return the moments of a block, and keep its activations for :func:`share` where there is room."""
+    problem, found = ground.problem, []
+    for view in _views(ground, cores, halos):
+        with _turn:
+            forward = problem.forward(view)
+            _activations.keep((ground.site.name, round_number), view.tile.index, forward, ground.site.kept)
+        found.append(forward.moments)
+    return total(found)
+
+
+def share(ground: Ground, cores: Cores, halos: Iterable[Strips], pull: Pull, round_number: int) -> Shares:
+    """Return what the block's windows ask of all pixels they see.
+
+    Where this process has not kept a window's activations, because there was no room or because another process had
+    measured it, it computes them again, to the same numbers.
+    """
+    problem, found = ground.problem, {}
+    for view in _views(ground, cores, halos):
+        with _turn:
+            forward = _activations.take((ground.site.name, round_number), view.tile.index) or problem.forward(view)
+            found[view.tile.index] = problem.share(view, forward.activations, pull)
+    return found
+
+
+def ask(ground: Ground, shares: Shares, source: int) -> Strips:
+    """Return what this block's windows ask of another block's cores."""
+    return {x.key: shares[x.window.index][x.in_window].copy() for x in ground.block.seen[source]}
+
+
+def step(ground: Ground, cores: Cores, shares: Shares, asked: Iterable[Strips], move: Move) -> Cores:
+    """Return the block's cores one step further down, by what all windows that see them ask of them."""
+    block = ground.block
+    strips = {**ask(ground, shares, block.number), **_joined(asked)} if block.number in block.seen else _joined(asked)
+    gradients = {tile.index: np.zeros_like(cores[tile.index].pixels) for tile in block.tiles}
+    every = [overlap for found in block.shown.values() for overlap in found]
+    for overlap in sorted(every, key=lambda x: x.window.index):  # the order of addition decides on the last bit
+        gradients[overlap.core.index][overlap.in_core] += strips[overlap.key]
+    after = {index: _copied(core) for index, core in cores.items()}
+    for index, gradient in gradients.items():
+        after[index].step(gradient, move)
+    return after
+
+
+class _Activations:
+    """The windows' forward passes that this process keeps, of one round at a time."""
+
+    def __init__(self) -> None:
+        self._round: tuple[str, int] | None = None
+        self._kept: dict[int, Forward] = {}
+
+    def keep(self, which: tuple[str, int], tile: int, forward: Forward, most: int) -> None:
+        if which != self._round:
+            self._round, self._kept = which, {}
+        if len(self._kept) < most:
+            self._kept[tile] = forward
+
+    def take(self, which: tuple[str, int], tile: int) -> Forward | None:
+        return self._kept.pop(tile, None) if which == self._round else None
+
+
+_activations = _Activations()
+# One window at a time, with all the threads that the process has: windows are large, and so is what they take.
+_turn = threading.RLock()
+
+
+@lru_cache(maxsize=1)
+def _built(recipe: Recipe) -> Kernel:
+    return recipe()
+
+
+def _network(recipe: Recipe) -> Kernel:
+    with _turn:  # lru_cache would let two threads build it
+        return _built(recipe)
+
+
+def _most(tiles: int, workers: int, size: int) -> int:
+    """Return how many tiles the worker with the most of them has."""
+    blocks = -(-tiles // size)
+    return min(tiles, -(-blocks // workers) * size)
+
+
+def _views(ground: Ground, cores: Cores, halos: Iterable[Strips]) -> Iterator[View]:
+    """Return the windows of the computed tiles, put together from cores and halos."""
+    block = ground.block
+    strips = _joined(halos)
+    parts: dict[int, list[Overlap]] = {}
+    for found in block.seen.values():
+        for overlap in found:
+            parts.setdefault(overlap.window.index, []).append(overlap)
+    for tile in block.computed:
+        window = np.empty((*(span.size for span in tile.window), 3), np.float32)
+        for part in parts[tile.index]:
+            own = cores.get(part.core.index)
+            window[part.in_window] = strips[part.key] if own is None else own.pixels[part.in_core]
+        yield ground.view(tile, window)
+
+
+def _joined(strips: Iterable[Strips]) -> dict[tuple[int, int], Pixels]:
+    return {key: strip for each in strips for key, strip in each.items()}
+
+
+def _copied(core: Iterate) -> Iterate:
+    mean = None if core.mean is None else core.mean.copy()
+    return Iterate(core.pixels.copy(), core.first.copy(), core.second.copy(), mean)
+
+
+def _met(axis: Axis, window: Span) -> Iterator[tuple[int, Span]]:
+    """Return the cores that a window meets along an axis: place among the cores, and where they meet."""
+    for place, core in enumerate(axis.cores):
+        start, stop = max(core.start, window.start), min(core.stop, window.stop)
+        if start < stop:
+            yield place, Span(start, stop)
+
+
+def _inside(part: Span, whole: Span) -> slice:
+    return slice(part.start - whole.start, part.stop - whole.start)
+
+
+def _fixed(found: Mapping[int, list[Overlap]]) -> dict[int, tuple[Overlap, ...]]:
+    return {number: tuple(overlaps) for number, overlaps in found.items()}

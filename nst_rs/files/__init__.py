@@ -1,0 +1,1 @@
+"""What lies on disk beside rasters: arrays, locks, workspaces, small documents."""

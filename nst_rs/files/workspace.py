@@ -1,0 +1,65 @@
+"""The hidden folder beside a map in which a run keeps what does not fit in memory, until the map is there."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from nst_rs.errors import OutputError
+from nst_rs.files.storage import DiskStorage
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The workspace of the map `tif`: ``.OUT.tif.work`` for ``OUT.tif``."""
+
+    tif: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder itself."""
+        return self.tif.with_name(f".{self.tif.name}.work")
+
+    @property
+    def arrays(self) -> DiskStorage:
+        """The arrays in it."""
+        return DiskStorage(self.folder / "arrays")
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that says where the run stands."""
+        return self.folder / "checkpoint.json"
+
+    @property
+    def learning(self) -> Path:
+        """The file that holds what a style's learning has come to."""
+        return self.folder / "learning.safetensors"
+
+    def create(self) -> None:
+        """Make the folder, or take the one that is there. Raises OutputError."""
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"workspace {self.folder}", expected="leave to write", got=str(error)) from error
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give an empty folder on the map's own disk, gone when the context ends; a killed run's goes with the next.
+
+        Raises OutputError.
+        """
+        self.create()
+        folder = self.folder / "scratch"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                self.folder.rmdir()  # where nothing else is in it
+
+    def remove(self) -> None:
+        """Remove the folder and all in it, where it is there."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,136 @@
+"""An area of interest, as bounds or GeoJSON in longitude and latitude, on a scene's grid."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from rasterio.crs import CRS
+from rasterio.features import bounds as geometry_bounds
+from rasterio.features import geometry_mask
+from rasterio.warp import transform_geom
+
+from nst_rs.arrays import Mask
+from nst_rs.errors import ConfigError
+from nst_rs.files.documents import DocumentError, parse_json, read_text
+from nst_rs.geo.grid import ALIGNMENT_TOLERANCE, Box, Grid
+
+Bounds = tuple[float, float, float, float]
+"""West, south, east, north in degrees; where west is the greater, across the antimeridian."""
+
+_WGS84 = CRS.from_epsg(4326)
+_STEPS = 20
+"""Parts of a side of bounds, which is a curve in a projection."""
+_MOST_DEPTH = 8
+
+
+@dataclass(frozen=True)
+class Area:
+    """Polygons in longitude and latitude."""
+
+    polygons: tuple[Mapping[str, Any], ...]
+    """GeoJSON geometries."""
+    outlined: bool
+    """Whether what lies outside of the polygons is no data; bounds only crop."""
+
+    def on(self, grid: Grid) -> "Outline":
+        """Return the area on `grid`."""
+        moved = tuple(_moved(polygon, grid) for polygon in self.polygons)
+        return Outline(moved, self.outlined)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Polygons in a grid's CRS."""
+
+    polygons: tuple[Mapping[str, Any], ...]
+    outlined: bool
+
+    def box(self, grid: Grid) -> Box:
+        """Return the smallest box of `grid`, which may reach beyond it, that holds the polygons."""
+        points = [~grid.transform @ corner for polygon in self.polygons for corner in _points(polygon)]
+        columns, rows = zip(*points, strict=True)
+        top, left = (math.floor(min(values) + ALIGNMENT_TOLERANCE) for values in (rows, columns))
+        bottom, right = (math.ceil(max(values) - ALIGNMENT_TOLERANCE) for values in (rows, columns))
+        return top, left, bottom, right
+
+    def inside(self, grid: Grid) -> Mask:
+        """Return, (H, W), the pixels of `grid` whose middle lies in the polygons."""
+        found: Mask = geometry_mask(self.polygons, grid.shape, grid.transform, invert=True)
+        return found
+
+
+def read_area(area: Bounds | Path) -> Area:
+    """Return the area that bounds or a GeoJSON file describe. Raises ConfigError."""
+    if not isinstance(area, Path):
+        return Area((_rectangle(area),), outlined=False)
+    try:
+        polygons = tuple(_polygons(parse_json(read_text(area)), 0))
+    except (DocumentError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(f"scene.area {area}", expected="a GeoJSON file", got=str(error)) from error
+    if not polygons:
+        raise ConfigError(f"scene.area {area}", expected="a polygon", got="none")
+    for polygon in polygons:
+        _check(area, polygon)
+    return Area(polygons, outlined=True)
+
+
+def _rectangle(area: Bounds) -> Mapping[str, Any]:
+    west, south, east, north = area
+    east += 360 * (east < west)
+    corners = [(west, south), (east, south), (east, north), (west, north), (west, south)]
+    ring = [
+        (a[0] + (b[0] - a[0]) * step / _STEPS, a[1] + (b[1] - a[1]) * step / _STEPS)
+        for a, b in pairwise(corners)
+        for step in range(_STEPS)
+    ]
+    return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+
+
+def _polygons(data: Any, depth: int) -> Iterator[Mapping[str, Any]]:
+    """Return the polygons of a GeoJSON object."""
+    if depth > _MOST_DEPTH:
+        raise DocumentError("collections within collections")
+    kind = data["type"]
+    if kind == "Polygon":
+        yield {"type": kind, "coordinates": data["coordinates"]}
+    elif kind == "MultiPolygon":
+        yield from ({"type": "Polygon", "coordinates": part} for part in data["coordinates"])
+    elif kind == "Feature":
+        yield from _polygons(data["geometry"], depth + 1)
+    elif kind in ("FeatureCollection", "GeometryCollection"):
+        for part in data["features" if kind == "FeatureCollection" else "geometries"]:
+            yield from _polygons(part, depth + 1)
+    else:
+        raise DocumentError(f"a {kind!r:.40}")
+
+
+def _check(path: Path, polygon: Mapping[str, Any]) -> None:
+    """Refuse a polygon that is none, or whose coordinates are no degrees."""
+    try:
+        rings = [[(float(x), float(y)) for x, y, *_ in ring] for ring in polygon["coordinates"]]
+        closed = rings and all(len(ring) >= 4 and ring[0] == ring[-1] for ring in rings)
+        on_earth = all(abs(x) <= 540 and abs(y) <= 90 for ring in rings for x, y in ring)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"scene.area {path}", expected="rings of coordinates", got=str(error)) from error
+    if not closed or not on_earth:
+        raise ConfigError(f"scene.area {path}", expected="closed rings in degrees", got="others")
+
+
+def _moved(polygon: Mapping[str, Any], grid: Grid) -> Mapping[str, Any]:
+    """Return a polygon in the grid's CRS, in a geographic one on the grid's side of the antimeridian."""
+    moved: Mapping[str, Any] = transform_geom(_WGS84, grid.crs, polygon)
+    if not grid.crs.is_geographic:
+        return moved
+    turn = 2 * math.pi / grid.crs.units_factor[1]
+    middle, _ = grid.transform @ (grid.width / 2, grid.height / 2)
+    left, _, right, _ = geometry_bounds(moved)
+    shift = turn * round((middle - (left + right) / 2) / turn)
+    rings = [[(x + shift, y) for x, y, *_ in ring] for ring in moved["coordinates"]]
+    return {"type": "Polygon", "coordinates": rings}
+
+
+def _points(polygon: Mapping[str, Any]) -> Sequence[tuple[float, float]]:
+    return [(x, y) for ring in polygon["coordinates"] for x, y, *_ in ring]

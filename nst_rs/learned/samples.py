@@ -1,0 +1,123 @@
+"""What a network learns from: random windows of composed scenes, turned, flipped, stretched otherwise, and noisy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nst_rs.arrays import Pixels
+from nst_rs.files.storage import PixelArray
+from nst_rs.learned.architecture import STRIDE, grain
+from nst_rs.pyramid.resample import mirrored_window
+from nst_rs.pyramid.tiling import Span
+
+VALID_SHARE = 0.95
+"""Of a window's pixels that hold data, at least, where it can be had."""
+
+_TRIES = 200
+_STRETCHED = 0.8
+_CONTRAST = (0.5, 1.5)
+_BRIGHTNESS = 50.0
+_SHUFFLED = 0.15
+_MOST_NOISE = 8.0
+"""How windows are varied, so that a scene that is brighter, flatter or noisier than those learned from, or composed of
+other bands, is nothing new: shares of the windows, and extremes of what is done to them, in pixel values of 255."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A place in a scene."""
+
+    rows: Span
+    columns: Span
+
+    @classmethod
+    def at(cls, top: int, left: int, height: int, width: int) -> "Box":
+        """Return the box of that size at that corner."""
+        return cls(Span(top, top + height), Span(left, left + width))
+
+    def meets(self, other: "Box") -> bool:
+        """Whether any pixel lies in both.
+
+        >>> Box.at(0, 0, 4, 4).meets(Box.at(3, 3, 4, 4)), Box.at(0, 0, 4, 4).meets(Box.at(4, 0, 4, 4))
+        (True, False)
+        """
+        pairs = ((self.rows, other.rows), (self.columns, other.columns))
+        return all(a.start < b.stop and b.start < a.stop for a, b in pairs)
+
+    def grown(self, margin: int) -> "Box":
+        """Return the box with `margin` pixels around it."""
+        rows, columns = (Span(span.start - margin, span.stop + margin) for span in (self.rows, self.columns))
+        return Box(rows, columns)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A composed scene, as the picture is found by."""
+
+    image: PixelArray  # (H, W, 3) RGB in [0, 255], continued into nodata
+    weight: PixelArray  # (H, W): 1 where there is data, else 0
+    valid_share: float
+    kept_out: tuple[Box, ...] = ()
+    """Places not to learn from."""
+
+    @property
+    def valid_pixels(self) -> float:
+        """How many pixels hold data."""
+        height, width = self.weight.shape
+        return self.valid_share * height * width
+
+    def place(self, side: int, generator: np.random.Generator) -> Box:
+        """Return a random square, inside the scene where that is as large, that holds data.
+
+        Nothing of it is kept out, if in many tries such a place is found; else the one with the most data.
+        """
+        best, most = None, -1.0
+        for _ in range(_TRIES):
+            top, left = (int(generator.integers(0, max(1, size - side + 1))) for size in self.weight.shape)
+            box = Box.at(top, left, side, side)
+            if any(box.meets(other) for other in self.kept_out):
+                continue
+            share = float(self.weight[box.rows.slice, box.columns.slice].sum()) / side**2
+            if share >= VALID_SHARE:
+                return box
+            if share > most:
+                best, most = box, share
+        return best or Box.at(0, 0, side, side)
+
+
+def draw(grounds: Sequence[Ground], side: int, margin: int, generator: np.random.Generator) -> tuple[Pixels, ...]:
+    """Return what one window of a lesson shows, its grain, and its scene: see :class:`nst_rs.neural.trainer.Lesson`.
+
+    Scenes come in proportion to the square root of their data, so that a small one among large ones is heard too.
+    """
+    shares = np.sqrt([ground.valid_pixels for ground in grounds])
+    ground = grounds[int(generator.choice(len(grounds), p=shares / shares.sum()))]
+    box = ground.place(side, generator).grown(margin)
+    scene = _stretched(_turned(mirrored_window(ground.image, box.rows, box.columns), generator), generator)
+    seen = scene
+    if generator.random() < 0.5:
+        noise = generator.standard_normal(scene.shape, np.float32) * np.float32(generator.uniform(0, _MOST_NOISE))
+        seen = np.clip(scene + noise, 0.0, 255.0)
+    rows, columns = (np.arange(start, start + side + 2 * margin) for start in generator.integers(0, 2**20, 2) * STRIDE)
+    inner = slice(margin, margin + side)
+    return seen, grain(rows, columns), scene[inner, inner]
+
+
+def _turned(window: Pixels, generator: np.random.Generator) -> Pixels:
+    """Return a square window in one of its eight positions."""
+    turned = np.rot90(window, int(generator.integers(4)))
+    return np.ascontiguousarray(turned[:, ::-1] if generator.random() < 0.5 else turned)
+
+
+def _stretched(window: Pixels, generator: np.random.Generator) -> Pixels:
+    """Return a window as another stretch, or now and then other bands, might have shown it."""
+    if generator.random() < _SHUFFLED:
+        window = window[..., generator.permutation(3)]
+    if generator.random() >= _STRETCHED:
+        return window
+    contrast = generator.uniform(*_CONTRAST) * generator.uniform(0.9, 1.1, 3)
+    brightness = generator.uniform(-_BRIGHTNESS, _BRIGHTNESS) + generator.uniform(-10, 10, 3)
+    stretched = (window - 127.5) * contrast.astype(np.float32) + (127.5 + brightness).astype(np.float32)
+    found: Pixels = np.clip(stretched, 0.0, 255.0).astype(np.float32)
+    return found

@@ -1,0 +1,93 @@
+"""A learned network's picture of any window of a scene: what stands around the window, and its grain."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from nst_rs.arrays import Pixels
+from nst_rs.files.storage import PixelArray
+from nst_rs.learned.architecture import Architecture, grain
+from nst_rs.pyramid.resample import mirrored_window
+from nst_rs.pyramid.tiling import Span
+
+_BLOCKS = (512, 1024)
+"""Pixels along the side of the windows that a whole picture may be painted in: whole chunks of the arrays on disk."""
+
+
+def best_block(shape: tuple[int, ...], margin: int) -> int:
+    """Return the side of the blocks in which a scene of `shape`, (H, W, ...), computes the fewest pixels.
+
+    It depends on the scene alone, so that a scene is painted in the same blocks wherever and however it is.
+
+    >>> best_block((349, 352), margin=52), best_block((10980, 10980), margin=52)
+    (512, 1024)
+    """
+    height, width = shape[:2]
+
+    def computed(side: int) -> int:
+        return -(-height // side) * -(-width // side) * (side + 2 * margin) ** 2
+
+    return min(_BLOCKS, key=computed)
+
+
+@dataclass(frozen=True)
+class MapTile:
+    """A tile of the map, of whole blocks, which may reach beyond the scene to the right and below."""
+
+    rows: Span
+    columns: Span
+
+    def inside(self, shape: tuple[int, ...]) -> tuple[slice, slice]:
+        """Return what of it lies in a scene of `shape`, (H, W, ...), as slices of the scene."""
+        height, width = shape[:2]
+        rows, columns = self.rows, self.columns
+        return slice(rows.start, min(rows.stop, height)), slice(columns.start, min(columns.stop, width))
+
+
+def cut(shape: tuple[int, ...], side: int) -> list[MapTile]:
+    """Return the tiles of a scene of `shape`, (H, W), row by row.
+
+    >>> [(tile.rows.start, tile.columns.start) for tile in cut((512, 700), 512)]
+    [(0, 0), (0, 512)]
+    """
+    height, width = shape
+    return [
+        MapTile(Span(top, top + side), Span(left, left + side))
+        for top in range(0, height, side)
+        for left in range(0, width, side)
+    ]
+
+
+class Network(Protocol):
+    """A learned network: see :class:`nst_rs.neural.generator.Stylizer`."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """Its size."""
+
+    def __call__(self, scene: Pixels, grain: Pixels) -> Pixels:
+        """Return the picture of a window with its margin, without it."""
+
+
+def seen(image: PixelArray, rows: Span, columns: Span, margin: int) -> tuple[Pixels, Pixels]:
+    """Return what a network is shown for a window of a scene: pixels and grain, with `margin` around the window.
+
+    Beyond the scene, (H, W, 3), it is mirrored. The window begins at a multiple of the network's stride.
+    """
+    tall, wide = (Span(span.start - margin, span.stop + margin) for span in (rows, columns))
+    places = np.arange(tall.start, tall.stop), np.arange(wide.start, wide.stop)
+    return mirrored_window(image, tall, wide), grain(*places)
+
+
+def paint(network: Network, image: PixelArray, rows: Span, columns: Span) -> Pixels:
+    """Return a window of the picture that `network` makes of a scene, (H, W, 3) both."""
+    return network(*seen(image, rows, columns, network.architecture.margin))
+
+
+def paint_all(network: Network, image: PixelArray, picture: PixelArray) -> None:
+    """Write the picture that `network` makes of `image` into `picture`, (H, W, 3) both, in blocks of one shape."""
+    for tile in cut(image.shape[:2], best_block(image.shape, network.architecture.margin)):
+        place = tile.inside(image.shape)
+        height, width = (part.stop - part.start for part in place)
+        picture[place] = paint(network, image, tile.rows, tile.columns)[:height, :width]

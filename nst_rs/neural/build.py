@@ -1,0 +1,127 @@
+"""Configuration to network: the kernel, the objective with the styles' Gram matrices, this machine's rate."""
+
+import math
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nst_rs.arrays import Array, Pixels
+from nst_rs.config.sections import RunConfig, trunk_of
+from nst_rs.neural.device import Device
+from nst_rs.neural.vgg16 import Encoder, load_convolutions
+from nst_rs.neural.window_model import Kernel
+from nst_rs.objective.losses import Objective
+from nst_rs.objective.problem import scene_moments
+from nst_rs.optimise.adam import Iterate, Move
+from nst_rs.pyramid.canvas import Canvas
+from nst_rs.pyramid.tiling import make_level
+from nst_rs.style.images import Style
+from nst_rs.vgg16 import Trunk
+
+_SMALL_TRIAL, _TRIAL = 160, 448
+"""Sides of the windows by which a plan's time is estimated: seconds to measure, and far enough apart."""
+_TRIALS = 3
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast this machine is, in seconds."""
+
+    start: float
+    """To load the network."""
+    building: float
+    """To build the network's graph for windows of another shape."""
+    fixed: float
+    """Of an iteration over a window, whatever its size."""
+    per_pixel: float
+    """Of an iteration over a window: a pass forward, one back, and a step."""
+
+    def iteration(self, pixels: int) -> float:
+        """Return the seconds of one iteration over a window of so many pixels."""
+        return self.fixed + self.per_pixel * pixels
+
+
+def build_kernel(config: RunConfig, device: Device) -> Kernel:
+    """Load the network as far as it is needed; `config` names the precision. Raises ModelError."""
+    with device.scope():
+        convolutions = load_convolutions(config.model.weights)[: len(trunk_of(config).layers)]
+        encoder = Encoder(convolutions, config.compute.precision, config.model.pooling)
+    objective = config.objective
+    return Kernel(encoder, list(objective.style_layers), list(objective.content_layers), device.name)
+
+
+def build_objective(config: RunConfig, kernel: Kernel, styles: Sequence[Style], tile: int) -> Objective:
+    """Return the objective whose targets are the Gram matrices of `styles`, blended."""
+    return _objective(config, blended_grams(kernel, styles, trunk_of(config), tile))
+
+
+def blended_grams(kernel: Kernel, styles: Sequence[Style], trunk: Trunk, tile: int) -> dict[str, Array]:
+    """Return layer → Σ share · Ĝ over `styles`: as if the picture's positions were divided among them."""
+    grams = [style_grams(kernel, style.image, trunk, tile) for style in styles]
+    return {
+        name: np.sum([style.share * gram[name] for style, gram in zip(styles, grams, strict=True)], axis=0)
+        for name in grams[0]
+    }
+
+
+def style_grams(kernel: Kernel, style: Pixels, trunk: Trunk, tile: int) -> dict[str, Array]:
+    """Return layer → the style's Gram matrix per position. It is cut and its borders are mirrored as a scene's are."""
+    height, width, _ = style.shape
+    level = make_level((height, width), 1, tile, trunk)
+    canvas = Canvas.around(level, style, np.ones(level.shape, np.float32))
+    return scene_moments(kernel, canvas, canvas.image).grams
+
+
+def measure_pace(config: RunConfig, device: Device, pixels: int) -> Pace:
+    """Time a few warm iterations here, over a small window and over one of about `pixels`, but no very large one."""
+    started = time.perf_counter()
+    kernel = build_kernel(config, device)
+    start = time.perf_counter() - started
+    stride = trunk_of(config).stride
+    sides = [
+        _round_to(side, stride) for side in (_SMALL_TRIAL, min(max(math.sqrt(pixels), 1.5 * _SMALL_TRIAL), _TRIAL))
+    ]
+    (small, _), (large, building) = (_time_iteration(config, kernel, side) for side in sides)
+    small_area, large_area = (side**2 for side in sides)
+    per_pixel = max(large - small, 0.0) / (large_area - small_area)
+    # On a noisy machine the small window may seem the slower one.
+    fixed = min(max(small - per_pixel * small_area, 0.0), small)
+    return Pace(start, building, fixed, per_pixel if per_pixel else large / large_area)
+
+
+def _time_iteration(config: RunConfig, kernel: Kernel, side: int) -> tuple[float, float]:
+    """Return the seconds of a forward and backward pass and Adam's step, and what the first one takes beyond them."""
+    window = np.full((side, side, 3), 128, np.float32)
+    weight, zeros = np.ones((side, side), np.float32), np.zeros_like(window)
+    content = kernel.content(window)
+    moments = kernel.measure(window, weight)
+    objective = _objective(config, moments.grams)
+    seconds = []
+    for number in range(1, _TRIALS + 2):
+        started = time.perf_counter()
+        forward = kernel.forward(window, weight, content)
+        gradient = kernel.backward(forward.activations, weight, content, objective.pull(forward.moments))
+        Iterate(window, zeros.copy(), zeros.copy()).step(gradient, Move(number, 1.0))
+        seconds.append(time.perf_counter() - started)
+    warm = statistics.median(seconds[1:])
+    return warm, max(0.0, seconds[0] - warm)
+
+
+def _round_to(size: float, stride: int) -> int:
+    return round(size / stride) * stride
+
+
+def _objective(config: RunConfig, targets: Mapping[str, Array]) -> Objective:
+    section = config.objective
+    return Objective(
+        config.level_alphas[-1],
+        section.beta,
+        section.content_layers,
+        section.style_layers,
+        section.content_normalization,
+        targets,
+        section.variation,
+    )

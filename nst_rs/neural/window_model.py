@@ -1,0 +1,172 @@
+"""What is computed for one window of a picture: its moments, its content features, its share of the gradient."""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from nst_rs.neural.vgg16 import Encoder
+from nst_rs.objective.losses import Pull
+from nst_rs.objective.moments import Moments
+from nst_rs.objective.problem import Features, Forward
+
+Array = npt.NDArray[Any]
+
+
+class Kernel:
+    """The objective's arithmetic on one window: the only thing of TensorFlow that the loop sees, through its methods.
+
+    Windows are (H, W, 3) RGB in [0, 255] with H and W multiples of the deepest layer's stride. Weights are (H, W) in
+    [0, 1]: 0 in the halo and on nodata. A position's weight is the mean of the weights of the pixels in its cell.
+    """
+
+    def __init__(self, encoder: Encoder, style_layers: list[str], content_layers: list[str], device: str) -> None:
+        """Compute on `device`, a TensorFlow name such as ``/CPU:0``."""
+        self.encoder = encoder
+        self.style_layers = style_layers
+        self.content_layers = content_layers
+        self.device = device
+        # Gram matrices, losses and pixels stay in float32 (float64 with a float64 encoder) whatever the encoder's type.
+        self.accumulate = tf.float64 if encoder.dtype == tf.float64 else tf.float32
+        self.seconds = 0.0
+        """What this kernel's arithmetic has taken so far."""
+        tf.get_logger().addFilter(_is_news)
+        self._measure = tf.function(self._trace_measure)
+        self._content = tf.function(self._trace_content)
+        self._forward = tf.function(self._trace_forward)
+        self._backward = tf.function(self._trace_backward)
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        started = time.perf_counter()
+        with tf.device(self.device):
+            yield
+        self.seconds += time.perf_counter() - started
+
+    def measure(self, window: Array, weight: Array, content: Features | None = None) -> Moments:
+        """Return the window's moments at the style layers, its counts at all, and its distances to `content`."""
+        with self._computing():
+            return _moments(*self._measure(self._tensor(window), self._tensor(weight), self._tensors(content or {})))
+
+    def content(self, window: Array) -> Features:
+        """Return content layer → features of the scene's window, (H / stride, W / stride, C).
+
+        In the encoder's own type; bfloat16, which NumPy has not, as the same bits in uint16.
+        """
+        with self._computing():
+            return {name: x.numpy() for name, x in self._content(self._tensor(window)).items()}
+
+    def forward(self, window: Array, weight: Array, content: Features) -> Forward:
+        """Return the window's moments, as :meth:`measure` does, and its activations for :meth:`backward`."""
+        with self._computing():
+            tensors = self._tensor(window), self._tensor(weight), self._tensors(content)
+            activations, *parts = self._forward(*tensors)
+            return Forward(_moments(*parts), activations)
+
+    def backward(self, activations: Any, weight: Array, content: Features, pull: Pull) -> Array:
+        """Return this window's share of the scene's gradient.
+
+        The share is (H, W, 3): what the window's weighted positions ask of all its pixels, halo included. The shares of
+        all windows, added where they overlap, are the gradient of the whole scene's objective.
+        """
+        with self._computing():
+            share = self._backward(
+                activations,
+                self._tensor(weight),
+                self._tensors(content),
+                {name: self._tensor(x) for name, x in pull.style.items()},
+                {name: self._tensor(np.asarray(x)) for name, x in pull.content.items()},
+            )
+            found: Array = share.numpy()
+            return found
+
+    def _tensor(self, array: Array) -> Any:
+        return tf.convert_to_tensor(array.astype(self.accumulate.as_numpy_dtype, copy=False))
+
+    def _tensors(self, content: Features) -> dict[str, Any]:
+        return {name: tf.convert_to_tensor(x) for name, x in content.items()}
+
+    def _unpacked(self, content: Any) -> Any:
+        """Undo what :meth:`content` does for NumPy."""
+        return tf.cast(tf.bitcast(content, tf.bfloat16) if content.dtype == tf.uint16 else content, self.accumulate)
+
+    def _chosen(self, activations: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the objective's layers, (H / stride, W / stride, C) each."""
+        wanted = {*self.style_layers, *self.content_layers}
+        return {name: tf.cast(x[0], self.accumulate) for name, x in activations.items() if name in wanted}
+
+    def _trace_measure(self, window: Any, weight: Any, content: Mapping[str, Any]) -> Any:
+        return self._trace_forward(window, weight, content)[1:]
+
+    def _trace_content(self, window: Any) -> dict[str, Any]:
+        features = self.encoder.features(window[tf.newaxis])
+        chosen = {name: features[name][0] for name in self.content_layers}
+        return {name: tf.bitcast(x, tf.uint16) if x.dtype == tf.bfloat16 else x for name, x in chosen.items()}
+
+    def _trace_forward(self, window: Any, weight: Any, content: Mapping[str, Any]) -> tuple[Any, ...]:
+        activations = self.encoder.features(window[tf.newaxis])
+        features = self._chosen(activations)
+        weights = position_weights(weight, features)
+        counts = {name: tf.reduce_sum(weights[name]) for name in features}
+        sums = {name: _gram(features[name], weights[name]) for name in self.style_layers}
+        squares = {name: (features[name] - self._unpacked(x)) ** 2 for name, x in content.items()}
+        half_squares = {name: tf.reduce_sum(weights[name] * x) / 2 for name, x in squares.items()}
+        return activations, counts, sums, half_squares
+
+    def _trace_backward(
+        self, activations: Any, weight: Any, content: Mapping[str, Any], style_pull: Mapping[str, Any], factors: Any
+    ) -> Any:
+        chosen = {name: activations[name][0] for name in (*self.style_layers, *self.content_layers)}
+        weights = position_weights(weight, chosen)
+        upstream: dict[str, Any] = {}
+        for name in self.style_layers:
+            # In the encoder's type: what it carries back is of that type in any case, and this is a tenth of the step.
+            asked = _times(chosen[name], tf.cast(2 * style_pull[name], self.encoder.dtype))
+            upstream[name] = tf.cast(weights[name], self.encoder.dtype) * asked
+        for name in self.content_layers:
+            difference = tf.cast(chosen[name], self.accumulate) - self._unpacked(content[name])
+            asked = tf.cast(factors[name] * weights[name] * difference, self.encoder.dtype)
+            upstream[name] = upstream[name] + asked if name in upstream else asked
+        share = self.encoder.carry_back(activations, {name: x[tf.newaxis] for name, x in upstream.items()})
+        return tf.cast(share[0], self.accumulate)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether it is anything but TensorFlow's warning of several traces: there is one a window's shape, on purpose."""
+    return "triggered tf.function retracing" not in record.getMessage()
+
+
+def _moments(counts: Mapping[str, Any], sums: Mapping[str, Any], half_squares: Mapping[str, Any]) -> Moments:
+    return Moments(
+        {name: float(count) for name, count in counts.items()},
+        {name: gram.numpy().astype(np.float64) for name, gram in sums.items()},
+        {name: float(x) for name, x in half_squares.items()},
+    )
+
+
+def position_weights(weight: Any, features: Mapping[str, Any]) -> dict[str, Any]:
+    """Return layer → (H / stride, W / stride, 1): the mean of the pixels' weights in each position's cell."""
+    height = weight.shape[0]
+    found = {}
+    for name, x in features.items():
+        stride = height // x.shape[0]
+        found[name] = tf.nn.avg_pool2d(weight[tf.newaxis, :, :, tf.newaxis], stride, stride, "VALID")[0]
+    return found
+
+
+def _gram(features: Any, weights: Any) -> Any:
+    """Return Σ weight · F Fᵀ, (C, C)."""
+    flat = tf.reshape(features, (-1, features.shape[-1]))
+    weighted = tf.reshape(features * weights, (-1, features.shape[-1]))
+    return tf.matmul(flat, weighted, transpose_a=True)
+
+
+def _times(features: Any, matrix: Any) -> Any:
+    """Return `features` (H, W, C) times `matrix` (C, C), position by position."""
+    flat = tf.reshape(features, (-1, features.shape[-1]))
+    return tf.reshape(tf.matmul(flat, matrix), tf.shape(features))

@@ -1,0 +1,146 @@
+"""What is minimised at one level: the scene's objective over the pixels of its canvas, seen tile by tile."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nst_rs.arrays import Pixels
+from nst_rs.files.storage import PixelArray, Storage
+from nst_rs.objective.losses import Objective, Pull
+from nst_rs.objective.moments import Moments, total
+from nst_rs.objective.variation import variation, variation_gradient
+from nst_rs.pyramid.canvas import Canvas
+from nst_rs.pyramid.tiling import Tile
+from nst_rs.vgg16 import VGG16
+
+Features = Mapping[str, npt.NDArray[Any]]
+"""Layer → (H / stride, W / stride, C), in the kernel's own type."""
+
+
+@dataclass(frozen=True)
+class Forward:
+    """One window's forward pass."""
+
+    moments: Moments
+    activations: Any
+    """Of all layers, for the backward pass: the kernel's own."""
+
+
+class Kernel(Protocol):
+    """What the loop needs of the network: see :class:`nst_rs.neural.window_model.Kernel`."""
+
+    def measure(self, window: Pixels, weight: Pixels, content: Features | None = None) -> Moments:
+        """Return the moments of one window."""
+
+    def content(self, window: Pixels) -> Features:
+        """Return the content features of one window, to be handed back."""
+
+    def forward(self, window: Pixels, weight: Pixels, content: Features) -> Forward:
+        """Return the moments of one window, and what its backward pass needs."""
+
+    def backward(self, activations: Any, weight: Pixels, content: Features, pull: Pull) -> Pixels:
+        """Return the window's share of the gradient."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A tile's window of a picture, to be judged: by what its core holds, or by all of it."""
+
+    tile: Tile
+    window: Pixels  # (H, W, 3)
+    weight: Pixels  # (H, W): the canvas's in the core, 0 in the halo
+    content: Features
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The objective at one level."""
+
+    kernel: Kernel
+    canvas: Canvas
+    objective: Objective
+    content: Mapping[str, PixelArray]
+    """Content layer → the scene's features on the canvas, (H / stride, W / stride, C)."""
+
+    @classmethod
+    def of(cls, kernel: Kernel, canvas: Canvas, objective: Objective, storage: Storage) -> "Problem":
+        """Compute the content features of the scene, once, into `storage`."""
+        content: dict[str, PixelArray] = {}
+        for tile in canvas.tiles:
+            found = kernel.content(canvas.image[tile.window_slices])
+            for name, features in found.items():
+                stride = VGG16[name].stride
+                if name not in content:
+                    shape = *(size // stride for size in canvas.level.canvas_shape), features.shape[-1]
+                    content[name] = storage.create(f"content_{name}", shape, features.dtype)
+                content[name][_coarse(tile.core_slices, stride)] = features[_coarse(tile.core_in_window, stride)]
+        return cls(kernel, canvas, objective, content)
+
+    def view(self, tile: Tile, window: Pixels) -> View:
+        """Return `window`, a tile's window of some picture, with what it is judged by."""
+        content = {name: array[_coarse(tile.window_slices, VGG16[name].stride)] for name, array in self.content.items()}
+        return View(tile, window, self.canvas.tile_weight(tile), content)
+
+    def views(self, picture: PixelArray) -> Iterator[View]:
+        """Yield every tile's view of `picture`, in order; the next one is read while this one is worked on."""
+        with ThreadPoolExecutor(1) as reader:
+            coming: deque[Future[View]] = deque()
+            for tile in self.canvas.tiles:
+                coming.append(reader.submit(self._read, tile, picture))
+                if len(coming) > 1:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+
+    def _read(self, tile: Tile, picture: PixelArray) -> View:
+        return self.view(tile, picture[tile.window_slices])
+
+    def measure(self, view: View) -> Moments:
+        """Return the moments of a tile's core."""
+        return self._with_variation(view, self.kernel.measure(view.window, view.weight, view.content))
+
+    def forward(self, view: View) -> Forward:
+        """Return the moments of a tile's core, and what :meth:`share` needs."""
+        found = self.kernel.forward(view.window, view.weight, view.content)
+        return replace(found, moments=self._with_variation(view, found.moments))
+
+    def share(self, view: View, activations: Any, pull: Pull) -> Pixels:
+        """Return what the tile's core asks of all the pixels it sees, (H, W, 3): the tile's share of the gradient.
+
+        Added up where windows overlap, the shares are the gradient of the untiled scene, if `pull` is the scene's. No
+        halo beyond the features' own is needed.
+        """
+        return self._gradient(view, view.weight, activations, pull)
+
+    def nearby_gradient(self, view: View, activations: Any, pull: Pull) -> Pixels:
+        """Return what all positions of the window ask of its pixels, (H, W, 3).
+
+        In the core this is the scene's gradient but for what positions outside the window ask of it.
+        """
+        return self._gradient(view, self.canvas.weight[view.tile.window_slices], activations, pull)
+
+    def _gradient(self, view: View, weight: Pixels, activations: Any, pull: Pull) -> Pixels:
+        gradient = self.kernel.backward(activations, weight, view.content, pull)
+        if pull.variation:
+            gradient = gradient + np.float32(pull.variation) * variation_gradient(view.window, weight)
+        return gradient
+
+    def _with_variation(self, view: View, moments: Moments) -> Moments:
+        if not self.objective.variation:
+            return moments
+        return replace(moments, variation=variation(view.window, view.weight))
+
+
+def scene_moments(kernel: Kernel, canvas: Canvas, picture: PixelArray) -> Moments:
+    """Return the moments of the whole picture, its style's only: the sum over its tiles."""
+    return total(kernel.measure(picture[tile.window_slices], canvas.tile_weight(tile)) for tile in canvas.tiles)
+
+
+def _coarse(slices: Iterable[slice], stride: int) -> tuple[slice, ...]:
+    """Return slices of pixels as slices of a layer's positions."""
+    return tuple(slice(x.start // stride, x.stop // stride) for x in slices)

@@ -1,0 +1,1 @@
+"""The descent of one level: rounds, steps, states, and how a killed run goes on."""

@@ -1,0 +1,146 @@
+"""Where a run stands, on disk after every round, so that a killed run goes on to the same bits."""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+from nst_rs.errors import OutputError
+from nst_rs.files.storage import MemoryStorage, Storage
+from nst_rs.files.workspace import Workspace
+from nst_rs.objective.losses import Losses
+from nst_rs.optimise.descent import Point
+from nst_rs.optimise.state import Form, State
+
+_SHARE = 0.05  # of the time, at most, that goes into copying states from memory to disk
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is known of a run that has not ended. The arrays that belong to it are in the workspace."""
+
+    run: Mapping[str, Any]
+    """What the run is made of: only a run of the same may go on from here."""
+    level: int
+    """From 0, the coarsest."""
+    done: int
+    """Iterations of that level."""
+    histories: Sequence[Sequence[Losses]]
+    """Level → losses at the start of every round; the last is the level's."""
+    generation: str = ""
+    """Which of the kept states is whole."""
+
+    @classmethod
+    def read(cls, workspace: Workspace) -> "Checkpoint | None":
+        """Return the workspace's checkpoint; None where there is none that can be read."""
+        try:
+            data = json.loads(workspace.checkpoint.read_text(encoding="utf-8"))
+            histories = [[Losses(**losses) for losses in level] for level in data.pop("histories")]
+            return cls(**data, histories=histories)
+        except (OSError, ValueError, KeyError, TypeError):  # none, or another version's: the run starts anew
+            return None
+
+    def write(self, workspace: Workspace) -> None:
+        """Replace the workspace's checkpoint, at once. Raises OutputError."""
+        temporary = workspace.checkpoint.with_suffix(".new")
+        try:
+            temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
+            os.replace(temporary, workspace.checkpoint)
+        except OSError as error:
+            raise OutputError(
+                f"workspace {workspace.folder}", expected="room and leave to write", got=str(error)
+            ) from error
+
+
+class Elsewhere(Protocol):
+    """A state that is not on disk."""
+
+    def copy_to(self, other: State) -> None:
+        """Write it to one that is."""
+
+
+class Keeper:
+    """Keeps the two states that a level's rounds go to and fro between, and says in the workspace which is whole.
+
+    States on disk are kept by being there. States in memory or on a cluster are copied, after every round or as often
+    as takes no more than a twentieth of the time.
+    """
+
+    def __init__(self, workspace: Workspace, in_memory: bool, on_cluster: bool = False) -> None:
+        """Keep what lies in :attr:`storage`: in memory, or the workspace's own; `on_cluster`: only begins there."""
+        if not in_memory:
+            workspace.create()
+        self.storage: Storage = MemoryStorage() if in_memory else workspace.arrays
+        self._workspace = workspace
+        self._in_memory = in_memory
+        self._copies = in_memory or on_cluster
+        # What a worker of a driver that was killed may still be writing is no one's.
+        mark = f"-{uuid.uuid4().hex}" if on_cluster else ""
+        self._generations = f"a{mark}", f"b{mark}"
+        self._generation = self._generations[0]
+        self._pause_until = 0.0
+
+    def start(self, form: Form, level: int) -> Point[State]:
+        """Return the beginning of `level`, from 0, its picture not yet drawn; it is never gone on from again."""
+        earlier = Checkpoint.read(self._workspace)
+        if earlier is not None and earlier.level == level:
+            self._workspace.checkpoint.unlink()
+        self._generation = self._generations[0]
+        now, spare = (form.create(self.storage, _name(form, generation)) for generation in self._generations)
+        return Point(now, spare)
+
+    def has(self, form: Form, checkpoint: Checkpoint) -> bool:
+        """Whether the arrays that belong to `checkpoint` are there."""
+        try:
+            form.open(self._workspace.arrays, _name(form, checkpoint.generation))
+        except KeyError:
+            return False
+        return True
+
+    def resume(self, form: Form, checkpoint: Checkpoint) -> Point[State]:
+        """Return the point of the checkpoint."""
+        self._generation = checkpoint.generation
+        now = form.open(self._workspace.arrays, _name(form, self._generation))
+        spare = form.create(self.storage, _name(form, self._other))
+        if self._in_memory:
+            kept, now = now, form.create(self.storage, _name(form, self._generation))
+            kept.copy_to(now)
+        return Point(now, spare, checkpoint.done, tuple(checkpoint.histories[-1]))
+
+    def keep(self, form: Form, now: Elsewhere, checkpoint: Checkpoint) -> None:
+        """Keep `now` as what `checkpoint` tells of, but for its generation, which the keeper decides."""
+        started = time.monotonic()
+        if self._copies:
+            if started < self._pause_until:
+                return
+            self.copy(form, now)
+        before, self._generation = self._generation, self._other
+        replace(checkpoint, generation=self._generation).write(self._workspace)
+        if before not in self._generations:
+            form.delete(self._workspace.arrays, _name(form, before))
+        self._pause_until = time.monotonic() + (time.monotonic() - started) / _SHARE
+
+    def copy(self, form: Form, now: Elsewhere) -> State:
+        """Return a copy of `now` on disk, beside the one that is kept."""
+        self._workspace.create()
+        copied = form.create(self._workspace.arrays, _name(form, self._other))
+        now.copy_to(copied)
+        return copied
+
+    def forget(self, form: Form) -> None:
+        """Delete a level's states."""
+        for generation in (*self._generations, self._generation):
+            form.delete(self.storage, _name(form, generation))
+            form.delete(self._workspace.arrays, _name(form, generation))
+
+    @property
+    def _other(self) -> str:
+        first, second = self._generations
+        return second if self._generation == first else first
+
+
+def _name(form: Form, generation: str) -> str:
+    return f"level-{form.level.factor}-{generation}"

@@ -1,0 +1,238 @@
+"""One round over all tiles of a level: from one picture to the next, by one step of every pixel or by several.
+
+A round reads the state `now` and writes the state `after`, which are different arrays: killed in its middle, it can be
+begun again. The kinds of round differ in how the scene's moments are had while its tiles are computed one by one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from nst_rs.arrays import Pixels
+from nst_rs.files.storage import BAND_ROWS
+from nst_rs.objective.losses import Losses
+from nst_rs.objective.moments import Moments, Total, total
+from nst_rs.objective.problem import Forward, Problem
+from nst_rs.optimise.adam import Iterate, Move
+from nst_rs.optimise.state import State
+from nst_rs.optimise.tile_moments import Recollection
+from nst_rs.pyramid.tiling import Tile
+
+AfterWindow = Callable[[Tile], None]
+MEASURED = 4
+"""Steps at a level's start at which all tiles are measured before any is predicted: the picture changes most there."""
+S_contra = TypeVar("S_contra", contravariant=True)
+
+
+class Round(Protocol[S_contra]):
+    """One kind of round, from state to state: :class:`nst_rs.optimise.state.State`, or one that is kept elsewhere."""
+
+    @property
+    def problem(self) -> Problem:
+        """What is minimised."""
+
+    def windows(self, done: int) -> int:
+        """Return how many windows the round computes that follows `done` steps."""
+
+    def __call__(self, now: S_contra, after: S_contra, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
+        """Go from `now` to `after` by `moves` of every pixel; return the losses of `now`."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Measures all tiles, then asks every tile for its share of the gradient at the scene's moments. One move."""
+
+    problem: Problem
+    kept: int = 0
+    """How many windows' activations are kept from the forward pass to the backward pass. The others are computed twice,
+    to the same numbers."""
+
+    def windows(self, done: int) -> int:  # noqa: ARG002
+        """Two a tile: forward, and back."""
+        return 2 * len(self.problem.canvas.tiles)
+
+    def __call__(self, now: State, after: State, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
+        """Go from `now` to `after`; return the losses of `now`."""
+        (move,) = moves
+        problem = self.problem
+        moments, kept = self._forward(now, after_window)
+        pull = problem.objective.pull(moments)
+        stepping = _Stepping(problem, now, after, move)
+        for view in problem.views(now.picture):
+            forward = kept.pop(view.tile.index, None) or problem.forward(view)
+            stepping.add(view.tile, problem.share(view, forward.activations, pull))
+            after_window(view.tile)
+        stepping.finish()
+        return problem.objective.losses(moments)
+
+    def _forward(self, now: State, after_window: AfterWindow) -> tuple[Moments, dict[int, Forward]]:
+        """Return the picture's moments, and tile index → the forward pass of the windows that are kept."""
+        kept, moments = {}, Total()
+        for number, view in enumerate(self.problem.views(now.picture)):
+            if number < self.kept:
+                kept[view.tile.index] = self.problem.forward(view)
+                moments.add(kept[view.tile.index].moments)
+            else:
+                moments.add(self.problem.measure(view))
+            after_window(view.tile)
+        return moments.value, kept
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Goes forward and back in a few tiles at a time, at the moments that the scene should have by now. One move.
+
+    Position by position the scene is taken to have changed since the last round as the tiles met in this one have.
+    A level's first rounds measure all tiles before; after them nothing is computed twice.
+    """
+
+    problem: Problem
+    kept: int = 1
+    """How many tiles go forward, their activations kept, before they go back: the more of them, the better the first
+    ones' prediction. With all of them it is the truth."""
+
+    def windows(self, done: int) -> int:
+        """One a tile; near the level's start, one more."""
+        return (1 + _is_measured(done)) * len(self.problem.canvas.tiles)
+
+    def __call__(self, now: State, after: State, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
+        """Go from `now` to `after`; return the losses of `now`."""
+        (move,) = moves
+        problem, prediction = self.problem, _Prediction.of(self.problem, now, after, moves, after_window)
+        stepping = _Stepping(problem, now, after, move)
+        views = problem.views(now.picture)
+        while group := [(view, problem.forward(view)) for view in islice(views, max(1, self.kept))]:
+            for view, forward in group:
+                prediction.meet(view.tile, forward.moments)
+            pull = problem.objective.pull(prediction.expected())
+            while group:
+                view, forward = group.pop(0)  # no longer kept
+                stepping.add(view.tile, problem.share(view, forward.activations, pull))
+                after_window(view.tile)
+        stepping.finish()
+        return prediction.losses
+
+
+@dataclass(frozen=True)
+class Local:
+    """Takes several moves in one tile, at predicted moments, before it turns to the next. The tiles meet once a round.
+
+    Divides what is read, written and waited for by the number of moves, for seams that show: the halo goes stale.
+    """
+
+    problem: Problem
+
+    def windows(self, done: int) -> int:
+        """One a tile; near the level's start, one more."""
+        return (1 + _is_measured(done)) * len(self.problem.canvas.tiles)
+
+    def __call__(self, now: State, after: State, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
+        """Go from `now` to `after`; return the losses of `now`."""
+        problem, prediction = self.problem, _Prediction.of(self.problem, now, after, moves, after_window)
+        computed = {tile.index for tile in problem.canvas.tiles}
+        for tile in problem.canvas.level.tiles:
+            part = now.part(tile.window_slices)
+            if tile.index in computed:
+                self._descend(tile, part, moves, prediction)
+                after_window(tile)
+            after.put(tile.core_slices, part.inside(tile.core_in_window))
+        return prediction.losses
+
+    def _descend(self, tile: Tile, part: Iterate, moves: Sequence[Move], prediction: "_Prediction") -> None:
+        view = self.problem.view(tile, part.pixels)  # sees every move: the array is the same
+        for index, move in enumerate(moves):
+            forward = self.problem.forward(view)
+            if index == 0:
+                prediction.meet(tile, forward.moments)
+            else:
+                prediction.follow(index, forward.moments)
+            pull = self.problem.objective.pull(prediction.expected(index))
+            part.step(self.problem.nearby_gradient(view, forward.activations, pull), move)
+
+
+class _Prediction:
+    """What a round knows of the scene: all tiles' moments a round ago, and those of the tiles that it has met."""
+
+    def __init__(self, problem: Problem, scene_before: Moments, before: Recollection, after: Recollection) -> None:
+        self._problem, self._scene_before, self._before, self._after = problem, scene_before, before, after
+        self._met_before = Total()
+        self._met: list[Total] = []
+        """After none, one, two ... moves of this round."""
+
+    @classmethod
+    def of(
+        cls, problem: Problem, now: State, after: State, moves: Sequence[Move], after_window: AfterWindow
+    ) -> "_Prediction":
+        if now.moments is None or after.moments is None:
+            raise ValueError("a predicted round needs the tiles' moments of the round before")
+        if _is_measured(moves[0].number - 1):
+            for view in problem.views(now.picture):
+                now.moments.put(view.tile, problem.measure(view))
+                after_window(view.tile)
+        scene = total(now.moments.get(tile) for tile in problem.canvas.tiles)
+        return cls(problem, scene, now.moments, after.moments)
+
+    def meet(self, tile: Tile, moments: Moments) -> None:
+        """Take in what a tile's core holds at the round's start."""
+        self._after.put(tile, moments)
+        self._met_before.add(self._before.get(tile))
+        self.follow(0, moments)
+
+    def follow(self, moves: int, moments: Moments) -> None:
+        """Take in what the core of the tile last met holds after so many of the round's moves."""
+        if moves == len(self._met):
+            self._met.append(Total())
+        self._met[moves].add(moments)
+
+    def expected(self, moves: int = 0) -> Moments:
+        """Return what the scene's moments should be after so many moves of the round.
+
+        Position by position the scene is taken to have changed as the tiles met so far have: for the first this is its
+        own change, for the last it is the truth.
+        """
+        return self._scene_before.expected(self._met[moves].value, self._met_before.value)
+
+    @property
+    def losses(self) -> Losses:
+        """The losses at the round's start, once all tiles are known."""
+        return self._problem.objective.losses(self._met[0].value)
+
+
+def _is_measured(done: int) -> bool:
+    return done < MEASURED
+
+
+class _Stepping:
+    """Adds up the tiles' shares of the gradient, and steps every row as soon as no later tile reaches it."""
+
+    def __init__(self, problem: Problem, now: State, after: State, move: Move) -> None:
+        level = problem.canvas.level
+        self._rows, columns = level.canvas_shape
+        self._sum: Pixels = np.zeros((level.window_shape[0], columns, 3), np.float32)
+        self._top = 0
+        self._now, self._after, self._move = now, after, move
+
+    def add(self, tile: Tile, share: Pixels) -> None:
+        """Add a tile's share; tiles come row by row."""
+        rows, columns = tile.window
+        self._step_to(rows.start)
+        self._sum[rows.start - self._top : rows.stop - self._top, columns.slice] += share
+
+    def finish(self) -> None:
+        """Step the rows that are left."""
+        self._step_to(self._rows)
+
+    def _step_to(self, row: int) -> None:
+        while self._top < row:
+            # On the grid of the arrays' chunks.
+            stop = min(row, self._top + len(self._sum), (self._top // BAND_ROWS + 1) * BAND_ROWS)
+            rows, count = (slice(self._top, stop), slice(None)), stop - self._top
+            part = self._now.part(rows)
+            part.step(self._sum[:count], self._move)
+            self._after.put(rows, part)
+            self._sum[:-count] = self._sum[count:]
+            self._sum[-count:] = 0
+            self._top = stop

@@ -1,0 +1,94 @@
+"""Where a level's descent stands: its arrays by name, in memory or on disk."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nst_rs.files.storage import PixelArray, Storage, bands
+from nst_rs.optimise.adam import Iterate
+from nst_rs.optimise.core_array import CoreArray
+from nst_rs.optimise.tile_moments import Recollection
+from nst_rs.pyramid.tiling import Level
+
+
+@dataclass(frozen=True)
+class State:
+    """A level's descent between two rounds: arrays (H, W, 3) float32 of the canvas's shape, and the tiles' moments."""
+
+    picture: PixelArray  # RGB in [0, 255]
+    first: PixelArray
+    second: PixelArray
+    mean: PixelArray | None
+    """As in :class:`nst_rs.optimise.adam.Iterate`, all four."""
+    moments: Recollection | None
+    """Of every tile in the round before, where the rounds ask for them."""
+
+    @property
+    def result(self) -> PixelArray:
+        """What the descent has come to: the mean of iterates where there is one, else the last."""
+        return self.picture if self.mean is None else self.mean
+
+    def copy_to(self, other: "State") -> None:
+        """Write this state into one of the same arrays."""
+        pairs = list(zip(self._arrays, other._arrays, strict=True))
+        if self.moments is not None and other.moments is not None:
+            pairs.append((self.moments.array, other.moments.array))
+        for array, target in pairs:
+            for rows in bands(array.shape[0]):
+                target[rows] = array[rows]
+
+    def part(self, slices: tuple[slice, ...]) -> Iterate:
+        """Return a copy of a part."""
+        pixels, first, second, *mean = (np.array(array[slices]) for array in self._arrays)
+        return Iterate(pixels, first, second, *mean)
+
+    def put(self, slices: tuple[slice, ...], part: Iterate) -> None:
+        """Put a part back."""
+        for array, values in zip(self._arrays, (part.pixels, part.first, part.second, part.mean), strict=False):
+            array[slices] = values
+
+    @property
+    def _arrays(self) -> list[PixelArray]:
+        return [array for array in (self.picture, self.first, self.second, self.mean) if array is not None]
+
+
+@dataclass(frozen=True)
+class Form:
+    """Which arrays the states of a level have."""
+
+    level: Level
+    averaged: bool
+    """Whether they keep a mean of iterates."""
+    layers: tuple[tuple[str, ...], tuple[str, ...]] | None
+    """Of the tiles' moments, those counted and those summed; None: no moments are kept."""
+    by_core: bool = False
+    """Whether pictures are kept core by core, so that processes may write their tiles side by side."""
+
+    def create(self, storage: Storage, name: str) -> State:
+        """Return a new state of zeros in `storage`."""
+        return self._state(lambda part, shape: storage.create(f"{name}-{part}", shape, np.float32))
+
+    def open(self, storage: Storage, name: str) -> State:
+        """Return the state that was created as `name`; raises KeyError when there is none."""
+        return self._state(lambda part, _shape: storage.open(f"{name}-{part}"))
+
+    def delete(self, storage: Storage, name: str) -> None:
+        """Forget the state that was created as `name`."""
+        for part in ("picture", "first", "second", "mean", "moments"):
+            storage.delete(f"{name}-{part}")
+
+    def _state(self, get: Callable[[str, tuple[int, ...]], PixelArray]) -> State:
+        picture, first, second = (self._picture(get, part) for part in ("picture", "first", "second"))
+        mean, moments = None, None
+        if self.averaged:
+            mean = self._picture(get, "mean")
+        if self.layers is not None:
+            found = get("moments", Recollection.shape(len(self.level.tiles), *self.layers))
+            moments = Recollection(*self.layers, found)
+        return State(picture, first, second, mean, moments)
+
+    def _picture(self, get: Callable[[str, tuple[int, ...]], PixelArray], part: str) -> PixelArray:
+        if self.by_core:
+            return CoreArray(self.level, get(part, CoreArray.stack_shape(self.level)))
+        return get(part, (*self.level.canvas_shape, 3))

@@ -1,0 +1,99 @@
+"""The files of one run: their names, and whether they can be written."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nst_rs.config.sections import Archive, OutputSection
+from nst_rs.errors import OutputError
+from nst_rs.files.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of one run."""
+
+    tif: Path
+    archive: Archive | None = None
+    """The kind of web tiles that are asked for."""
+    passes_bands: bool = False
+    """Whether bands of the scene are handed over."""
+
+    @classmethod
+    def of(cls, output: OutputSection) -> "Outputs":
+        """Return the files that a configuration asks for. Raises OutputError where it names no map."""
+        if output.path is None:
+            raise OutputError("output.path", expected="the map to write", got="none", do="name it with --output")
+        return cls(output.path, output.tiles, output.bands is not None)
+
+    @property
+    def preview(self) -> Path:
+        """The preview, for people."""
+        return self.tif.with_suffix(".png")
+
+    @property
+    def record(self) -> Path:
+        """The run record, for machines."""
+        return self.tif.with_suffix(".run.json")
+
+    @property
+    def item(self) -> Path:
+        """The STAC item, for catalogues."""
+        return self.tif.with_suffix(".stac.json")
+
+    @property
+    def report(self) -> Path:
+        """The page that shows what the run made, and how."""
+        return self.tif.with_suffix(".html")
+
+    @property
+    def tiles(self) -> Path | None:
+        """The web tiles, for pages; none where none are asked for."""
+        return None if self.archive is None else self.tif.with_suffix(f".{self.archive}")
+
+    @property
+    def bands(self) -> Path | None:
+        """The scene's bands with their own values; none where none are asked for."""
+        return self.tif.with_suffix(".bands.tif") if self.passes_bands else None
+
+    def __iter__(self) -> Iterator[Path]:
+        """Return the files in the order in which they are moved into place: the map, which readers wait for, last."""
+        asked = filter(None, (self.tiles, self.bands))
+        return iter((self.preview, self.record, self.item, self.report, *asked, self.tif))
+
+
+def check_output(outputs: Outputs, inputs: list[Path], scene_folders: Sequence[Path] = ()) -> None:
+    """Refuse an output before anything is computed.
+
+    It must be writable, must not overwrite an input, and must not lie in a folder that is read as the scene: the next
+    run would take the map for a tile.
+    """
+    tif = outputs.tif
+    if tif.suffix.lower() not in (".tif", ".tiff"):
+        raise OutputError(f"output {tif}", expected="a name ending in .tif", got=tif.suffix or "no ending")
+    _check_names(outputs)
+    if not tif.parent.is_dir():
+        raise OutputError(f"output folder {tif.parent}", expected="an existing folder", got="none", do="create it")
+    if not os.access(tif.parent, os.W_OK):
+        raise OutputError(f"output folder {tif.parent}", expected="leave to write", got="none")
+    if tif.parent.resolve() in {folder.resolve() for folder in scene_folders}:
+        raise OutputError(f"output {tif}", expected="a place outside the scene's folder", got=str(tif.parent))
+    taken = {path.resolve() for path in inputs}
+    for path in outputs:
+        if path.is_dir():
+            raise OutputError(f"output {path}", expected="a file's name", got="a folder")
+        if path.resolve() in taken:
+            raise OutputError(f"output {path}", expected="a new file", got="an input of this run")
+
+
+def _check_names(outputs: Outputs) -> None:
+    """Refuse names that no file can have here: too long, with a NUL in them, going round in a circle of links."""
+    for path in (*outputs, Workspace(outputs.tif).folder):
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue  # what is amiss there is told by name
+        except (OSError, ValueError) as error:
+            expected = "a name that a file can have"
+            raise OutputError(f"output {str(path)!r:.300}", expected=expected, got=str(error)[:80]) from error

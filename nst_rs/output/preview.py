@@ -1,0 +1,32 @@
+"""A small picture of a large one."""
+
+import math
+
+import numpy as np
+from PIL import Image
+
+from nst_rs.files.storage import BAND_ROWS, PixelArray, bands
+from nst_rs.output.geotiff import to_bytes
+
+PREVIEW_SIDE = 1024
+
+
+def preview(picture: PixelArray, weight: PixelArray, side: int = PREVIEW_SIDE) -> Image.Image:
+    """Return `picture`, (H, W, 3) in [0, 255], at most `side` pixels wide and high, as RGBA; by bands.
+
+    Where `weight`, (H, W), is 0 there is no data, and the preview is transparent.
+    """
+    height, width, _ = picture.shape
+    scale = max(1.0, max(height, width) / side)
+    size = max(1, round(width / scale)), max(1, round(height / scale))
+    shown = Image.new("RGBA", size)
+    for rows in bands(size[1], max(1, int(BAND_ROWS / scale))):
+        top, bottom = (edge * height / size[1] for edge in (rows.start, rows.stop))
+        first = math.floor(top)
+        source = slice(first, math.ceil(bottom))
+        valid = weight[source] > 0
+        alpha = valid.astype(np.uint8)[..., np.newaxis] * np.uint8(255)
+        band = Image.fromarray(np.concatenate([to_bytes(picture[source], valid), alpha], axis=-1))
+        box = (0, top - first, width, bottom - first)
+        shown.paste(band.resize((size[0], rows.stop - rows.start), Image.Resampling.BOX, box), (0, rows.start))
+    return shown

@@ -1,0 +1,57 @@
+"""Where a map comes from: what its file, its STAC item and its record say of the program, the settings, the inputs."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from nst_rs.config.sections import ELSEWHERE, NAMED_WEIGHTS, RunConfig
+
+
+def software() -> str:
+    """Return the program's name and version."""
+    return f"nst-rs {version('nst-rs')}"
+
+
+def settings_digest(config: RunConfig) -> str:
+    """Return the SHA-256 of all settings that the map's bytes depend on.
+
+    Not of where files lie, nor of which machines compute: the same settings have the same digest everywhere. What the
+    files hold is told by their own digests.
+    """
+    settings = config.model_dump(
+        mode="json", exclude={"scene": {"paths"}, "output": {"path"}, "compute": {*ELSEWHERE, "device"}, "learn": True}
+    )
+    settings["style"]["images"] = list(config.style.shares.values())
+    if config.model.weights not in NAMED_WEIGHTS:
+        settings["model"]["weights"] = Path(config.model.weights).name
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def tags(config: RunConfig, inputs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return a GeoTIFF's tags, which GDAL lists among its metadata; `inputs` are fingerprints as the record has them.
+
+    Nothing in them changes from one run of the same to the next, so that maps can be compared byte for byte.
+    """
+    styles = ", ".join(path.name for path in config.style.images)
+    return {
+        "TIFFTAG_SOFTWARE": software(),
+        "TIFFTAG_IMAGEDESCRIPTION": f"A satellite scene in the style of {styles}",
+        "NST_RS_STYLE": styles,
+        "NST_RS_SETTINGS_SHA256": settings_digest(config),
+        "NST_RS_INPUTS": "; ".join(map(_input, inputs)),
+    }
+
+
+def tags_of_bands(tags_: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of the bands that are handed over beside a map with `tags_`."""
+    described = {"TIFFTAG_IMAGEDESCRIPTION": "Bands of a satellite scene, with their own values"}
+    return {key: value for key, value in tags_.items() if key != "NST_RS_STYLE"} | described
+
+
+def _input(entry: Mapping[str, Any]) -> str:
+    """Return an input's name and digest; of what does not lie on this machine the name alone is known."""
+    name = Path(entry["path"]).name
+    return name if entry["sha256"] is None else f"{name} sha256:{entry['sha256']}"

@@ -1,0 +1,194 @@
+"""What a person looks at afterwards: one page with the map, the scene under a slider, and how the run went."""
+
+import base64
+import io
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from nst_rs.config.sections import RunConfig
+from nst_rs.files.storage import PixelArray
+from nst_rs.files.text import duration
+from nst_rs.geo.footprint import lattice, north
+from nst_rs.geo.grid import Grid, crs_name
+from nst_rs.output.files import Outputs
+from nst_rs.output.loss_chart import curves, draw
+from nst_rs.output.preview import preview
+from nst_rs.style.images import Style
+
+PICTURE_SIDE = 1600
+"""Pixels of the longer side of the pictures that a page holds."""
+
+_STYLE_SIDE = 512
+_NODES = 33
+"""Of the lattice between which longitude and latitude are interpolated, along a side."""
+_QUALITY = 88
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What a page shows."""
+
+    scene: PixelArray  # (H, W, 3) RGB in [0, 255]
+    map: PixelArray  # (H, W, 3) RGB in [0, 255]
+    weight: PixelArray  # (H, W)
+    """Where it is 0 there is no data."""
+    grid: Grid
+    styles: Sequence[Style]
+    """As they were read, in the order of the configuration."""
+
+
+def write_report(pictures: Pictures, made: Outputs, record: Mapping[str, Any]) -> None:
+    """Write the page of a finished run: one file that needs no other, and no network."""
+    made.report.write_text(render(pictures, made, record), encoding="utf-8")
+
+
+def render(pictures: Pictures, made: Outputs, record: Mapping[str, Any]) -> str:
+    """Return the page, as HTML."""
+    config = RunConfig.model_validate(record["configuration"])
+    return _template().render(
+        name=made.tif.stem,
+        map_name=made.tif.name,
+        record=record,
+        finished=_said(record["finished"]),
+        grid=pictures.grid,
+        crs=crs_name(pictures.grid.crs),
+        before=_data_uri(preview(pictures.scene, pictures.weight, PICTURE_SIDE)),
+        after=_data_uri(preview(pictures.map, pictures.weight, PICTURE_SIDE)),
+        geometry=_geometry(pictures.grid),
+        styles=_styles(config, pictures.styles),
+        figures=_figures(record),
+        levels=_levels(config, record),
+        stages=_stages(record["seconds"]),
+        command=f"nst-rs stylize --config {shlex.quote(made.record.name)}",
+        settings=_settings(record["configuration"]),
+    )
+
+
+@dataclass(frozen=True)
+class _Figure:
+    name: str
+    value: str
+    unit: str
+    meaning: str
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["duration"] = duration
+    return environment.from_string(files("nst_rs").joinpath("data/report.html").read_text(encoding="utf-8"))
+
+
+def _data_uri(image: Image.Image) -> str:
+    file = io.BytesIO()
+    image.save(file, "WEBP", quality=_QUALITY, method=4)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _geometry(grid: Grid) -> dict[str, Any]:
+    """Return what the page needs to tell where a pixel lies."""
+    found = lattice(grid, _NODES)
+    return {
+        "width": grid.width,
+        "height": grid.height,
+        "transform": list(grid.transform)[:6],
+        "geographic": bool(grid.crs.is_geographic),
+        "metresPerPixel": grid.metres_per_pixel,
+        "north": north(grid),
+        "lattice": None if found is None else [np.round(part, 7).tolist() for part in found],
+    }
+
+
+def _styles(config: RunConfig, styles: Sequence[Style]) -> list[dict[str, Any]]:
+    shown = []
+    for path, style in zip(config.style.images, styles, strict=True):
+        image = Image.fromarray(np.rint(style.image).astype(np.uint8))
+        image.thumbnail((_STYLE_SIDE, _STYLE_SIDE))
+        shown.append({"name": path.name, "share": style.share, "uri": _data_uri(image), "size": image.size})
+    return shown
+
+
+def _figures(record: Mapping[str, Any]) -> list[_Figure]:
+    figures = record["figures"]
+    legibility, seams, frame = figures["legibility"], figures["seams"], figures["frame"]
+    others = ", ".join(f"{_number(value)} at {key}" for key, value in legibility.items() if key != "1")
+    found = [
+        _Figure(
+            "Legibility",
+            _number(legibility["1"]),
+            "of 1",
+            f"1 where all edges of the scene are where they were. Taken from one pixel to the next; {others} pixels.",
+        )
+    ]
+    if seams["result"] is not None:
+        said = f"1 where tiles do not show, along {seams['lines']} lines. The scene's own: {_number(seams['content'])}."
+        found.append(_Figure("Seam ratio", _number(seams["result"]), f"± {_number(seams['standard_error'])}", said))
+    framed = f"Far above the scene's, {_number(frame['content'])}, it would be a frame along the edge of the data."
+    calm = figures["calm"]
+    calmed = f"Near 1, flat areas vary as the others do: blotches. The scene's: {_number(calm['content'])}."
+    memory = f"{record['peak_memory_bytes'] / 1e9:.1f}"
+    iterations = sum(level["iterations"] for level in record["levels"])
+    passes = f"{iterations} iterations" if iterations else "One pass of a learned network"
+    total = duration(sum(record["seconds"].values()))
+    return [
+        *found,
+        _Figure("Frame ratio", _number(frame["result"]), "", framed),
+        _Figure("Calm ratio", _number(calm["result"]), "", calmed),
+        _Figure("Time", total, "", f"{passes}, on {record['device'].strip('/')}."),
+        _Figure("Memory", memory, "GB", "The most that the run held at a time."),
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _levels(config: RunConfig, record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    alphas = config.level_alphas if record["levels"] else ()  # a learned style's map has neither
+    for number, (level, alpha) in enumerate(zip(record["levels"], alphas, strict=True), start=1):
+        terms = curves(level, config, alpha)
+        total = level["losses"]["total"]
+        said = f"Losses at level {number}: total from {total[0]:.3g} to {total[-1]:.3g} in {len(total)} rounds"
+        found.append({**level, "number": number, "svg": draw(terms, said), "first": total[0], "last": total[-1]})
+    return found
+
+
+def _stages(seconds: Mapping[str, float]) -> list[dict[str, Any]]:
+    most = max(seconds.values(), default=0) or 1
+    return [{"name": name, "seconds": taken, "share": taken / most} for name, taken in seconds.items()]
+
+
+def _settings(configuration: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return every setting, section.key and value; of files only the names: a page is passed on."""
+    return [
+        (f"{section}.{key}", _setting(value))
+        for section, keys in configuration.items()
+        for key, value in keys.items()
+        if value is not None
+    ]
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_setting(key)}: {_setting(each)}" for key, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_setting, value))
+    return Path(value).name if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _said(moment: str) -> str:
+    found = datetime.fromisoformat(moment)
+    return f"{found.day} {found:%B %Y, %H:%M} UTC"

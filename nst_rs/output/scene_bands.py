@@ -1,0 +1,111 @@
+"""Bands of the scene beside its map, with their own values: a GeoTIFF of its own, as a GeoTIFF's pixels have one type.
+
+Overviews are averages, as the map's are: what a coarse pixel of a measurement stands for is the mean of its fine ones.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.windows import Window
+from rio_cogeo.profiles import cog_profiles
+
+from nst_rs.arrays import Mask
+from nst_rs.composite.rendering import Subject
+from nst_rs.config.sections import Profile
+from nst_rs.output.cog import optimise
+from nst_rs.output.files import Outputs
+from nst_rs.output.geotiff import BLOCK, cache_bytes
+from nst_rs.output.provenance import tags_of_bands
+from nst_rs.scene.mosaic import Scene
+from nst_rs.scene.raster_read import Values
+
+_MOST_VALUES = 2**24
+"""Of a window at work, in all bands together."""
+
+
+@dataclass(frozen=True)
+class PassedBands:
+    """The bands that are handed over, and how."""
+
+    subject: Subject
+    profile: Profile
+    """The map's: under a lossy one the bands are deflated."""
+    tags: Mapping[str, str]
+    """The map's: nst_rs/output/provenance.py."""
+
+    @property
+    def scene(self) -> Scene:
+        """The map's scene, in the type of these bands."""
+        return self.subject.scene.in_type_of(self.subject.passed)
+
+    @property
+    def names(self) -> list[str]:
+        """One a band: its own name, so far as it can be printed, else its number in the scene."""
+        called = [(number, self.subject.scene.labels[number - 1].name) for number in self.subject.passed]
+        return ["".join(filter(str.isprintable, name)) or f"band {number}" for number, name in called]
+
+    def read(self, window: Window) -> tuple[Values, Mask]:
+        """Return the bands' values, (bands, h, w), 0 where there is no data, and where all of them hold data, (h, w).
+
+        Clouds are data where the map shows them, and none where it does not.
+        """
+        values, valid, clouded = self.scene.read_clouded(self.subject.passed, window)
+        if not self.subject.keeps_clouds:
+            valid &= ~clouded
+        return np.where(valid, values, np.zeros((), values.dtype)), valid
+
+    def windows(self) -> Iterator[Window]:
+        """Return windows over the scene that are whole blocks wide and hold a bounded number of values."""
+        height, width = self.scene.grid.shape
+        count = len(self.subject.passed)
+        rows = max(1, min(BLOCK, _MOST_VALUES // (count * BLOCK)))
+        columns = max(1, _MOST_VALUES // (count * rows * BLOCK)) * BLOCK
+        for top in range(0, height, rows):
+            for left in range(0, width, columns):
+                yield Window(left, top, min(columns, width - left), min(rows, height - top))
+
+
+def write_bands(passed: PassedBands, made: Outputs, _: Mapping[str, Any]) -> None:
+    """Write the bands of a finished map, where they are asked for; a :data:`nst_rs.output.publish.Companion`."""
+    if made.bands is None:
+        return
+    plain = made.bands.with_suffix(".plain")
+    _write_plain(plain, passed)
+    creation = cog_profiles["lzw" if passed.profile == "lzw" else "deflate"]
+    predictor = 3 if np.dtype(passed.scene.dtype).kind == "f" else 2
+    optimise(plain, made.bands, passed.scene.grid, {**creation, **_AS_DATA, "predictor": predictor})
+
+
+# Three bytes a pixel would else be taken for RGB, a fourth for alpha. A reader of one band does not pay for the others.
+_AS_DATA = {"photometric": "minisblack", "alpha": "no", "interleave": "band"}
+
+
+def _write_plain(path: Path, passed: PassedBands) -> None:
+    """Write the bands on exactly the map's grid, uncompressed: blocks may be written in parts."""
+    scene, grid = passed.scene, passed.scene.grid
+    profile = {
+        "driver": "GTiff",
+        "dtype": scene.dtype,
+        "count": len(passed.names),
+        "width": grid.width,
+        "height": grid.height,
+        "crs": grid.crs,
+        "transform": grid.transform,
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "bigtiff": "if_safer",
+        **_AS_DATA,
+    }
+    options = {"GDAL_TIFF_INTERNAL_MASK": True, "GDAL_CACHEMAX": cache_bytes(grid)}
+    with rasterio.Env(**options), rasterio.open(path, "w", **profile) as target:
+        target.descriptions = passed.names
+        target.update_tags(**tags_of_bands(passed.tags))
+        for window in passed.windows():
+            values, valid = passed.read(window)
+            target.write(values, window=window)
+            target.write_mask(valid, window=window)

@@ -1,0 +1,1 @@
+"""Levels, tiles and windows, and how pictures pass from one level to the next. No network, no raster files."""

@@ -1,0 +1,82 @@
+"""One level of the scene as the loop sees it: canvas and border, tiles' weights, the picture a level starts from."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from nst_rs.arrays import Pixels
+from nst_rs.files.storage import Inset, MemoryStorage, PixelArray, Storage, bands
+from nst_rs.pyramid.resample import enlarged_rows, mirror
+from nst_rs.pyramid.tiling import Level, Tile
+
+Init = Literal["content", "noise"]
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """One level of the scene with its border: what the tiles' windows are cut from."""
+
+    level: Level
+    image: PixelArray  # (H, W, 3) float32 RGB in [0, 255]
+    weight: PixelArray  # (H, W) float32 in [0, 1]: the valid share of each pixel, 0 in the border
+
+    @classmethod
+    def empty(cls, level: Level, storage: Storage) -> "Canvas":
+        """Return a level's canvas in `storage`, yet without a scene."""
+        image = storage.create(f"image-{level.factor}", (*level.canvas_shape, 3), np.float32)
+        return cls(level, image, storage.create(f"weight-{level.factor}", level.canvas_shape, np.float32))
+
+    @classmethod
+    def around(cls, level: Level, image: Pixels, weight: Pixels) -> "Canvas":
+        """Surround a level's scene, (h, w, 3), by its mirrored border, which weighs nothing. In memory."""
+        canvas = cls.empty(level, MemoryStorage())
+        canvas.scene_image[:, :], canvas.scene_weight[:, :] = image, weight
+        mirror(canvas.image, level)
+        return canvas
+
+    @property
+    def scene_image(self) -> PixelArray:
+        """The scene without the border, (h, w, 3)."""
+        return Inset(self.image, self.level.scene_slices)
+
+    @property
+    def scene_weight(self) -> PixelArray:
+        """Its weights, (h, w)."""
+        return Inset(self.weight, self.level.scene_slices)
+
+    @cached_property
+    def tiles(self) -> list[Tile]:
+        """The tiles that hold any valid pixel; the others have nothing to say."""
+        return [tile for tile in self.level.tiles if self.weight[tile.core_slices].any()]
+
+    def tile_weight(self, tile: Tile) -> Pixels:
+        """Return the window's weights: the canvas's in the core, 0 in the halo."""
+        weight = np.zeros([span.size for span in tile.window], np.float32)
+        weight[tile.core_in_window] = self.weight[tile.core_slices]
+        return weight
+
+
+def first_picture(canvas: Canvas, init: Init, seed: int, picture: PixelArray) -> None:
+    """Write the picture that the coarsest level starts from: the scene itself, or uniform noise over [0, 255]."""
+    generator = np.random.default_rng(seed)
+    for rows in bands(picture.shape[0]):
+        if init == "content":
+            picture[rows] = canvas.image[rows]
+        else:
+            shape = (rows.stop - rows.start, *picture.shape[1:])
+            picture[rows] = generator.random(shape, np.float32) * np.float32(255)
+
+
+def next_picture(coarse: tuple[PixelArray, Level], fine: tuple[PixelArray, Level]) -> None:
+    """Enlarge a level's picture, border included, into the next finer level's, of its canvas's shape."""
+    (picture, below), (enlarged, above) = coarse, fine
+    # The coarse canvas's border covers twice its pixels here; only its far end can fall short of this canvas.
+    places, columns = (
+        np.minimum(np.arange(axis.canvas) + 2 * under.border - axis.border, 2 * under.canvas - 1)
+        for axis, under in ((above.rows, below.rows), (above.columns, below.columns))
+    )
+    for rows in bands(above.rows.canvas):
+        first, last = int(places[rows][0]), int(places[rows][-1])
+        enlarged[rows] = enlarged_rows(picture, first, last + 1)[places[rows] - first][:, columns]

@@ -1,0 +1,104 @@
+"""Halving and doubling of pictures between levels, and mirroring at their borders, by bands of rows."""
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from nst_rs.arrays import Pixels
+from nst_rs.files.storage import BAND_ROWS, PixelArray, bands
+from nst_rs.pyramid.tiling import Axis, Level, Span
+
+_CUBIC_REACH = 3
+"""Rows on either side, at least, that cubic interpolation takes into account."""
+
+
+def halve_into(image: PixelArray, weight: PixelArray, half_image: PixelArray, half_weight: PixelArray) -> None:
+    """Write what :func:`halve` makes of `image` and `weight` into `half_image` and `half_weight`."""
+    for rows in bands(half_weight.shape[0], BAND_ROWS // 2):
+        # An odd last row is the last band's, so that a band is halved as the whole is.
+        source = slice(2 * rows.start, min(2 * rows.stop, weight.shape[0]))
+        half_image[rows], half_weight[rows] = halve(image[source], weight[source])
+
+
+def halve(image: Pixels, weight: Pixels) -> tuple[Pixels, Pixels]:
+    """Average 2 × 2 pixels by weight; return the image, (⌈H/2⌉, ⌈W/2⌉, 3), and the mean weights, (⌈H/2⌉, ⌈W/2⌉).
+
+    An odd last row or column counts half. Where all four pixels weigh nothing their plain mean stands.
+    """
+    pad = [(0, size % 2) for size in weight.shape]
+    image = np.pad(image, [*pad, (0, 0)], mode="edge")
+    weight = np.pad(weight, pad)
+    mean_weight = _mean_of_four(weight)
+    weighted = _mean_of_four(image * weight[..., np.newaxis])
+    plain = _mean_of_four(image)
+    heavy = mean_weight[..., np.newaxis] > 0
+    return np.where(heavy, weighted / np.where(heavy, mean_weight[..., np.newaxis], 1), plain), mean_weight
+
+
+def _mean_of_four(array: Pixels) -> Pixels:
+    found: Pixels = (array[::2, ::2] + array[1::2, ::2] + array[::2, 1::2] + array[1::2, 1::2]) / np.float32(4)
+    return found
+
+
+def enlarge(picture: Pixels) -> Pixels:
+    """Double a picture, (H, W, 3) in [0, 255], by cubic interpolation; pixel i becomes pixels 2i and 2i + 1."""
+    height, width, channels = picture.shape
+    planes = [
+        np.asarray(Image.fromarray(picture[..., c]).resize((2 * width, 2 * height), Image.Resampling.BICUBIC))
+        for c in range(channels)
+    ]
+    doubled: Pixels = np.clip(np.stack(planes, axis=-1), 0.0, 255.0)
+    return doubled
+
+
+def enlarged_rows(picture: PixelArray, start: int, stop: int) -> Pixels:
+    """Return the rows [start, stop) of the doubled `picture`, the same as :func:`enlarge` makes them."""
+    first = max(0, start // 2 - _CUBIC_REACH)
+    last = min(picture.shape[0], -(-stop // 2) + _CUBIC_REACH)
+    return enlarge(picture[first:last])[start - 2 * first : stop - 2 * first]
+
+
+def mirror(array: PixelArray, level: Level) -> None:
+    """Mirror what lies in the scene's place of a canvas of `level` into the border around it, (H, W) or (H, W, C).
+
+    Mirrored again where the scene is narrower than its border: NumPy's pad mode ``symmetric``.
+    """
+    for side in _border(level.columns):
+        source = _mirrored(side, level.columns)
+        for rows in bands(array.shape[0]):
+            found = array[rows, source.min() : source.max() + 1]
+            array[rows, side] = found[:, source - source.min()]
+    for side in _border(level.rows):
+        source = _mirrored(side, level.rows)
+        array[side] = array[source.min() : source.max() + 1][source - source.min()]
+
+
+def _border(axis: Axis) -> tuple[slice, slice]:
+    return slice(0, axis.scene_slice.start), slice(axis.scene_slice.stop, axis.canvas)
+
+
+def _mirrored(side: slice, axis: Axis) -> npt.NDArray[np.int_]:
+    """Return the pixels of the scene, as indices into the canvas, that are mirrored to `side` of its border."""
+    return axis.border + mirrored_places(side.start - axis.border, side.stop - axis.border, axis.scene)
+
+
+def mirrored_places(start: int, stop: int, size: int) -> npt.NDArray[np.int_]:
+    """Return for every place from `start` to `stop` which of the `size` places from 0 is mirrored to it.
+
+    >>> mirrored_places(-2, 6, 4).tolist()
+    [1, 0, 0, 1, 2, 3, 3, 2]
+    """
+    once = np.arange(start, stop) % (2 * size)
+    found: npt.NDArray[np.int_] = np.minimum(once, 2 * size - 1 - once)
+    return found
+
+
+def mirrored_window(array: PixelArray, rows: Span, columns: Span) -> Pixels:
+    """Return a window of an array, (H, W) or (H, W, C), which is mirrored where the window leaves it."""
+    found_rows, found_columns = (
+        mirrored_places(span.start, span.stop, size) for span, size in zip((rows, columns), array.shape, strict=False)
+    )
+    corner = found_rows.min(), found_columns.min()
+    part = array[corner[0] : found_rows.max() + 1, corner[1] : found_columns.max() + 1]
+    found: Pixels = part[np.ix_(found_rows - corner[0], found_columns - corner[1])]
+    return found

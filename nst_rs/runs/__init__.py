@@ -1,0 +1,1 @@
+"""One run from files to files: preparation, the two ways to a picture, the finish; learning, sweeps, the record."""

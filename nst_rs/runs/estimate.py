@@ -1,0 +1,144 @@
+"""What a plan will take: memory and operations. Arithmetic on the plan; nothing is measured here."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nst_rs.files import storage
+from nst_rs.files.storage import BAND_ROWS
+from nst_rs.optimise.core_array import CoreArray
+from nst_rs.pyramid.tiling import Level, Plan, make_level
+from nst_rs.vgg16 import VGG16, Trunk
+
+TILE_STEP = 64
+LARGEST_TILE = 1152
+"""Beyond this a larger tile saves less than a tenth of the halo's work and takes ever more memory."""
+
+# Copies of all activations that the gradient's pass holds at its peak: measured, see benchmarks/memory.py.
+_ACTIVATION_COPIES = 2.0
+# Bytes per pixel of a band of rows at its peak, while nodata is filled: measured at widths of 4,096 to 16,384 pixels.
+_BAND_BYTES_PER_PIXEL = 85.0
+# TensorFlow, GDAL and the weights, before the first pixel.
+_PROCESS_BYTES = 0.9e9
+SECONDS_PER_PIXEL_AROUND = 2e-6
+"""Of a run's time, what is spent on reading, composing, measuring and writing a pixel of the scene."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak bytes, on the host and on the device; on a CPU the two are one memory."""
+
+    canvases: float
+    """Of the levels' canvases and what the loop adds to them, wherever they are kept."""
+    windows: float
+    bands: float
+    """Of the rows of the scene that are worked on at a time."""
+    on_disk: bool
+    """Whether the canvases are kept on disk, because they would not fit the budget."""
+    process: float = _PROCESS_BYTES
+
+    @property
+    def scene(self) -> float:
+        """Bytes of memory for the scene itself."""
+        return self.bands if self.on_disk else self.bands + self.canvases
+
+    @property
+    def host(self) -> float:
+        """Bytes where the scene is held, when the windows are computed there too."""
+        return self.scene + self.windows + self.process
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The arrays that a run keeps of its scene, in memory or on disk: shape and type of each."""
+
+    canvases: tuple[tuple[tuple[int, ...], str], ...]
+    """Levels' colours and weights, and the content's features at the finest."""
+    states: tuple[tuple[tuple[int, ...], str], ...]
+    """The descent's two states at the finest level and at the one below; on disk in any case, so that a run can go on.
+    """
+
+    @classmethod
+    def by(
+        cls, plan: Plan, content_layers: Iterable[str], precision: str, arrays: int, by_core: bool = False
+    ) -> "Kept":
+        """Return what `plan` keeps; `arrays`: how many a state has; `by_core`: states are kept core by core."""
+        colors = [((*level.canvas_shape, 3), "float32") for level in plan.levels]
+        weights = [(level.canvas_shape, "float32") for level in plan.levels]
+        kind = "uint16" if precision == "bfloat16" else "float32"
+        layers = [VGG16[name] for name in content_layers]
+        rows, columns = plan.levels[-1].canvas_shape
+        content = [((rows // layer.stride, columns // layer.stride, layer.channels), kind) for layer in layers]
+        pictures = [(CoreArray.stack_shape(level), "float32") for level in plan.levels] if by_core else colors
+        states = [picture for picture in pictures[-2:] for _ in range(2 * arrays)]
+        return cls((*colors, *weights, *content), tuple(states))
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes where they are kept in memory."""
+        return sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in (*self.canvases, *self.states))
+
+    def disk_bytes(self, on_disk: bool) -> int:
+        """Bytes of disk; `on_disk`: also the canvases are kept there."""
+        kept = (*self.canvases, *self.states) if on_disk else self.states
+        return sum(storage.stored_bytes(shape, kind) for shape, kind in kept)
+
+
+def memory(plan: Plan, kept: Kept, styles: Iterable[tuple[int, int]], value_bytes: int, budget: float) -> Memory:
+    """Estimate the peak of a plan with styles of shapes `styles`, (H, W) each.
+
+    `value_bytes` is 4 for float32 activations, 2 for bfloat16. The canvases are kept on disk where with them all that
+    is held would come to more than `budget` bytes.
+    """
+    measured = [*(make_level(style, 1, plan.tile, plan.trunk) for style in styles), *plan.levels]
+    window = max(math.prod(level.window_shape) for level in measured)
+    windows = window_bytes(window, plan.trunk, value_bytes)
+    bands = band_bytes(plan.levels[-1])
+    in_memory = Memory(float(kept.memory_bytes), windows, bands, on_disk=False)
+    return replace(in_memory, on_disk=in_memory.host > budget)
+
+
+def band_bytes(finest: Level) -> float:
+    """Estimate the bytes of a band of rows at work, and of a row of tiles' shares of the gradient."""
+    rows, columns = finest.canvas_shape
+    return (min(rows, BAND_ROWS) * _BAND_BYTES_PER_PIXEL + finest.window_shape[0] * 12) * columns
+
+
+def left_for_windows(shape: tuple[int, int], trunk: Trunk, budget: float) -> float:
+    """Return what is left of `budget` bytes for windows beside the program and a band of a scene of `shape` (H, W)."""
+    return budget - _PROCESS_BYTES - band_bytes(make_level(shape, 1, LARGEST_TILE, trunk))
+
+
+def window_bytes(pixels: int, trunk: Trunk, value_bytes: int) -> float:
+    """Estimate the peak of one window's forward and backward pass."""
+    return pixels * trunk.activation_bytes_per_pixel * _ACTIVATION_COPIES * value_bytes / 4
+
+
+def activation_bytes(level: Level, trunk: Trunk, value_bytes: int) -> float:
+    """Return the bytes that one window of `level` keeps from its forward pass to its backward pass."""
+    return math.prod(level.window_shape) * trunk.activation_bytes_per_pixel * value_bytes / 4
+
+
+def best_tile(shape: tuple[int, int], trunk: Trunk, value_bytes: int, budget: float, workers: int = 1) -> int:
+    """Return the tile that computes the fewest pixels of a scene of `shape` with windows of at most `budget` bytes.
+
+    Of several `workers` those of the one with the most tiles count.
+    TILE_STEP where none fits: the caller compares the plan with what there is.
+    """
+    fitting = {TILE_STEP: make_level(shape, 1, TILE_STEP, trunk)}
+    for tile in range(2 * TILE_STEP, LARGEST_TILE + 1, TILE_STEP):
+        level = make_level(shape, 1, tile, trunk)
+        if window_bytes(math.prod(level.window_shape), trunk, value_bytes) <= budget:
+            fitting[tile] = level
+    return min(fitting, key=lambda tile: (_most_pixels(fitting[tile], workers), tile))
+
+
+def _most_pixels(level: Level, workers: int) -> int:
+    return -(-len(level.tiles) // workers) * math.prod(level.window_shape)
+
+
+def flops(level: Level, trunk: Trunk, passes: float) -> float:
+    """Return the convolutions' operations of `passes` over a level, forward or back: one costs as much as the other."""
+    return passes * level.computed_pixels * trunk.flops_per_pixel

@@ -1,0 +1,396 @@
+"""Learning a style: scenes and a painting in, one file out that styles any scene. The loop of ``nst-rs learn``.
+
+A step shows the network random windows of the scenes and moves its weights down the objective of `stylize`, judged by
+VGG16 with statistics of each window. In between what is known is kept on disk, and a sheet shows what it makes of
+windows that it does not learn from.
+"""
+
+import io
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from nst_rs.arrays import Pixels
+from nst_rs.composite.compose import Sheets, compose
+from nst_rs.composite.rendering import Subject
+from nst_rs.files.fingerprint import fingerprint, fingerprints
+from nst_rs.files.storage import MemoryStorage, Storage, bands
+from nst_rs.files.text import duration
+from nst_rs.learned.architecture import Architecture, Weights, first_weights
+from nst_rs.learned.samples import Box, Ground, draw
+from nst_rs.learned.style_file import Facts, HeldOut, LearnedStyle, Learning, Source, rounded
+from nst_rs.learned.windows import paint
+from nst_rs.neural.build import build_kernel, build_objective
+from nst_rs.neural.generator import Stylizer
+from nst_rs.neural.trainer import Lesson, Memory, Teacher
+from nst_rs.neural.window_model import Kernel
+from nst_rs.pyramid.tiling import Span
+from nst_rs.runs import record
+from nst_rs.runs.baseline import Reference
+from nst_rs.runs.learn_checkpoint import LearningCheckpoint
+from nst_rs.runs.learn_job import LearningJob
+from nst_rs.style.color import count_colors, to_imitate, to_optimise, to_show
+
+log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_SHEETS = 60.0
+_WARM_UP = 20
+"""Steps over which the rate rises to its full, at the beginning and where statistics are frozen."""
+_SHOWN = 3
+"""Windows on a sheet, at most."""
+_CELL = 256
+"""Side of the pictures in the preview that the style carries, at most."""
+_STYLE_TILE = 1024
+_BYTES_PER_PIXEL = 28
+"""Of a composed scene: colour, its own colour where luminance is styled, weight."""
+
+
+@dataclass(frozen=True)
+class LearningProgress:
+    """Told after every step, and while the style is judged."""
+
+    doing: str
+    fraction: float
+    """Of what is being done, in [0, 1]."""
+    loss: float | None = None
+    """Mean total objective over the last steps."""
+    seconds_left: float | None = None
+
+    def __str__(self) -> str:
+        """Return the state in one line."""
+        loss = "" if self.loss is None else f", loss {self.loss:.4g}"
+        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} left"
+        return f"{self.doing}{loss}{left}"
+
+
+Listener = Callable[[LearningProgress], None]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window to judge by."""
+
+    scene: Pixels  # (H, W, 3) RGB in [0, 255], in its own colours
+    found_by: Pixels
+    """What the picture is found by: the scene, or its luminance."""
+
+
+@dataclass
+class Course:
+    """What has been learned so far, and how long it took."""
+
+    losses: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def loss(self) -> float:
+        """Mean over the last steps."""
+        return float(np.mean(self.losses[-50:])) if self.losses else math.nan
+
+
+def learn(job: LearningJob, listener: Listener) -> LearnedStyle:
+    """Learn a style, judge it and write it; Ctrl-C ends learning early and keeps what was learned. Raises NstError."""
+    with job.alone():
+        session = LearningSession(job, listener)
+        try:
+            session.learn()
+            interrupted = False
+        except KeyboardInterrupt:
+            log.warning("interrupted after %d steps: what was learned is kept", len(session.course.losses))
+            interrupted = True
+        return session.finish(compared=not interrupted)
+
+
+class LearningSession:
+    """One style being learned."""
+
+    def __init__(self, job: LearningJob, listener: Listener) -> None:
+        """Prepare; reading and the network come with the first use."""
+        self.job = job
+        self.course = Course()
+        self._listener = listener
+        self._generator = np.random.default_rng(job.config.learn.seed)
+        self._next_sheet = 0.0
+        self._teacher: Teacher | None = None
+
+    def learn(self) -> None:
+        """Take steps until the time or their number is up."""
+        section, teacher = self.job.config.learn, self._begun()
+        while (done := self._done()) < 1:
+            started = time.monotonic()
+            if teacher.normalises and done >= section.normalised:
+                teacher = self._taught_by(teacher.memory.frozen())
+            rate = section.rate * min(1.0, (teacher.steps + 1) / _WARM_UP) * (1 + math.cos(math.pi * done)) / 2
+            self.course.losses.append(teacher.step(self._lesson(), rate))
+            self.course.seconds += time.monotonic() - started
+            self._listener(self._progress())
+            if time.monotonic() >= self._next_sheet:
+                self.keep()
+
+    def keep(self) -> None:
+        """Write what is known, and a sheet of what it makes of the windows held out."""
+        memory = self._begun().memory
+        state = self._generator.bit_generator.state
+        LearningCheckpoint(self._identity, memory, self.course.seconds, tuple(self.course.losses), state).write(
+            self.job.workspace
+        )
+        pictures = self._pictures(self._stylizer(memory.applied))
+        self.job.preview.write_bytes(self._sheet([(w.scene, p) for w, p in zip(self._windows, pictures, strict=True)]))
+        self._next_sheet = time.monotonic() + SECONDS_BETWEEN_SHEETS
+
+    def finish(self, compared: bool) -> LearnedStyle:
+        """Judge what was learned and write the style; `compared`: also by what `stylize` makes of the same windows."""
+        weights = rounded(self._begun().memory.applied)
+        pictures = self._pictures(self._stylizer(weights))
+        optimised = self._optimised() if compared else None
+        columns = [[w.scene for w in self._windows], pictures, *([optimised] if optimised else [])]
+        rows = list(zip(*columns, strict=True))
+        style = LearnedStyle(self._facts(self._judged(pictures, optimised)), weights, self._sheet(rows[:1], _CELL))
+        style.save(self.job.output)
+        self.job.preview.write_bytes(self._sheet(rows))
+        self.job.workspace.remove()
+        return style
+
+    def _done(self) -> float:
+        section = self.job.config.learn
+        steps = len(self.course.losses) / section.steps if section.steps else 0.0
+        return max(steps, self.course.seconds / (60 * section.minutes))
+
+    def _progress(self) -> LearningProgress:
+        done, course = self._done(), self.course
+        left = course.seconds * (1 - done) / done if len(course.losses) >= 3 else None
+        return LearningProgress(f"step {len(course.losses)}", min(1.0, done), course.loss, left and max(0.0, left))
+
+    def _lesson(self) -> Lesson:
+        section = self.job.config.learn
+        margin = self._architecture.margin
+        drawn = [draw(self._grounds, section.window, margin, self._generator) for _ in range(section.batch)]
+        seen, grain, scene = (np.stack(parts) for parts in zip(*drawn, strict=True))
+        return Lesson(seen, grain, scene)
+
+    @property
+    def _architecture(self) -> Architecture:
+        return Architecture(self.job.config.learn.widths, self.job.config.learn.blocks)
+
+    def _begun(self) -> Teacher:
+        """Return the teacher of this run: as far as it is, or as far as a killed run was, or at the beginning."""
+        if self._teacher is not None:
+            return self._teacher
+        found = LearningCheckpoint.read(self.job.workspace, self._identity)
+        if found is not None:
+            log.warning("going on where an earlier run stopped: step %d", len(found.losses))
+            self.course = Course(list(found.losses), found.seconds)
+            self._generator.bit_generator.state = dict(found.generator)
+            return self._taught_by(found.memory)
+        if self.job.start is not None:
+            return self._taught_by(Memory.beginning(self.job.start.weights))
+        return self._taught_by(Memory.beginning(first_weights(self._architecture, self.job.config.learn.seed), True))
+
+    def _taught_by(self, memory: Memory) -> Teacher:
+        """Go on with what is known from `memory`."""
+        self._teacher = Teacher(self._kernel.encoder, self._reference.objective, self._architecture, memory)
+        return self._teacher
+
+    def _stylizer(self, weights: Weights) -> Stylizer:
+        return Stylizer(self._architecture, weights, self.job.device.name)
+
+    @cached_property
+    def _reference(self) -> Reference:
+        config = self.job.config
+        colors = reduce(add, (count_colors(scene.image, scene.weight) for scene in self._composed))
+        styles = [
+            replace(style, image=to_imitate(config.style.color, style.image, colors)) for style in self.job.styles
+        ]
+        return Reference(self._kernel, build_objective(config, self._kernel, styles, _STYLE_TILE), config)
+
+    @cached_property
+    def _kernel(self) -> Kernel:
+        return build_kernel(self.job.config, self.job.device)
+
+    @cached_property
+    def _storage(self) -> Storage:
+        pixels = sum(math.prod(subject.scene.grid.shape) for subject in (*self.job.scenes, *self.job.held_out))
+        if pixels * _BYTES_PER_PIXEL < self.job.budget / 2:
+            return MemoryStorage()
+        self.job.workspace.create()
+        return self.job.workspace.arrays
+
+    @cached_property
+    def _composed(self) -> list[Ground]:
+        """The scenes to learn from, in their own colours."""
+        return [self._compose(scene, f"scene-{index}") for index, scene in enumerate(self.job.scenes)]
+
+    @cached_property
+    def _grounds(self) -> list[Ground]:
+        """The scenes to learn from, as the picture is found by, without what is held out."""
+        return [self._found_by(ground, f"found-{index}") for index, ground in enumerate(self._composed)]
+
+    def _compose(self, subject: Subject, name: str) -> Ground:
+        shape = subject.scene.grid.shape
+        image = self._storage.create(f"{name}-image", (*shape, 3), np.float32)
+        weight = self._storage.create(f"{name}-weight", shape, np.float32)
+        found = compose(subject.scene, subject.channels, subject.stretch, Sheets(image, weight, None))
+        return Ground(image, weight, found.valid_share)
+
+    def _found_by(self, ground: Ground, name: str) -> Ground:
+        kept_out = tuple(box for other, box in self._places if other is ground)
+        color = self.job.config.style.color
+        if color != "scene":
+            return replace(ground, kept_out=kept_out)
+        image = self._storage.create(name, ground.image.shape, np.float32)
+        for rows in bands(image.shape[0]):
+            image[rows] = to_optimise(color, ground.image[rows])
+        return replace(ground, image=image, kept_out=kept_out)
+
+    @cached_property
+    def _places(self) -> list[tuple[Ground, Box]]:
+        """The windows held out: scene and place."""
+        section = self.job.config.learn
+        grounds = [self._compose(scene, f"held-{i}") for i, scene in enumerate(self.job.held_out)] or self._composed
+        generator = np.random.default_rng(section.seed)
+        found: list[tuple[Ground, Box]] = []
+        for index in range(section.held_out_windows):
+            ground = grounds[index % len(grounds)]
+            side = min(section.held_out_size, *(size // 16 * 16 for size in ground.weight.shape))
+            if not self.job.held_out:
+                side = min(side, max(16, min(ground.weight.shape) // 3 // 16 * 16))  # the rest is to be learned from
+            taken = tuple(box for other, box in found if other is ground)
+            found.append((ground, replace(ground, kept_out=taken).place(side, generator)))
+        return found
+
+    @cached_property
+    def _windows(self) -> list[Window]:
+        color = self.job.config.style.color
+        scenes = [ground.image[box.rows.slice, box.columns.slice].copy() for ground, box in self._places]
+        return [Window(scene, to_optimise(color, scene)) for scene in scenes]
+
+    def _pictures(self, network: Stylizer) -> list[Pixels]:
+        """Return what a network makes of the windows held out, each as a scene of its own."""
+        sides = [Span(0, len(window.scene)) for window in self._windows]
+        return [paint(network, w.found_by, side, side) for w, side in zip(self._windows, sides, strict=True)]
+
+    def _optimised(self) -> list[Pixels] | None:
+        """Return what `stylize` makes of them; None where that is interrupted."""
+        found = []
+        count, iterations = len(self._windows), sum(self.job.config.schedule.level_iterations)
+        for index, window in enumerate(self._windows):
+            heard = 0
+
+            def hear(step: Any, index: int = index) -> None:
+                nonlocal heard
+                heard += step.losses is not None
+                fraction = (index + heard / iterations) / count
+                doing = f"judging: window {index + 1}/{count}, optimised for comparison"
+                self._listener(LearningProgress(doing, fraction))
+
+            try:
+                found.append(self._reference.optimise(window.found_by, hear))
+            except KeyboardInterrupt:
+                log.warning("interrupted: the style is kept without a comparison")
+                return None
+        return found
+
+    def _judged(self, pictures: Sequence[Pixels], optimised: Sequence[Pixels] | None) -> HeldOut:
+        reference, windows = self._reference, self._windows
+
+        def total(made: Sequence[Pixels]) -> float:
+            pairs = zip(windows, made, strict=True)
+            return float(np.mean([reference.total(window.found_by, picture) for window, picture in pairs]))
+
+        return HeldOut(
+            windows=len(windows),
+            size=tuple(len(window.scene) for window in windows),
+            other_scenes=bool(self.job.held_out),
+            scene_total=total([window.found_by for window in windows]),
+            scene_saturated=saturated(window.found_by for window in windows),
+            learned_total=total(pictures),
+            learned_saturated=saturated(pictures),
+            optimised_total=None if optimised is None else total(optimised),
+            optimised_saturated=None if optimised is None else saturated(optimised),
+        )
+
+    def _facts(self, held_out: HeldOut) -> Facts:
+        config, course = self.job.config, self.course
+        before = None if self.job.start is None else self.job.start.facts.learning
+        sections = {"composite", "style", "model", "objective", "schedule", "compute", "learn"}
+        told = json.loads(config.model_dump_json(include=sections))
+        # Where files lay is nobody's business who is handed the style.
+        told["style"].pop("images")
+        told["learn"] = {key: value for key, value in told["learn"].items() if key not in ("held_out", "start")}
+        return Facts(
+            widths=config.learn.widths,
+            blocks=config.learn.blocks,
+            color=config.style.color,
+            configuration=told,
+            metres_per_pixel=self.job.scenes[0].scene.grid.metres_per_pixel,
+            styles=tuple(_source(str(path)) for path in config.style.images),
+            scenes=tuple(_source(location) for location in _locations(self.job.scenes)),
+            learning=Learning(
+                steps=len(course.losses) + (before.steps if before else 0),
+                seconds=round(course.seconds + (before.seconds if before else 0.0), 1),
+                loss=course.loss,
+            ),
+            held_out=held_out,
+            versions=record.versions(),
+            licence=config.learn.licence,
+        )
+
+    @cached_property
+    def _identity(self) -> Mapping[str, Any]:
+        """What must be the same for a run to go on where another was killed; it may be given more time."""
+        without: Any = {"compute": {"memory"}, "learn": {"minutes", "steps", "licence"}}
+        config = json.loads(self.job.config.model_dump_json(exclude=without))
+        locations = _locations((*self.job.scenes, *self.job.held_out))
+        inputs = [entry["sha256"] for entry in fingerprints([*locations, *self.job.config.style.images])]
+        return {"configuration": config, "inputs": inputs, "versions": record.versions()}
+
+    def _sheet(self, rows: Sequence[Sequence[Pixels]], cell: int | None = None) -> bytes:
+        """Return windows side by side as a PNG: the scene, the learned picture, the optimised one where it is known."""
+        return sheet([self._shown(row) for row in rows[:_SHOWN]], cell)
+
+    def _shown(self, row: Sequence[Pixels]) -> list[Pixels]:
+        scene, *pictures = row
+        return [scene, *(to_show(self.job.config.style.color, picture, scene) for picture in pictures)]
+
+
+def saturated(pictures: Any) -> float:
+    """Return the share of the pictures' pixels that have a channel at 0 or 255 when rounded.
+
+    >>> saturated([np.array([[[0.2, 9, 9], [1, 2, 3]]], np.float32)])
+    0.5
+    """
+    at_an_end = [((rounded := np.rint(picture)) <= 0) | (rounded >= 255) for picture in pictures]
+    return float(np.mean(np.concatenate([found.any(axis=-1).ravel() for found in at_an_end])))
+
+
+def sheet(rows: Sequence[Sequence[Pixels]], cell: int | None = None) -> bytes:
+    """Return pictures in rows as a PNG, each cut to its upper left `cell` pixels."""
+    cut = [[np.rint(picture[:cell, :cell]).astype(np.uint8) for picture in row] for row in rows]
+    width = max(sum(picture.shape[1] for picture in row) for row in cut)
+    made = Image.new("RGB", (width, sum(len(row[0]) for row in cut)))
+    top = 0
+    for row in cut:
+        made.paste(Image.fromarray(np.concatenate(row, axis=1)), (0, top))
+        top += len(row[0])
+    buffer = io.BytesIO()
+    made.save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
+def _locations(subjects: Iterable[Subject]) -> list[str]:
+    return [location for subject in subjects for location in subject.scene.locations]
+
+
+def _source(location: str) -> Source:
+    found = fingerprint(location)
+    return Source(name=Path(location).name, bytes=found["bytes"], sha256=found["sha256"])

@@ -1,0 +1,70 @@
+"""What a learning run knows so far, on disk: a killed run goes on from it. One safetensors file, never half written."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from nst_rs.errors import OutputError
+from nst_rs.files.workspace import Workspace
+from nst_rs.neural.trainer import Memory
+
+_PARTS = ("weights", "first", "second", "average", "statistics")
+
+
+@dataclass(frozen=True)
+class LearningCheckpoint:
+    """Where learning stands, between two steps."""
+
+    run: Mapping[str, Any]
+    """What must be the same for a run to go on from here."""
+    memory: Memory
+    seconds: float
+    """Learned so far."""
+    losses: tuple[float, ...]
+    """At every step so far."""
+    generator: Mapping[str, Any]
+    """State of the random numbers."""
+
+    def write(self, workspace: Workspace) -> None:
+        """Replace the workspace's checkpoint, at once. Raises OutputError."""
+        workspace.create()
+        tensors = {f"{part}/{name}": value for part in _PARTS for name, value in getattr(self.memory, part).items()}
+        told = {
+            "run": self.run,
+            "seconds": self.seconds,
+            "losses": self.losses,
+            "generator": self.generator,
+            "usual_length": self.memory.usual_length,
+            "steps": self.memory.steps,
+        }
+        temporary = workspace.learning.with_suffix(".new")
+        try:
+            temporary.write_bytes(save(tensors, {"told": json.dumps(told)}))
+            os.replace(temporary, workspace.learning)
+        except OSError as error:
+            raise OutputError(f"workspace {workspace.folder}", expected="room to write", got=str(error)) from error
+
+    @classmethod
+    def read(cls, workspace: Workspace, run: Mapping[str, Any]) -> "LearningCheckpoint | None":
+        """Return the workspace's checkpoint if it is of this `run`; of none or another, learning begins anew."""
+        if not workspace.learning.is_file():
+            return None
+        try:
+            with safe_open(workspace.learning, framework="numpy") as file:
+                told = json.loads((file.metadata() or {}).get("told", "{}"))
+                tensors = {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - no mapping
+        except SafetensorError:
+            return None
+        if told.get("run") != run:
+            return None
+        weights, first, second, average, statistics = (
+            {name.split("/")[1]: x for name, x in tensors.items() if name.startswith(f"{part}/")} for part in _PARTS
+        )
+        memory = Memory(weights, first, second, average, statistics, told["usual_length"], told["steps"])
+        return cls(run, memory, told["seconds"], tuple(told["losses"]), told["generator"])

@@ -1,0 +1,116 @@
+"""What a style is to be learned from, opened and checked before anything is computed."""
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from nst_rs.composite.rendering import Subject, open_subject
+from nst_rs.config.loading import override, with_absolute_paths
+from nst_rs.config.sections import RunConfig
+from nst_rs.errors import ConfigError, OutputError
+from nst_rs.files import lock
+from nst_rs.files.workspace import Workspace
+from nst_rs.learned.style_file import SUFFIX, LearnedStyle, is_learned, read_learned
+from nst_rs.neural.device import Device, choose_device, choose_precision
+from nst_rs.style.images import Style, read_styles
+from nst_rs.style.stroke import settle_learned_stroke
+
+_SAME_RESOLUTION = 1.25
+"""Between the finest and the coarsest scene, at most, where the stroke is given in metres."""
+
+
+@dataclass(frozen=True)
+class LearningJob:
+    """A style to learn, checked."""
+
+    config: RunConfig
+    """With every choice that was left open made."""
+    scenes: tuple[Subject, ...]
+    """To learn from."""
+    held_out: tuple[Subject, ...]
+    """To judge by; none: by windows of the scenes to learn from."""
+    styles: tuple[Style, ...]
+    start: LearnedStyle | None
+    """A style whose weights are begun from."""
+    device: Device
+    output: Path
+
+    @property
+    def preview(self) -> Path:
+        """The sheet that shows how far learning is."""
+        return self.output.with_suffix(".png")
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where what was learned is kept until the style is there."""
+        return Workspace(self.output)
+
+    @property
+    def budget(self) -> float:
+        """Bytes of memory that the run may take."""
+        memory = self.config.compute.memory
+        return psutil.virtual_memory().available / 2 if memory == "auto" else memory
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold the output against other runs; raises LockedError where one has it."""
+        return lock.alone(lock.path_for(self.output), f"output {self.output}")
+
+
+def prepare(config: RunConfig) -> LearningJob:
+    """Check a configuration against its files and the machine, and settle what it leaves open. Raises NstError."""
+    output = _checked_output(config)
+    if not config.scene.paths:
+        raise ConfigError("scene.paths", expected="at least one scene to learn from", got="none")
+    if not any(config.style.images.values()) or any(is_learned(path) for path in config.style.images):
+        raise ConfigError("style.images", expected="an image to learn the style of", do="name one with --style")
+    scenes, held_out = (
+        tuple(open_subject(override(config, {"scene.paths": (path,)})) for path in paths)
+        for paths in (config.scene.paths, config.learn.held_out)
+    )
+    config = _settled(config, scenes)
+    start = None if config.learn.start is None else _fitting_start(config, config.learn.start)
+    device = choose_device(config.compute.device)
+    config = override(config, {"compute.precision": choose_precision(config.compute.precision, device)})
+    styles = read_styles(config.style.shares, config.style.size)
+    return LearningJob(config, scenes, held_out, styles, start, device, output)
+
+
+def _checked_output(config: RunConfig) -> Path:
+    if config.output.path is None:
+        raise ConfigError("output.path", expected="the style to write", got="none", do="name it with --output")
+    output = Path(os.path.abspath(config.output.path))
+    if output.suffix.lower() != SUFFIX:
+        raise OutputError(f"output {output}", expected=f"a name ending in {SUFFIX}", got=output.suffix or "no ending")
+    if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
+        raise OutputError(f"output folder {output.parent}", expected="a folder with leave to write", do="create it")
+    return output
+
+
+def _settled(config: RunConfig, scenes: Sequence[Subject]) -> RunConfig:
+    """Return `config` with absolute paths and, where there is a stroke, the style's size for these scenes."""
+    config = settle_learned_stroke(with_absolute_paths(config), scenes[0].scene.grid)
+    sizes = [subject.scene.grid.metres_per_pixel for subject in scenes]
+    if config.style.stroke is not None and max(sizes) > _SAME_RESOLUTION * min(sizes):
+        raise ConfigError(
+            f"style.stroke {config.style.stroke:g}",
+            expected="scenes of about one resolution",
+            got=f"{min(sizes):g} to {max(sizes):g} metres a pixel",
+            do="learn one style a resolution, or leave the stroke out",
+        )
+    return config
+
+
+def _fitting_start(config: RunConfig, path: Path) -> LearnedStyle:
+    found = read_learned(path)
+    if (found.facts.widths, found.facts.blocks) != (config.learn.widths, config.learn.blocks):
+        raise ConfigError(
+            "learn.start",
+            expected=f"a network of widths {list(config.learn.widths)} and {config.learn.blocks} blocks",
+            got=f"{list(found.facts.widths)} and {found.facts.blocks}",
+            do="set learn.widths and learn.blocks to the same",
+        )
+    return found

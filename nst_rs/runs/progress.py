@@ -1,0 +1,80 @@
+"""Where a run stands, as one value that a terminal, a log or a scheduler can show."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from nst_rs.files.text import duration
+from nst_rs.objective.losses import Losses
+from nst_rs.optimise.descent import Step
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Told after every window."""
+
+    level: int
+    """From 1, the coarsest."""
+    levels: int
+    step: Step
+    loss: float | None
+    """The objective at the last iteration that ended."""
+    fraction: float
+    """Of all the pixels to compute, in [0, 1]."""
+    seconds_left: float | None
+
+    @property
+    def ends_iteration(self) -> bool:
+        """Whether an iteration ended with this window."""
+        return self.step.losses is not None
+
+    def __str__(self) -> str:
+        """Return the state in one line."""
+        loss = "" if self.loss is None else f", loss {self.loss:.4g}"
+        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} left"
+        step = self.step
+        return (
+            f"level {self.level}/{self.levels}, iteration {step.iteration}/{step.iterations}, "
+            f"tile {step.tile + 1}/{step.tiles}{loss}{left}"
+        )
+
+
+Listener = Callable[[Progress], None]
+
+_ITERATIONS_BEFORE_AN_ESTIMATE = 3
+
+
+def ignore(progress: Progress) -> None:
+    """Listen to nothing."""
+
+
+@dataclass
+class Tracker:
+    """Turns the loop's steps into progress, and keeps the losses."""
+
+    work: Sequence[float]
+    """Level → pixels to compute in one iteration times iterations."""
+    listener: Listener
+    history: list[list[Losses]] = field(default_factory=list)
+    _begun: tuple[float, float] | None = None
+    """When the first window was done, and the fraction then: a run may go on from anywhere."""
+
+    def restore(self, level: int, losses: Sequence[Losses]) -> None:
+        """Take `losses` for all that has been heard of `level` (from 0) and of those beyond."""
+        del self.history[level:]
+        self.history.append(list(losses))
+
+    def hear(self, level: int, step: Step) -> None:
+        """Tell the listener of a step of `level`; :meth:`restore` comes first."""
+        losses = self.history[level]
+        if step.losses is not None:
+            losses.append(step.losses)
+        inside = (step.before + (step.iteration - step.before) * step.windows_done / step.windows) / step.iterations
+        fraction = (sum(self.work[:level]) + self.work[level] * inside) / sum(self.work)
+        now = time.perf_counter()
+        begun, first = self._begun = self._begun or (now, fraction)
+        # The first iterations build the network's graph and say nothing of those to come.
+        settled = fraction > first and (level > 0 or step.iteration > _ITERATIONS_BEFORE_AN_ESTIMATE)
+        left = (now - begun) * (1 - fraction) / (fraction - first) if settled else None
+        loss = losses[-1].total if losses else None
+        self.listener(Progress(level + 1, len(self.work), step, loss, fraction, left))

@@ -1,0 +1,103 @@
+"""The run record: what was done, with what, to what, and what came of it. Plain data, ready for JSON."""
+
+import json
+import logging
+import platform
+import re
+import resource
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from nst_rs.composite.compose import Composite
+from nst_rs.config.sections import RunConfig
+from nst_rs.files.fingerprint import fingerprint
+from nst_rs.objective.losses import Losses
+from nst_rs.output.provenance import settings_digest
+from nst_rs.pyramid.tiling import Level
+from nst_rs.scene.mosaic import Scene
+
+log = logging.getLogger(__name__)
+
+_PACKAGES = ("nst-rs", "tensorflow", "keras", "rasterio", "rio-cogeo", "numpy", "pillow")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that the result may depend on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+
+
+def of_run(config: RunConfig, device: str, inputs: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a record says of a run as such: with what, on what `device`, of which `inputs` (fingerprints)."""
+    return {
+        "record": 1,
+        "configuration": json.loads(config.model_dump_json()),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "settings_sha256": settings_digest(config),
+        "versions": versions(),
+        "device": device,
+        "inputs": list(inputs),
+    }
+
+
+def of_scene(scene: Scene, composite: Composite) -> dict[str, Any]:
+    """Return what a record says of the scene that was read."""
+    taken = scene.acquired
+    return {
+        "sensor": scene.sensor.name if scene.sensor else None,
+        "acquired": taken and [taken.start.isoformat(), taken.end.isoformat()],
+        "bands": [scene.labels[band - 1].name if isinstance(band, int) else band for band in composite.bands],
+        "crs": scene.grid.crs.to_wkt(),
+        "transform": list(scene.grid.transform)[:6],
+        "shape": list(scene.grid.shape),
+        "valid_share": composite.valid_share,
+        "limits": [[limits.low, limits.high] for limits in composite.limits],
+    }
+
+
+def level_record(level: Level, iterations: int, history: Sequence[Losses]) -> dict[str, Any]:
+    """Return a level's geometry, and its losses: one number a round for the total and for every layer's term."""
+    return {
+        "factor": level.factor,
+        "shape": list(level.shape),
+        "tiles": len(level.tiles),
+        "window": list(level.window_shape),
+        "iterations": iterations,
+        "losses": {
+            "total": [losses.total for losses in history],
+            "content": _by_layer([losses.content for losses in history]),
+            "style": _by_layer([losses.style for losses in history]),
+        },
+    }
+
+
+def _by_layer(terms: Sequence[Any]) -> dict[str, list[float]]:
+    return {name: [term[name] for term in terms] for name in terms[0]} if terms else {}
+
+
+def peak_memory_bytes() -> int:
+    """Return the most memory that this process has held so far."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # getrusage would also count the process that started this one, up to the moment it became this one.
+        found = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)
+        if found:
+            return int(found[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def warn_of_changes(config: Path, inputs: Iterable[str]) -> None:
+    """Where `config` is an earlier run's record, log a warning for every input that is not what it was then."""
+    if config.suffix != ".json":
+        return
+    earlier = json.loads(config.read_text(encoding="utf-8"))
+    if not {"record", "inputs"} <= set(earlier):
+        return
+    known = {entry["sha256"] for entry in earlier["inputs"]}
+    for path in inputs:
+        if fingerprint(path)["sha256"] not in known:
+            log.warning("%s is not the file that the recorded run read: the result will differ", path)

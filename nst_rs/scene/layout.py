@@ -1,0 +1,138 @@
+"""Products to one scene: whether they belong together, and the grid that they lie on."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+from rasterio.transform import Affine
+from rasterio.warp import calculate_default_transform
+
+from nst_rs.errors import ConfigError, SceneError
+from nst_rs.geo.grid import Box, Grid, bounds, union
+from nst_rs.scene.mosaic import Scene, SceneTile, Target, common_dtype
+from nst_rs.scene.products import Product, Source, check_extent
+
+
+def lay_out(products: Sequence[Product], target: Target, bands: Sequence[int] | None = None) -> Scene:
+    """Return `products` as one scene on the grid that `bands`, from 1, or all of them ask for. Raises SceneError."""
+    first = products[0]
+    for product in products[1:]:
+        _check_content(first, product)
+    chosen = [[product.sources[band - 1] for band in bands or _plain_bands(product)] for product in products]
+    grid = _target_grid(_reference(chosen[0], target), target)
+    if not target.reprojects:
+        for product, sources in zip(products[1:], chosen[1:], strict=True):
+            _check_grid(first, product, grid, _reference(sources, target))
+    boxes = [union([grid.box_of(source.header.grid) for source in sources]) for sources in chosen]
+    whole = union(boxes)
+    outline = target.area.on(grid.cut(whole)) if target.area else None
+    if outline is not None:
+        whole = _cropped(whole, outline.box(grid))
+    check_extent(f"scene {first.name}", whole)
+    tiles = tuple(
+        SceneTile(product, top - whole[0], left - whole[1], right - left, bottom - top)
+        for product, (top, left, bottom, right) in zip(products, boxes, strict=True)
+    )
+    sources = [source for some in chosen for source in some]
+    return Scene(grid.cut(whole), tiles, first.labels, common_dtype(sources), target, outline)
+
+
+def on_grid_of(scene: Scene, bands: Sequence[int]) -> Scene:
+    """Return `scene` on the grid that `bands`, from 1, ask for. Raises SceneError like :func:`lay_out`."""
+    laid = lay_out([tile.product for tile in scene.tiles], scene.target, bands)
+    return replace(laid, clouds=scene.clouds)
+
+
+def _plain_bands(product: Product) -> Sequence[int]:
+    """Return all bands but the panchromatic one, whose grid nothing else is on."""
+    plain = [number for number, label in enumerate(product.labels, start=1) if label.common != "pan"]
+    return plain or range(1, len(product.labels) + 1)
+
+
+def _reference(sources: Sequence[Source], target: Target) -> Grid:
+    """Return the grid of the finest or coarsest of some bands; of equal ones the first."""
+    choose = max if target.resolution == "coarsest" else min
+    return choose((source.header.grid for source in sources), key=lambda grid: abs(grid.transform.determinant))
+
+
+def _target_grid(grid: Grid, target: Target) -> Grid:
+    """Return `grid`, in the CRS and resolution that are asked for."""
+    size = None if isinstance(target.resolution, str) else target.resolution
+    crs = grid.crs if target.crs is None else _crs(target.crs)
+    if crs != grid.crs:
+        return _projected(grid, crs, size)
+    if size is None:
+        return grid
+    width, height = grid.pixel
+    return grid.scaled(size / width, size / height)
+
+
+def _projected(grid: Grid, crs: CRS, size: float | None) -> Grid:
+    """Return a grid in another CRS, north up, its lines at whole multiples of its pixel's side."""
+    try:
+        transform, _, _ = calculate_default_transform(
+            grid.crs, crs, grid.width, grid.height, *bounds(grid), resolution=size
+        )
+    except (CRSError, ValueError, RuntimeError) as error:
+        raise ConfigError("scene.crs", expected="a CRS that the scene can be brought into", got=str(error)) from error
+    side = transform.a
+    left, top = np.floor(transform.c / side) * side, np.ceil(transform.f / side) * side
+    return Grid(crs, Affine(side, 0, float(left), 0, -side, float(top)), 1, 1)
+
+
+def _crs(name: str) -> CRS:
+    try:
+        return CRS.from_user_input(name)
+    except CRSError as error:
+        raise ConfigError("scene.crs", expected="a CRS such as EPSG:32621", got=name) from error
+
+
+def _cropped(whole: Box, box: Box) -> Box:
+    top, left, bottom, right = box
+    met = max(whole[0], top), max(whole[1], left), min(whole[2], bottom), min(whole[3], right)
+    if met[0] >= met[2] or met[1] >= met[3]:
+        raise ConfigError("scene.area", expected="an area that meets the scene", got="one beside it")
+    return met
+
+
+def _check_content(first: Product, other: Product) -> None:
+    """Refuse by name a product whose pixels hold something else than the first one's."""
+    difference = _different_content(first, other)
+    if difference is not None:
+        raise _no_part(first, other, difference, "give the tiles of one scene, on one grid")
+
+
+def _check_grid(first: Product, other: Product, grid: Grid, own: Grid) -> None:
+    """Refuse by name a product that does not lie on the first one's grid."""
+    difference = grid.difference(own)
+    if difference is not None:
+        remedy = "give the tiles of one scene, on one grid, or set scene.crs to bring them onto one"
+        raise _no_part(first, other, difference, remedy)
+
+
+def _no_part(first: Product, other: Product, difference: tuple[str, object, object], remedy: str) -> SceneError:
+    what, expected, got = difference
+    return SceneError(
+        f"tile {other.name} does not belong with {first.name}: {what}", expected=str(expected), got=str(got), do=remedy
+    )
+
+
+def _different_content(first: Product, other: Product) -> tuple[str, object, object] | None:
+    """Return (what, expected, got) of the first difference in what the pixels hold."""
+    if len(other.labels) != len(first.labels):
+        return "band count", len(first.labels), len(other.labels)
+    names, other_names = ([label.name for label in product.labels] for product in (first, other))
+    if any(a.lower() != b.lower() for a, b in zip(names, other_names, strict=True) if a and b):
+        return "band names", ", ".join(names), ", ".join(other_names)
+    one, another = first.sources[0].header, other.sources[0].header
+    if another.dtype != one.dtype:
+        return "data type", one.dtype, another.dtype
+    if other.nodata != first.nodata and not (_is_nan(other.nodata) and _is_nan(first.nodata)):
+        return "nodata", first.nodata, other.nodata
+    return None
+
+
+def _is_nan(value: float | None) -> bool:
+    return value is not None and bool(np.isnan(value))

@@ -1,0 +1,191 @@
+"""Products as one virtual mosaic on one grid, read in windows.
+
+Pixel values are as stored, or, where a product says what they mean, physical ones such as reflectance.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from rasterio.windows import Window
+
+from nst_rs.arrays import Mask
+from nst_rs.errors import SceneError
+from nst_rs.files.storage import BAND_ROWS, bands
+from nst_rs.geo.area import Area, Outline
+from nst_rs.geo.grid import Box, Grid
+from nst_rs.scene.acquisition import Acquisition, together
+from nst_rs.scene.clouds import clouded
+from nst_rs.scene.products import Header, Product, Source
+from nst_rs.scene.raster_read import Place, Values, box_of, overlap, read_file
+from nst_rs.scene.sensors import Label, Sensor, composites_of
+
+Resolution = float | Literal["finest", "coarsest"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The grid that is asked for; without a CRS or a number for the resolution, files must lie on one already."""
+
+    crs: str | None = None
+    resolution: Resolution = "finest"
+    """Of the chosen bands, or the side of a pixel in the CRS's units."""
+    resampling: str = "bilinear"
+    area: Area | None = None
+
+    @property
+    def reprojects(self) -> bool:
+        """Whether products that do not lie on one grid are to be brought onto one."""
+        return self.crs is not None or not isinstance(self.resolution, str)
+
+
+@dataclass(frozen=True)
+class SceneTile:
+    """One product of the scene: a file of all bands, or one file a band."""
+
+    product: Product
+    row: int
+    """Of the product's first pixel, in the scene."""
+    column: int
+    width: int
+    height: int
+
+    @property
+    def box(self) -> Box:
+        """In the scene."""
+        return self.row, self.column, self.row + self.height, self.column + self.width
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The products of one scene on one grid."""
+
+    grid: Grid
+    tiles: tuple[SceneTile, ...]
+    labels: tuple[Label, ...]
+    """One a band."""
+    dtype: str
+    target: Target = Target()
+    outline: Outline | None = None
+    clouds: bool = False
+    """Whether the products' quality bands are asked where clouds are."""
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """One a band; empty where the files name none."""
+        return tuple(label.name for label in self.labels)
+
+    @property
+    def sensor(self) -> Sensor | None:
+        """What took it, where that is known."""
+        return self.tiles[0].product.sensor
+
+    @property
+    def acquired(self) -> Acquisition | None:
+        """When the products that meet its grid were taken; None where of one it is not known."""
+        whole = Window(0, 0, self.grid.width, self.grid.height)
+        return together(tile.product.acquired for tile in self.tiles if overlap(tile.box, whole))
+
+    @property
+    def nodata(self) -> float | None:
+        """The stored value that stands for no data, of the first product."""
+        return self.tiles[0].product.nodata
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """The rasters that all its bands and masks lie in, each once, in order."""
+        found = []
+        for tile in self.tiles:
+            found += [source.header.location for source in tile.product.sources]
+            quality = tile.product.quality
+            found += [quality.header.location] if quality and self.clouds else []
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def composites(self) -> dict[str, tuple[str, str, str]]:
+        """The composites, name → bands, that its bands can make."""
+        return composites_of(self.sensor, self.labels)
+
+    def in_type_of(self, bands: Sequence[int]) -> "Scene":
+        """Return the scene with values of the type that holds those of `bands`, from 1."""
+        return replace(
+            self, dtype=common_dtype([tile.product.sources[band - 1] for tile in self.tiles for band in bands])
+        )
+
+    def masking_clouds(self) -> "Scene":
+        """Return the scene with its products' quality bands asked where clouds are. Raises SceneError without any."""
+        bare = next((tile.product.name for tile in self.tiles if tile.product.quality is None), None)
+        if bare is not None:
+            expected = "a product with a quality band (QA_PIXEL, BQA or SCL) for composite.mask: clouds"
+            raise SceneError(f"scene {bare}", expected=expected, got="none")
+        return replace(self, clouds=True)
+
+    def blocks(self, rows: int = BAND_ROWS) -> Iterator[Window]:
+        """Return windows over the whole scene, `rows` rows each, from the top."""
+        for band in bands(self.grid.height, rows):
+            yield Window(0, band.start, self.grid.width, band.stop - band.start)
+
+    def read(self, bands: Sequence[int], window: Window) -> tuple[Values, Mask]:
+        """Read `bands` (1-based) in `window` of the scene.
+
+        Returns values, (bands, h, w) in the scene's dtype, and the mask, (h, w), True where every one of the bands
+        holds data: inside a tile, not nodata, not masked, not NaN, not clouded where clouds are asked for. Where tiles
+        overlap, the first valid one given stands. Raises SceneError when a file cannot be read.
+        """
+        values, valid, cloudy = self.read_clouded(bands, window)
+        return values, valid & ~cloudy
+
+    def read_clouded(self, bands: Sequence[int], window: Window) -> tuple[Values, Mask, Mask]:
+        """Read like :meth:`read`, but tell clouds from no data: return values, valid, clouded.
+
+        Where tiles overlap, the first one that is clear stands, else the first valid one.
+        """
+        values = np.zeros((len(bands), window.height, window.width), self.dtype)
+        valid, cloudy = (np.zeros((window.height, window.width), np.bool_) for _ in range(2))
+        for tile in self.tiles:
+            met = overlap(tile.box, window)
+            if met is None:
+                continue
+            inside, part = met
+            found, found_valid, found_cloudy = self._read_tile(tile, bands, part)
+            new = found_valid & (~valid[inside] | (cloudy[inside] & ~found_cloudy))
+            values[(slice(None), *inside)][:, new] = found[:, new]
+            cloudy[inside][new] = found_cloudy[new]
+            valid[inside] |= new
+        if self.outline is not None and self.outline.outlined:
+            valid &= self.outline.inside(self.grid.cut(box_of(window)))
+        return values, valid, cloudy & valid
+
+    def _read_tile(self, tile: SceneTile, bands: Sequence[int], part: Window) -> tuple[Values, Mask, Mask]:
+        """Return values, validity and clouds of a tile in `part` of the scene."""
+        values = np.zeros((len(bands), part.height, part.width), self.dtype)
+        valid = np.ones((part.height, part.width), np.bool_)
+        by_file: dict[Header, list[int]] = {}
+        for place, band in enumerate(bands):
+            by_file.setdefault(tile.product.sources[band - 1].header, []).append(place)
+        for header, places in by_file.items():
+            sources = [tile.product.sources[bands[place] - 1] for place in places]
+            found, found_valid = read_file(header, sources, self._place(tile, header, part), self.target.resampling)
+            values[places] = found
+            valid &= found_valid
+        return values, valid, self._read_clouds(tile, part)
+
+    def _read_clouds(self, tile: SceneTile, part: Window) -> Mask:
+        quality = tile.product.quality
+        if quality is None or not self.clouds:
+            return np.zeros((part.height, part.width), np.bool_)
+        source = Source(quality.header, 1, quality.header.calibrations[0], None)
+        # Classes and bits have no values between them.
+        found, _ = read_file(quality.header, [source], self._place(tile, quality.header, part), "nearest", stored=True)
+        return clouded(quality.kind, found[0])
+
+    def _place(self, tile: SceneTile, header: Header, part: Window) -> "Place":
+        return Place(self.grid, tile.box, header.grid, part)
+
+
+def common_dtype(sources: Sequence[Source]) -> str:
+    """Return the type that holds the values of all `sources`: their own where they are stored as they are meant."""
+    kinds = {source.header.dtype for source in sources}
+    plain = len(kinds) == 1 and not any(source.calibration.changes for source in sources)
+    return kinds.pop() if plain else "float32"

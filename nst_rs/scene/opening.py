@@ -1,0 +1,107 @@
+"""Files to a scene: what was named, understood as the configuration says."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from rasterio.windows import Window
+
+from nst_rs.config.sections import SceneSection
+from nst_rs.geo.area import read_area
+from nst_rs.scene.layout import lay_out
+from nst_rs.scene.mosaic import Scene, Target
+from nst_rs.scene.products import Header, Meaning, Product, find_products, opened
+from nst_rs.scene.sensors import load_sensors
+from nst_rs.scene.stac import is_stac, read_items
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How products are to be understood."""
+
+    meaning: Meaning
+    guesses_nodata: bool = False
+    target: Target = field(default_factory=Target)
+
+
+def open_scene(paths: Iterable[Path | str], nodata: float | None = None) -> Scene:
+    """Open files, or folders of files, as one scene, on the grid of its finest band.
+
+    `nodata` is a value that stands for no data besides what the files' tags and masks say. Raises SceneError, naming
+    the file, when one is missing, is not a raster, has no CRS, or does not belong on the first one's grid.
+    """
+    products = find_products([str(path) for path in paths], load_sensors(), sensor=None, detect=True)
+    return understand(products, Reading(Meaning(nodata)))
+
+
+def understand(products: Sequence[Product], reading: Reading) -> Scene:
+    """Return the scene that `products` are, by what `reading` says. Raises SceneError like :func:`open_scene`."""
+    meaning = reading.meaning
+    if reading.guesses_nodata:
+        guessed = guess_nodata(products)
+        log.warning("nodata is guessed from the corners: %s", "none" if guessed is None else f"{guessed:g}")
+        meaning = replace(meaning, nodata=guessed)
+    return lay_out([_meant(product, meaning) for product in products], reading.target)
+
+
+def _meant(product: Product, meaning: Meaning) -> Product:
+    sources = tuple(meaning.applied(source, product.sensor) for source in product.sources)
+    return replace(product, sources=sources)
+
+
+def guess_nodata(products: Sequence[Product]) -> float | None:
+    """Return what the corners of `products` hold in all bands, where that is a value that often means no data.
+
+    None where a file says itself what means no data, or no corner looks like it.
+    """
+    for product in products:
+        sources = product.sources
+        if product.nodata is not None or len({source.header for source in sources}) > 1:
+            continue
+        for values in _corners(sources[0].header):
+            if len(values) == 1 and not values.isdisjoint(_FILLS):
+                return values.pop()
+    return None
+
+
+_FILLS = frozenset({0.0, 255.0, 65535.0, -9999.0, -32768.0, float(np.finfo("float32").min)})
+
+
+def _corners(header: Header) -> Iterator[set[float]]:
+    """Return the values that the bands hold in each corner; nothing where a mask says what is valid."""
+    with opened(header.location, "readable pixels") as source:
+        if any("all_valid" not in {flag.name for flag in flags} for flags in source.mask_flag_enums):
+            return
+        for row in (0, source.height - 1):
+            for column in (0, source.width - 1):
+                yield set(source.read(window=Window(column, row, 1, 1)).astype(float).ravel().tolist())
+
+
+def open_scene_of(section: SceneSection) -> Scene:
+    """Open the files that a configuration names as one scene, on the grid of its finest band. Raises NstError."""
+    reading = _reading(section)
+    registry = load_sensors(section.sensors)
+    sensor = None if section.sensor in ("auto", "none") else registry.named(section.sensor)
+    products: list[Product] = []
+    files: list[str] = []
+    for path in section.paths:
+        if is_stac(path):
+            products += read_items(path, section.assets, registry)
+        else:
+            files.append(path)
+    if files:
+        products += find_products(files, registry, sensor, section.sensor == "auto")
+    return understand(products, reading)
+
+
+def _reading(section: SceneSection) -> Reading:
+    nodata = None if section.nodata == "guess" else section.nodata
+    return Reading(
+        Meaning(nodata, section.scale, section.offset, section.saturated == "keep"),
+        section.nodata == "guess",
+        Target(section.crs, section.resolution, section.resampling, read_area(section.area) if section.area else None),
+    )

@@ -1,0 +1,214 @@
+"""What a schedule has made of an inbox, in one style and configuration: a collection of STAC items, a scene each.
+
+As such it is GeoJSON, by which maps can be found. It is also the schedule's own memory: which scenes are made, which
+have failed, how often and why; those have an item without a place and without files.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from nst_rs.config.sections import ELSEWHERE, NAMED_WEIGHTS, RunConfig
+from nst_rs.errors import ConfigError, OutputError
+from nst_rs.files import lock
+from nst_rs.files.fingerprint import fingerprint
+from nst_rs.schedule.inbox import Arrival
+
+CATALOGUE = "catalogue.geojson"
+CUT_SHORT = "the run that was at it did not end"
+
+State = Literal["made", "failed", "arriving"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What has become of one scene."""
+
+    entry: str
+    """Its name in the inbox."""
+    listing: str
+    """Which delivery of it."""
+    state: State
+    attempts: int = 0
+    reason: str = ""
+    """Why it failed."""
+    map: str = ""
+    """The map's path, from the catalogue's folder."""
+    time: str = ""
+    """When its state was found, in UTC."""
+    item: Mapping[str, Any] | None = None
+    """The map's STAC item, as it lies beside the map."""
+
+    @classmethod
+    def seen(cls, arrival: Arrival) -> "Entry":
+        """Return the entry of what is still arriving."""
+        return cls(arrival.entry, arrival.listing, "arriving", time=_now())
+
+    def begun(self, arrival: Arrival) -> "Entry":
+        """Return the entry for the time of one more attempt; should nothing follow, it has failed."""
+        attempts = self.attempts if self.listing == arrival.listing else 0
+        return Entry(arrival.entry, arrival.listing, "failed", attempts + 1, CUT_SHORT, time=_now())
+
+    def failed(self, reason: str) -> "Entry":
+        """Return the entry of an attempt that failed."""
+        return replace(self, reason=reason, time=_now())
+
+    def made(self, tif: Path, item: Mapping[str, Any]) -> "Entry":
+        """Return the entry of an attempt that made a map."""
+        return replace(self, state="made", reason="", map=tif.name, time=_now(), item=item)
+
+
+_ACCOUNT = [field.name for field in fields(Entry) if field.name != "item"]
+_NOWHERE: Mapping[str, Any] = {"type": "Feature", "stac_version": "1.1.0", "geometry": None, "links": [], "assets": {}}
+"""What STAC asks of an item whose map there is none of, but for its name and time."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The entries of one product, by the scenes' names, in the product's folder."""
+
+    folder: Path
+    entries: Mapping[str, Entry]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Catalogue":
+        """Return the catalogue in `folder`, an empty one where there is none. Raises OutputError for a damaged one."""
+        path = folder / CATALOGUE
+        try:
+            features = json.loads(path.read_text(encoding="utf-8"))["features"]
+            return cls(folder, {feature["id"]: _entry(feature) for feature in features})
+        except FileNotFoundError:
+            return cls(folder, {})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise OutputError(
+                f"catalogue {path}",
+                expected="what an earlier run left",
+                got=f"{type(error).__name__}: {error}",
+                do="move it away, and the maps that are there will be taken up into a new one",
+            ) from error
+
+    def with_entry(self, name: str, entry: Entry) -> "Catalogue":
+        """Return the catalogue with one entry put or replaced, as it is written at once. Raises OutputError."""
+        changed = replace(self, entries={**self.entries, name: entry})
+        changed.write()
+        return changed
+
+    def write(self) -> None:
+        """Replace the file, at once. Raises OutputError."""
+        path, temporary = self.folder / CATALOGUE, self.folder / f".{CATALOGUE}"
+        features = [_feature(name, entry) for name, entry in sorted(self.entries.items())]
+        lines = ",\n".join(json.dumps(feature) for feature in features)  # a scene a line: the items are long
+        text = f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}'
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(text + "\n", encoding="utf-8")
+            os.replace(temporary, path)
+        except OSError as error:
+            raise OutputError(f"catalogue {path}", expected="room and leave to write", got=str(error)) from error
+
+    def due(self, arrivals: Iterable[Arrival], most_attempts: int) -> list[Arrival]:
+        """Return what is to be tried: what is new or newly delivered, and what failed fewer than `most_attempts` times.
+
+        A made map that is no longer there is to be made again.
+        """
+        return [arrival for arrival in arrivals if self._is_due(arrival, most_attempts)]
+
+    def given_up(self, most_attempts: int) -> dict[str, Entry]:
+        """Return what has failed so often that it is not tried again until it is delivered anew."""
+        return {
+            name: entry
+            for name, entry in self.entries.items()
+            if entry.state == "failed" and entry.attempts >= most_attempts
+        }
+
+    def knows(self, arrival: Arrival) -> bool:
+        """Whether an earlier run has seen this delivery just as it is now."""
+        known = self.entries.get(arrival.name)
+        return known is not None and known.listing == arrival.listing
+
+    def begun(self, arrival: Arrival) -> Entry:
+        """Return the entry for one more attempt."""
+        return self.entries.get(arrival.name, Entry.seen(arrival)).begun(arrival)
+
+    def _is_due(self, arrival: Arrival, most_attempts: int) -> bool:
+        known = self.entries.get(arrival.name)
+        if known is None or known.listing != arrival.listing:
+            return True
+        if known.state == "made":
+            return not (self.folder / known.map).is_file()
+        return known.state == "arriving" or known.attempts < most_attempts
+
+
+def clashes(arrivals: Iterable[Arrival], catalogue: Catalogue) -> dict[str, str]:
+    """Return entry → reason for what would take another's map for its own: ``a.tif`` where there is ``a.jp2``.
+
+    The first that was seen has the name; of several new ones the first by name.
+    """
+    owners = {name: entry.entry for name, entry in catalogue.entries.items()}
+    found = {}
+    for arrival in arrivals:
+        owner = owners.setdefault(arrival.name, arrival.entry)
+        if owner != arrival.entry:
+            found[arrival.entry] = f"{arrival.entry}: expected a name of its own, got that of {owner}; rename it"
+    return found
+
+
+def product_name(config: RunConfig) -> str:
+    """Return a folder's name for what a style and a configuration make of any scene: the styles', and a digest.
+
+    The digest is of what the maps depend on: the style images' contents and weights, and every setting that is not the
+    default. Where files lie and how much memory there is makes no difference. Raises ConfigError without a style image.
+    """
+    if not config.style.images:
+        raise ConfigError("style.images", expected="an image", got="none", do="name one with --style")
+    settings = config.model_dump(
+        mode="json",
+        exclude_defaults=True,
+        exclude={"scene": {"paths"}, "output": {"path"}, "compute": {*ELSEWHERE, "device"}},
+    )
+    shares = sorted((_digest(path), share) for path, share in config.style.shares.items() if share)
+    settings = {name: section for name, section in settings.items() if section}
+    settings["style"]["images"] = shares
+    if config.model.weights not in NAMED_WEIGHTS:
+        settings["model"]["weights"] = _digest(Path(config.model.weights))
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return f"{'+'.join(path.stem for path in config.style.images)}-{digest[:12]}"
+
+
+def path_of_lock(folder: Path) -> Path:
+    """Return the lock of the product in `folder`, which is made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"output folder {folder}", expected="a folder to write to", got=str(error)) from error
+    return lock.path_for(folder / CATALOGUE)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return str(fingerprint(path)["sha256"])
+    except OSError as error:
+        raise ConfigError(str(path), expected="a readable file", got=str(error)) from error
+
+
+def _feature(name: str, entry: Entry) -> dict[str, Any]:
+    """Return an entry as a STAC item, whose properties are the map's and the account's."""
+    account = {key: getattr(entry, key) for key in _ACCOUNT}
+    item = entry.item or {**_NOWHERE, "properties": {"datetime": entry.time}}
+    return {**item, "id": name, "properties": {"scene": name, **account, **item["properties"]}}
+
+
+def _entry(feature: Mapping[str, Any]) -> Entry:
+    properties = dict(feature["properties"])
+    del properties["scene"]
+    account = {key: properties.pop(key) for key in _ACCOUNT}
+    return Entry(**account, item={**feature, "properties": properties} if feature["assets"] else None)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,125 @@
+"""What lies in an inbox: scenes, each a file or a folder of files, and whether they have arrived whole.
+
+An inbox is a folder or any URL that fsspec knows. Of its files only names, sizes and times are looked at.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from nst_rs.errors import SceneError
+from nst_rs.scene.products import SUFFIXES
+
+_PARTIAL = frozenset({".part", ".partial", ".filepart", ".crdownload", ".tmp", ".download"})
+"""Endings under which programs write what they have not received whole."""
+
+_STAMPS = ("mtime", "LastModified", "last_modified", "updated", "ETag", "created")
+"""What file systems call a time at which a file was written, or what else changes with it."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Something in an inbox that can be styled."""
+
+    entry: str
+    """Its name in the inbox: ``olinda.tif``, or a folder's."""
+    files: tuple[tuple[str, int, str], ...]
+    """Path inside the inbox, size in bytes and stamp of every file, sorted."""
+
+    @property
+    def name(self) -> str:
+        """The scene's name, and its map's: a file's without the ending."""
+        is_file = any(path == self.entry for path, _, _ in self.files)
+        return PurePosixPath(self.entry).stem if is_file else self.entry
+
+    @property
+    def listing(self) -> str:
+        """Tells this delivery from another of the same name."""
+        return hashlib.sha256(repr(self.files).encode()).hexdigest()[:16]
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a file's name says that it is not there whole."""
+        return any(PurePosixPath(path).suffix.lower() in _PARTIAL for path, _, _ in self.files)
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """A folder that scenes are delivered to."""
+
+    url: str
+    """A folder's path, or a URL such as ``s3://bucket/folder``."""
+
+    def look(self) -> list[Arrival]:
+        """Return what lies in it, by name. Raises SceneError where it cannot be read.
+
+        What is hidden, and what holds no raster, is no scene.
+        """
+        system, root = self._open()
+        try:
+            system.invalidate_cache(root)
+            if not system.isdir(root):
+                raise SceneError(f"inbox {self.url}", expected="a folder", got="none of that name")
+            found = system.find(root, detail=True)
+        except OSError as error:
+            raise SceneError(f"inbox {self.url}", expected="leave to read", got=str(error)) from error
+        return _arrivals({path[len(root) :].strip("/"): state for path, state in found.items()})
+
+    def fetch(self, arrival: Arrival, folder: Path) -> Path:
+        """Return where the scene lies on this machine: where it is, or copied into `folder`, which is emptied before.
+
+        Raises OSError, SceneError.
+        """
+        system, root = self._open()
+        if isinstance(system, LocalFileSystem):
+            return Path(os.path.normpath(root), arrival.entry)
+        shutil.rmtree(folder, ignore_errors=True)
+        for path, _, _ in arrival.files:
+            if ".." in PurePosixPath(path).parts:
+                raise SceneError(f"scene {arrival.entry}", expected="names inside the inbox", got=path)
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            system.get_file(f"{root.rstrip('/')}/{path}", str(folder / path))
+        return folder / arrival.entry
+
+    def _open(self) -> tuple[Any, str]:
+        try:
+            system, root = fsspec.url_to_fs(self.url)
+        except (ImportError, ValueError) as error:  # a protocol without its package, or one that nobody knows
+            raise SceneError(f"inbox {self.url}", expected="a folder, or a URL fsspec knows", got=str(error)) from error
+        return system, str(root)
+
+
+def settled(first: Iterable[Arrival], later: Iterable[Arrival]) -> list[Arrival]:
+    """Return what has arrived whole: what is the same at a `later` look as it was at `first`.
+
+    >>> half, whole = (Arrival("a.tif", (("a.tif", size, ""),)) for size in (1, 2))
+    >>> settled([half], [whole]), settled([whole], [whole]) == [whole]
+    ([], True)
+    """
+    before = {arrival.entry: arrival.listing for arrival in first}
+    return [arrival for arrival in later if before.get(arrival.entry) == arrival.listing and not arrival.is_partial]
+
+
+def _arrivals(found: Mapping[str, Mapping[str, Any]]) -> list[Arrival]:
+    """Return the scenes among files, path → what the file system says of it."""
+    entries: dict[str, list[tuple[str, int, str]]] = {}
+    for path, state in sorted(found.items()):
+        parts = PurePosixPath(path).parts
+        if parts and not any(part.startswith(".") for part in parts):
+            entries.setdefault(parts[0], []).append((path, int(state.get("size") or 0), _stamp(state)))
+    return [Arrival(entry, tuple(files)) for entry, files in entries.items() if _holds_a_raster(files)]
+
+
+def _stamp(state: Mapping[str, Any]) -> str:
+    return next((str(state[key]) for key in _STAMPS if state.get(key) is not None), "")
+
+
+def _holds_a_raster(files: Iterable[tuple[str, int, str]]) -> bool:
+    return any(PurePosixPath(path).suffix.lower() in SUFFIXES for path, _, _ in files)

@@ -1,0 +1,1 @@
+"""What is imitated: the style images, their strokes, and whose colours the map has."""

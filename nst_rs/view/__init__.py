@@ -1,0 +1,1 @@
+"""A finished map in the browser."""

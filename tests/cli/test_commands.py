@@ -1,0 +1,291 @@
+"""The command line as a person meets it: what is printed, the exit code, what is written."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+from nst_rs.cli import app
+from nst_rs.output.files import Outputs
+
+Settings = dict[str, Any]
+
+
+def run(*arguments: object) -> int:
+    """Run the command in this process and return its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        app([str(argument) for argument in arguments])
+    return int(ended.value.code or 0)
+
+
+def assignments(settings: Settings) -> list[str]:
+    """The settings as --set arguments."""
+    return [
+        part
+        for key, value in settings.items()
+        for part in ("--set", f"{key}={value}".replace("(", "[").replace(")", "]"))
+    ]
+
+
+def test_inspect_shows_grid_bands_and_composites(olinda: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("inspect", olinda) == 0
+    printed = capfd.readouterr().out
+    assert "4 files on one grid: 349 × 352 pixels of 28.5 × 28.5, EPSG:31985" in printed
+    assert "6 bands of uint8, nodata none set" in printed
+    assert "100.00%" in printed
+    assert "color_infrared: composite.bands=[nir, red, green]" in printed
+
+
+def test_inspect_knows_a_product_and_its_composites(olinda: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    product = olinda.parent / "landsat" / "LT05_L1TP_167055_20000309_20161214_01_T1"
+    assert run("inspect", product, "--set", "scene.resolution=60") == 0
+    printed = capfd.readouterr().out
+    assert "7 files on one grid: 51 × 51 pixels of 60 × 60, EPSG:32637" in printed
+    assert "sensor landsat-tm-l1: Landsat 4–5 TM, level 1" in printed
+    assert "B4 nir" in printed
+    assert "swir: composite.bands=[swir2, nir, green]" in printed
+
+
+def test_plan_shows_levels_memory_operations_and_time(
+    olinda: Path, harvest: Path, quick: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run("plan", olinda, "--style", harvest, *assignments(quick)) == 0
+    printed = capfd.readouterr().out
+    assert "175 × 176" in printed
+    assert "349 × 352" in printed
+    assert "device /CPU:0, float32" in printed
+    assert "GB for a window" in printed
+    assert "TFLOP, about" in printed
+    assert "disk about" not in printed
+    assert "warning" not in printed
+
+
+def test_plan_warns_where_a_run_would_be_refused(
+    olinda: Path, harvest: Path, quick: Settings, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nst_rs.runs.job.shutil.disk_usage", lambda _folder: SimpleNamespace(free=1))
+    assert run("plan", olinda, "--style", harvest, "--output", "map.tif", *assignments(quick)) == 0
+    assert "\nwarning: disk of " in capfd.readouterr().out
+
+
+def test_plan_says_what_a_scene_beyond_the_memory_takes_on_disk(
+    olinda: Path, harvest: Path, quick: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run("plan", olinda, "--style", harvest, *assignments({**quick, "compute.memory": "1MB"})) == 0
+    assert "disk about 0.1 GB beside the map while it is made" in capfd.readouterr().out
+
+
+def test_stylize_writes_the_map_and_tells_its_progress_in_plain_lines(
+    olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "map.tif"
+    assert run("stylize", olinda, "--style", harvest, "--output", output, *assignments(quick)) == 0
+    printed = capfd.readouterr().err.splitlines()
+    assert printed[0].startswith("level 1/2, iteration 1/3, tile 1/1, loss ")
+    assert printed[-3].startswith("level 2/2, iteration 2/2, tile 1/1, loss ")
+    assert printed[-2].startswith("legibility ")
+    assert printed[-1].startswith(str(output))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "map.html",
+        "map.png",
+        "map.run.json",
+        "map.stac.json",
+        "map.tif",
+    ]
+
+
+def test_several_styles_are_blended_evenly(olinda: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
+    centre, other, output = olinda.with_name("olinda_centre.tif"), harvest.with_name("night_cafe.jpg"), "map.tif"
+    styles = ("--style", harvest, "--style", other)
+    assert run("stylize", centre, *styles, "--output", tmp_path / output, *assignments(quick)) == 0
+    record = json.loads((tmp_path / "map.run.json").read_text())
+    assert record["configuration"]["style"]["images"] == {str(harvest): 1.0, str(other): 1.0}
+    assert [Path(entry["path"]) for entry in record["inputs"]] == [centre, harvest, other]
+
+
+def test_a_sweep_runs_what_is_not_done_and_prints_the_table(
+    olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config, folder = tmp_path / "small.yaml", tmp_path / "made"
+    config.write_text(f"scene: {{paths: [{olinda.with_name('olinda_centre.tif')}]}}\nstyle: {{images: {harvest}}}\n")
+    command = ["sweep", config, "--output", folder, "--vary", "objective.alpha=0.1,1", *assignments(quick)]
+    assert run(*command) == 0
+    first = capfd.readouterr()
+    assert first.err.count("iteration 2/2") == 2
+    assert run(*command) == 0
+    again = capfd.readouterr()
+    assert again.err == ""
+    assert again.out == first.out
+    assert "content" in again.out
+    assert str(folder / "sheet.png") in again.out
+
+
+def test_a_repeated_run_warns_when_its_inputs_have_changed(
+    olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    style = tmp_path / "style.jpg"
+    style.write_bytes(harvest.read_bytes())
+    output = tmp_path / "map.tif"
+    assert run("stylize", olinda, "--style", style, "--output", output, *assignments(quick)) == 0
+    style.write_bytes((harvest.parent / "night_cafe.jpg").read_bytes())
+    capfd.readouterr()
+    assert run("stylize", "--config", output.with_suffix(".run.json")) == 0
+    assert "is not the file that the recorded run read" in " ".join(capfd.readouterr().err.split())
+
+
+def write_raster(path: Path, **changes: Any) -> Path:
+    profile = {
+        "driver": "GTiff",
+        "width": 80,
+        "height": 80,
+        "count": 3,
+        "dtype": "uint8",
+        "crs": "EPSG:32621",
+        "transform": rasterio.transform.from_origin(500000, 4000000, 30, 30),
+        **changes,
+    }
+    with rasterio.open(path, "w", **profile) as target:
+        shape = (profile["count"], profile["height"], profile["width"])
+        target.write(np.random.default_rng(0).integers(1, 255, shape).astype(profile["dtype"]))
+    return path
+
+
+# What is wrong → (scene, style, output, further arguments, what the one line must say). Names starting with @ are made.
+MISTAKES = {
+    "missing file": ("nowhere.tif", "@style", "o.tif", [], "nowhere.tif: expected a file or folder"),
+    "not a raster": ("@text", "@style", "o.tif", [], "text.tif: expected a raster that GDAL can read"),
+    "no CRS": ("@no_crs", "@style", "o.tif", [], "no_crs.tif: expected a CRS, got none"),
+    "band out of range": (
+        "@scene",
+        "@style",
+        "o.tif",
+        ["--set", "composite.bands=[3,2,7]"],
+        "expected bands of 1 (red), 2 (green), 3 (blue), got 7",
+    ),
+    "all nodata": ("@empty", "@style", "o.tif", [], "expected some valid pixels in every chosen band"),
+    "style unreadable": ("@scene", "@text", "o.tif", [], "text.tif: expected an image that Pillow can read"),
+    "style missing": ("@scene", "no.jpg", "o.tif", [], "no.jpg: expected an image, got no such file"),
+    "unknown key": (
+        "@scene",
+        "@style",
+        "o.tif",
+        ["--set", "tiling.size=512"],
+        "unknown key tiling.size: expected one of",
+    ),
+    "value out of range": ("@scene", "@style", "o.tif", ["--set", "objective.alpha=-1"], "objective.alpha: expected"),
+    "no folder": ("@scene", "@style", "nowhere/o.tif", [], "nowhere: expected an existing folder"),
+    "output is an input": ("@scene", "@style", "scene.tif", [], "expected a new file, got an input of this run"),
+    "not a GeoTIFF's name": ("@scene", "@style", "o.jpg", [], "expected a name ending in .tif, got .jpg"),
+    "no such GPU": (
+        "@scene",
+        "@style",
+        "o.tif",
+        ["--set", "compute.device=gpu:99"],
+        "compute.device gpu:99: expected a GPU",
+    ),
+    "no weights": ("@scene", "@style", "o.tif", ["--set", "model.weights=no.h5"], "no.h5: expected a weights file"),
+    "no configuration": (
+        "@scene",
+        "@style",
+        "o.tif",
+        ["--config", "no.yaml"],
+        "configuration no.yaml: expected a readable",
+    ),
+    "tiles apart": ("@pair", "@style", "o.tif", [], "b.tif does not belong with"),
+}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, harvest: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with good and bad inputs, made the working folder."""
+    monkeypatch.chdir(tmp_path)
+    write_raster(tmp_path / "scene.tif")
+    (tmp_path / "text.tif").write_text("no raster")
+    (tmp_path / "style.jpg").write_bytes(harvest.read_bytes())
+    write_raster(tmp_path / "no_crs.tif", crs=None)
+    with rasterio.open(write_raster(tmp_path / "empty.tif", nodata=0), "r+") as target:
+        target.write(np.zeros((3, 80, 80), np.uint8))
+    (tmp_path / "pair").mkdir()
+    write_raster(tmp_path / "pair" / "a.tif")
+    write_raster(tmp_path / "pair" / "b.tif", crs="EPSG:32622")
+    return tmp_path
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_users_mistake_gets_one_line_and_exit_code_2_and_writes_nothing(
+    mistake: str, bench: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scene, style, output, further, line = MISTAKES[mistake]
+    made = {"@style": "style.jpg", "@pair": "pair"}
+    scene, style = (made.get(name, f"{name[1:]}.tif" if name.startswith("@") else name) for name in (scene, style))
+    before = {path: path.stat().st_mtime_ns for path in bench.rglob("*")}
+    assert run("stylize", scene, "--style", style, "--output", output, *further) == 2
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("error: ")
+    assert line in printed.err
+    assert {path: path.stat().st_mtime_ns for path in bench.rglob("*")} == before
+
+
+def test_the_installed_command_runs_and_a_mistake_prints_nothing_but_its_line(bench: Path) -> None:
+    command = Path(sys.executable).with_name("nst-rs")
+    ended = subprocess.run(
+        [
+            command,
+            "stylize",
+            "scene.tif",
+            "--style",
+            "style.jpg",
+            "--output",
+            "o.tif",
+            "--set",
+            "compute.device=gpu:99",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(
+        "error: compute.device gpu:99: expected a GPU that TensorFlow can use, got 0 of them"
+    )
+    assert ended.stderr.count("\n") == 1
+
+
+def test_importing_the_package_brings_neither_tensorflow_nor_rasterio() -> None:
+    code = "import sys, nst_rs, nst_rs.cli; print([m for m in ('tensorflow', 'keras', 'prefect') if m in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"
+
+
+def test_a_killed_command_goes_on_to_the_same_map(
+    olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = {**quick, "schedule.iterations": "[2, 12]", "schedule.levels": 2, "tiling.tile": 128}
+    arguments = ["stylize", str(olinda), "--style", str(harvest), *assignments(settings)]
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    killed = tmp_path / "killed" / "map.tif"
+    code = f"from nst_rs.cli import app; app({[*arguments, '--output', str(killed)]!r})"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoint = killed.parent / ".map.tif.work" / "checkpoint.json"
+    while not (checkpoint.is_file() and json.loads(checkpoint.read_text())["level"] == 1):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not killed.exists()
+    assert run(*arguments, "--output", killed) == 0
+    assert "going on where an earlier run stopped: level 2" in capfd.readouterr().err
+    assert run(*arguments, "--output", tmp_path / "whole" / "map.tif") == 0
+    assert killed.read_bytes() == (tmp_path / "whole" / "map.tif").read_bytes()
+    assert {path.name for path in killed.parent.iterdir()} == {path.name for path in Outputs(killed)}

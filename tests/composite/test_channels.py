@@ -1,0 +1,78 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rasterio.windows import Window
+
+from nst_rs.composite.channels import SPYNDEX_BANDS, Channels, resolve_channels
+from nst_rs.errors import ConfigError
+from nst_rs.scene.mosaic import Scene
+from nst_rs.scene.opening import open_scene
+from nst_rs.scene.sensors import load_sensors
+from tests.rasters import random_values, write_raster
+
+WHOLE = Window(0, 0, 6, 5)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    values = random_values((4, 5, 6), "uint16")
+    values[:, 0, 0] = 0
+    return open_scene([write_raster(tmp_path / "scene.tif", values, names=("blue", "green", "red", "nir"))])
+
+
+def test_indices_are_channels_beside_bands(scene: Scene) -> None:
+    chosen = resolve_channels(scene, ("ndvi", "NDWI", "red"))
+    assert chosen == ("NDVI", "NDWI", 3)
+    channels = Channels(scene, chosen)
+    values, valid = scene.read(channels.bands, WHOLE)
+    found, defined = channels.compute(values)
+    _, green, red, nir = scene.read([1, 2, 3, 4], WHOLE)[0].astype("float32")
+    with np.errstate(invalid="ignore"):
+        expected = np.stack([(nir - red) / (nir + red), (green - nir) / (green + nir), red])
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert (channels.dtype, found.dtype) == ("float32", np.float32)
+    assert valid.all()
+    np.testing.assert_array_equal(defined, np.isfinite(expected).all(axis=0))
+    assert not defined[0, 0]  # nothing over nothing
+
+
+def test_an_index_takes_its_constants_as_spyndex_has_them(scene: Scene) -> None:
+    channels = Channels(scene, ("SAVI", 1, 1))
+    found, _ = channels.compute(scene.read(channels.bands, WHOLE)[0])
+    _, _, red, nir = scene.read([1, 2, 3, 4], WHOLE)[0].astype("float32")
+    np.testing.assert_allclose(found[0], 2 * (nir - red) / (nir + red + 1), rtol=1e-5)
+
+
+def test_bands_alone_stay_as_stored(scene: Scene) -> None:
+    channels = Channels(scene, (3, 1, 3))
+    assert (channels.bands, channels.dtype) == ((3, 1), "uint16")
+    values, _ = scene.read(channels.bands, WHOLE)
+    np.testing.assert_array_equal(channels.compute(values)[0], values[[0, 1, 0]])
+
+
+def test_a_bands_name_comes_before_an_index_of_that_name(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "scene.tif", random_values((3, 5, 6)), names=("ndvi", "red", "nir"))
+    assert resolve_channels(open_scene([path]), ("ndvi", "red", "nir")) == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("ndmi", "composite.bands: NDMI: expected bands nir, swir1, got a scene without swir1"),
+        ("kNDVI", "got a scene without"),
+        ("nosuch", "composite.bands: expected bands of 1 (blue), 2 (green), 3 (red), 4 (nir), got 'nosuch'"),
+    ],
+)
+def test_an_index_that_the_bands_are_not_enough_for_is_refused(scene: Scene, name: str, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(complaint)):
+        resolve_channels(scene, (name, "red", "green"))
+
+
+def test_the_names_of_bands_are_those_of_spyndex() -> None:
+    import spyndex
+
+    assert set(SPYNDEX_BANDS.values()) <= set(spyndex.bands)
+    bands = {band.common for sensor in load_sensors().sensors for band in sensor.bands}
+    assert bands - set(SPYNDEX_BANDS) == {"cirrus", "pan"}

@@ -1,0 +1,133 @@
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nst_rs.executors import partition
+from nst_rs.executors.partition import Block, Cores, Ground, Site
+from nst_rs.objective.losses import Losses
+from nst_rs.objective.moments import total
+from nst_rs.objective.problem import Problem
+from nst_rs.optimise.adam import Iterate, Move
+from nst_rs.optimise.rounds import Exact
+from nst_rs.pyramid.canvas import Canvas
+from tests.pixel_kernel import OBJECTIVE, PixelKernel, canvas_of, level_of, problem_of, state_of
+
+MOVES = [Move(number, 4.0) for number in (1, 2, 3)]
+
+
+def grounds_of(canvas: Canvas, size: int, kept: int = 99) -> list[Ground]:
+    site = Site("a level", PixelKernel, canvas, OBJECTIVE, kept)
+    return [partition.prepare(site, block) for block in partition.cut(canvas.level, canvas.tiles, size)]
+
+
+def round_of(grounds: Sequence[Ground], held: Sequence[Cores], move: Move) -> tuple[list[Cores], Losses]:
+    """One round of all blocks, as a cluster does it."""
+    every = [ground.block for ground in grounds]
+    halos = [
+        [partition.show(grounds[source], held[source], block.number) for source in block.sources] for block in every
+    ]
+    measured = [
+        partition.measure(ground, cores, halo, move.number)
+        for ground, cores, halo in zip(grounds, held, halos, strict=True)
+    ]
+    pull = OBJECTIVE.pull(total(measured))
+    shares = [
+        partition.share(ground, cores, halo, pull, move.number)
+        for ground, cores, halo in zip(grounds, held, halos, strict=True)
+    ]
+    after = []
+    for ground, cores, share in zip(grounds, held, shares, strict=True):
+        viewers = reversed(ground.block.viewers)  # what comes first must not matter
+        asked = [partition.ask(grounds[viewer], shares[viewer], ground.block.number) for viewer in viewers]
+        after.append(partition.step(ground, cores, share, asked, move))
+    return after, OBJECTIVE.losses(total(measured))
+
+
+def in_blocks(canvas: Canvas, size: int, kept: int = 99) -> tuple[np.ndarray, list[Losses]]:
+    grounds = grounds_of(canvas, size, kept)
+    held, losses = [partition.load(ground, state_of(canvas)) for ground in grounds], []
+    for move in MOVES:
+        held, found = round_of(grounds, held, move)
+        losses.append(found)
+    end = state_of(canvas)
+    for ground, cores in zip(grounds, held, strict=True):
+        partition.save(ground, cores, end)
+    return end.picture[:], losses
+
+
+def in_one_process(problem: Problem) -> tuple[np.ndarray, list[Losses]]:
+    now, after = (state_of(problem.canvas) for _ in range(2))
+    losses = []
+    for move in MOVES:
+        losses.append(Exact(problem)(now, after, [move], lambda _: None))
+        now, after = after, now
+    return now.picture[:], losses
+
+
+@pytest.mark.parametrize("nodata", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 4, 8, 32])
+def test_blocks_of_any_size_come_to_the_bits_of_one_process(size: int, nodata: bool) -> None:
+    canvas = canvas_of((150, 210), 64, nodata=nodata)
+    found, losses = in_blocks(canvas, size)
+    expected, expected_losses = in_one_process(problem_of(canvas))
+    assert (found == expected).all()
+    assert losses == expected_losses
+
+
+@pytest.mark.parametrize("kept", [0, 3])
+def test_activations_that_are_not_kept_are_computed_again_to_the_same_bits(kept: int) -> None:
+    canvas = canvas_of((150, 210), 64)
+    assert (in_blocks(canvas, 4, kept)[0] == in_blocks(canvas, 4)[0]).all()
+
+
+def test_a_step_leaves_what_it_started_from() -> None:
+    canvas = canvas_of((100, 90), 64)
+    grounds = grounds_of(canvas, 1)
+    held = [partition.load(ground, state_of(canvas)) for ground in grounds]
+    means = [{i: replace(x, mean=x.pixels.copy()) for i, x in cores.items()} for cores in held]
+    before = [{i: _bytes(x) for i, x in cores.items()} for cores in means]
+    round_of(grounds, means, MOVES[0])
+    assert [{i: _bytes(x) for i, x in cores.items()} for cores in means] == before
+
+
+def _bytes(core: Iterate) -> list[bytes]:
+    return [array.tobytes() for array in (core.pixels, core.first, core.second, core.mean) if array is not None]
+
+
+@given(st.integers(64, 300), st.integers(64, 300), st.sampled_from([64, 96, 128]), st.integers(0, 5), st.data())
+def test_blocks_hold_every_tile_once_and_their_strips_fill_every_window(
+    height: int, width: int, tile: int, power: int, data: st.DataObject
+) -> None:
+    level = level_of((height, width), tile)
+    computed = [x for x in level.tiles if data.draw(st.booleans())] or [level.tiles[0]]
+    found = partition.cut(level, computed, 2**power)
+    assert [x for block in found for x in block.tiles] == list(level.tiles)
+    assert [x for block in found for x in block.computed] == computed
+    assert all(len(block.computed) == 2**power for block in found[:-1])
+    for block in found:
+        for window in block.computed:
+            covered = np.zeros(level.window_shape, int)
+            for overlap in _seen(block, window.index):
+                covered[overlap.in_window] += 1
+            assert (covered == 1).all()
+        for source, overlaps in block.seen.items():
+            assert found[source].shown[block.number] == overlaps
+
+
+def _seen(block: Block, window: int) -> list[partition.Overlap]:
+    return [overlap for overlaps in block.seen.values() for overlap in overlaps if overlap.window.index == window]
+
+
+@given(st.integers(1, 600), st.integers(1, 64))
+def test_blocks_are_as_large_as_leaves_the_work_even(tiles: int, workers: int) -> None:
+    def most(size: int) -> int:
+        sizes = [size] * (tiles // size) + [tiles % size] * (tiles % size > 0)
+        return max(sum(sizes[start : start + -(-len(sizes) // workers)]) for start in range(len(sizes)))
+
+    size = partition.best_size(tiles, workers)
+    assert most(size) <= 1.1 * most(1)
+    assert size & (size - 1) == 0

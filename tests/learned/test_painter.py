@@ -1,0 +1,69 @@
+"""Tiles painted by a stand-in for a network, which shows where it looked."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nst_rs.arrays import Pixels
+from nst_rs.files.storage import DiskStorage
+from nst_rs.learned.architecture import Architecture
+from nst_rs.learned.painter import Manner, TilePainter, paint_in_turn, paint_tile
+from nst_rs.learned.windows import cut
+
+BLOCK = 512
+ARCHITECTURE = Architecture((1, 1, 1), 1)
+PLAIN = Manner(found_by="style", shown="style", strength=1.0)
+
+
+class Shadow:
+    """Darkens a scene by a quarter."""
+
+    architecture = ARCHITECTURE
+
+    def __call__(self, scene: Pixels, grain: Pixels) -> Pixels:  # noqa: ARG002
+        inner = slice(ARCHITECTURE.margin, -ARCHITECTURE.margin)
+        return scene[inner, inner] * np.float32(0.75)
+
+
+def painter(folder: Path, shape: tuple[int, int], manner: Manner = PLAIN) -> TilePainter:
+    storage = DiskStorage(folder)
+    image = storage.create("image", (*shape, 3), np.float32)
+    image[:] = np.random.default_rng(0).uniform(0, 255, (*shape, 3)).astype(np.float32)
+    return TilePainter(Shadow, ARCHITECTURE.margin, manner, image, storage.create("result", (*shape, 3), np.uint8))
+
+
+@given(shape=st.tuples(st.integers(1, 3000), st.integers(1, 3000)), blocks=st.integers(1, 3))
+def test_tiles_of_whole_blocks_partition_the_scene(shape: tuple[int, int], blocks: int) -> None:
+    covered = np.zeros([-(-size // BLOCK) for size in shape], int)
+    for tile in cut(shape, blocks * BLOCK):
+        rows, columns = (slice(span.start // BLOCK, span.stop // BLOCK) for span in (tile.rows, tile.columns))
+        covered[rows, columns] += 1
+    assert (covered == 1).all()
+
+
+def test_every_tile_is_painted_and_told_once(tmp_path: Path) -> None:
+    found = painter(tmp_path, (520, 1030))
+    told: list[None] = []
+    paint_in_turn(found, cut((520, 1030), BLOCK), lambda: told.append(None))
+    assert len(told) == 6
+    assert (found.result[:] == np.rint(found.image[:] * np.float32(0.75))).all()
+
+
+def test_a_painter_sent_elsewhere_paints_the_same_with_a_network_of_its_own(tmp_path: Path) -> None:
+    found = painter(tmp_path, (20, 30))
+    network = found.network
+    sent: TilePainter = pickle.loads(pickle.dumps(found))  # noqa: S301 - our own
+    (tile,) = cut((20, 30), BLOCK)
+    paint_tile(sent, tile)
+    assert sent.network is not network
+    assert (found.result[:] == np.rint(found.image[:] * np.float32(0.75))).all()
+
+
+def test_half_a_strength_is_half_way_from_the_scene(tmp_path: Path) -> None:
+    found = painter(tmp_path, (20, 30), Manner("style", "style", strength=0.5))
+    paint_in_turn(found, cut((20, 30), BLOCK), lambda: None)
+    # Sums of float32 in another order, then rounded.
+    assert np.abs(found.result[:] - found.image[:] * 0.875).max() <= 0.5001

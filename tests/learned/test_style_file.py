@@ -1,0 +1,84 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from nst_rs.errors import StyleError
+from nst_rs.learned.style_file import read_learned
+from tests.learned_styles import small_style
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "small.style"
+    small_style().save(path)
+    return path
+
+
+def rewritten(path: Path, **changes: str) -> Path:
+    """Write the file's arrays again, with other metadata."""
+    with safe_open(path, framework="numpy") as file:
+        metadata = {**file.metadata(), **changes}
+    save_file(load_file(path), path, metadata)
+    return path
+
+
+def test_what_is_written_is_read(path: Path) -> None:
+    style, found = small_style(), read_learned(path)
+    assert found.facts == style.facts
+    assert found.preview == style.preview
+    assert all((found.weights[name] == value).all() for name, value in style.weights.items())
+    assert [file.name for file in path.parent.iterdir()] == ["small.style"]
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StyleError, match="no such file"):
+        read_learned(tmp_path / "none.style")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG", b"\x80\x04pickle" * 100])
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "foreign.style"
+    path.write_bytes(content)
+    with pytest.raises(StyleError, match="expected a learned style, as nst-rs learn writes it"):
+        read_learned(path)
+
+
+def test_another_programs_safetensors_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.style"
+    save_file({"w": np.zeros(3, np.float32)}, path)
+    with pytest.raises(StyleError, match="a safetensors file of something else"):
+        read_learned(path)
+
+
+def test_a_newer_version_is_refused_by_its_number(path: Path) -> None:
+    with pytest.raises(StyleError, match=r"expected version 2 of the format, got version 3; install"):
+        read_learned(rewritten(path, version="3"))
+
+
+def test_a_file_cut_short_is_refused(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(StyleError):
+        read_learned(path)
+
+
+def test_a_flipped_bit_is_found(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(StyleError, match="damaged"):
+        read_learned(path)
+
+
+def test_weights_of_another_network_are_refused(path: Path) -> None:
+    facts = json.loads(small_style().facts.model_dump_json()) | {"blocks": 2}
+    with pytest.raises(StyleError, match="weights of another network"):
+        read_learned(rewritten(path, facts=json.dumps(facts)))
+
+
+def test_unknown_facts_are_refused(path: Path) -> None:
+    with pytest.raises(StyleError, match="unknown facts"):
+        read_learned(rewritten(path, facts='{"widths": 3}'))

@@ -1,0 +1,149 @@
+"""The claim the program rests on, on the real network: tiles add up to the scene, exactly."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from nst_rs.arrays import Array, Pixels
+from nst_rs.config.sections import RunConfig, trunk_of
+from nst_rs.files.storage import MemoryStorage
+from nst_rs.neural.build import blended_grams, build_kernel, build_objective, measure_pace, style_grams
+from nst_rs.neural.device import Device
+from nst_rs.neural.window_model import Kernel
+from nst_rs.objective.losses import Objective
+from nst_rs.objective.problem import Problem
+from nst_rs.optimise.adam import Move
+from nst_rs.optimise.rounds import Exact
+from nst_rs.pyramid.canvas import Canvas
+from nst_rs.pyramid.tiling import make_plan
+from nst_rs.style.images import Style, read_style, read_styles
+from tests.pixel_kernel import scene_gradient, state_of
+
+SAMPLES = Path(__file__).parents[2] / "sample_data"
+CONFIG = RunConfig.model_validate({"compute": {"precision": "float32"}})
+CPU = Device("/CPU:0", 8 * 10**9)
+SHAPE = (300, 330)
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Kernel:
+    return build_kernel(CONFIG, CPU)
+
+
+@pytest.fixture(scope="module")
+def objective(kernel: Kernel) -> Objective:
+    return build_objective(CONFIG, kernel, read_styles({SAMPLES / "styles" / "harvest.jpg": 1}, 256), 1024)
+
+
+def scene() -> tuple[Pixels, Pixels]:
+    """A mosaic of the four sample tiles' corners, with nodata inside it and at one edge."""
+    image = np.zeros((*SHAPE, 3), np.float32)
+    for row in (0, 1):
+        for column in (0, 1):
+            with rasterio.open(SAMPLES / "olinda" / f"olinda_r{row}_c{column}.tif") as source:
+                block = source.read([3, 2, 1], window=((0, 150), (0, 165)))
+            image[row * 150 : row * 150 + 150, column * 165 : column * 165 + 165] = np.moveaxis(block, 0, -1)
+    weight = np.ones(SHAPE, np.float32)
+    weight[40:90, 200:] = 0
+    weight[:, :7] = 0
+    return image, weight
+
+
+def problem(kernel: Kernel, objective: Objective, tile: int) -> Problem:
+    (level,) = make_plan(SHAPE, levels=1, tile=tile, trunk=trunk_of(CONFIG)).levels
+    return Problem.of(kernel, Canvas.around(level, *scene()), objective, MemoryStorage())
+
+
+def gradient(kernel: Kernel, objective: Objective, tile: int) -> tuple[Pixels, float, int]:
+    level_problem = problem(kernel, objective, tile)
+    shape = level_problem.canvas.image.shape
+    picture = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+    return *scene_gradient(level_problem, picture), len(level_problem.canvas.tiles)
+
+
+@pytest.fixture(scope="module")
+def untiled(kernel: Kernel, objective: Objective) -> tuple[Pixels, float]:
+    found, loss, tiles = gradient(kernel, objective, 4096)
+    assert tiles == 1
+    return found, loss
+
+
+@pytest.mark.parametrize("tile", [128, 160, 192, 256])
+def test_the_tiled_gradient_is_the_untiled_one(
+    kernel: Kernel, objective: Objective, untiled: tuple[Pixels, float], tile: int
+) -> None:
+    found, loss, tiles = gradient(kernel, objective, tile)
+    assert tiles > 1
+    expected, expected_loss = untiled
+    # The same sums in another order, in float32: 1.4e-7 was measured. A halo too small by one stride gives 2e-4.
+    assert np.linalg.norm(found - expected) <= 1e-5 * np.linalg.norm(expected)
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+    assert loss == pytest.approx(expected_loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("kept", [1, 3, 6])
+def test_keeping_activations_changes_no_bit(kernel: Kernel, objective: Objective, kept: int) -> None:
+    level_problem = problem(kernel, objective, 192)
+    assert len(level_problem.canvas.tiles) == 6
+    now, expected, found = (state_of(level_problem.canvas) for _ in range(3))
+    losses = [
+        Exact(level_problem, n)(now, after, [Move(1, 5.0)], lambda _: None)
+        for n, after in ((0, expected), (kept, found))
+    ]
+    assert (found.picture[:, :] == expected.picture[:, :]).all()
+    assert losses[0] == losses[1]
+
+
+def test_the_trunk_goes_as_deep_as_the_objectives_layers() -> None:
+    assert trunk_of(CONFIG).layers[-1].name == "conv5_1"
+    shallow = RunConfig.model_validate({"objective": {"content_layers": {}, "style_layers": {"conv2_1": 1.0}}})
+    assert trunk_of(shallow).layers[-1].name == "conv2_1"
+
+
+def test_a_styles_gram_matrices_do_not_depend_on_how_often_it_is_repeated(kernel: Kernel) -> None:
+    style = read_style(SAMPLES / "styles" / "harvest.jpg", 128)
+    # Mirrored, so that the seam looks like the border does to a single copy.
+    twice = np.concatenate([style, style[:, ::-1]], axis=1)
+    once, both = (style_grams(kernel, s, trunk_of(CONFIG), 1024)["conv1_1"] for s in (style, twice))
+    flipped = style_grams(kernel, style[:, ::-1].copy(), trunk_of(CONFIG), 1024)["conv1_1"]
+    np.testing.assert_allclose(both, (once + flipped) / 2, rtol=1e-4)
+
+
+def blend(kernel: Kernel, *blended: tuple[str, float]) -> dict[str, Array]:
+    styles = [Style(read_style(SAMPLES / "styles" / f"{name}.jpg", 96), share) for name, share in blended]
+    return blended_grams(kernel, styles, trunk_of(CONFIG), 1024)
+
+
+@pytest.fixture(scope="module")
+def harvest_grams(kernel: Kernel) -> dict[str, Array]:
+    return blend(kernel, ("harvest", 1.0))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.0])
+def test_an_image_blended_with_itself_is_itself(kernel: Kernel, harvest_grams: dict[str, Array], share: float) -> None:
+    found = blend(kernel, ("harvest", share), ("harvest", 1 - share))
+    for name, gram in harvest_grams.items():
+        np.testing.assert_allclose(found[name], gram, rtol=1e-14)
+
+
+def test_an_image_without_weight_does_not_count(kernel: Kernel, harvest_grams: dict[str, Array]) -> None:
+    found = blend(kernel, ("harvest", 1.0), ("night_cafe", 0.0))
+    for name, gram in harvest_grams.items():
+        assert (found[name] == gram).all()
+
+
+def test_a_blend_lies_between_its_images_as_its_weights_say(kernel: Kernel, harvest_grams: dict[str, Array]) -> None:
+    other, found = blend(kernel, ("night_cafe", 1.0)), blend(kernel, ("harvest", 0.75), ("night_cafe", 0.25))
+    for name, gram in harvest_grams.items():
+        assert np.linalg.norm(other[name] - gram) > 0.1 * np.linalg.norm(gram)
+        np.testing.assert_allclose(found[name], gram + 0.25 * (other[name] - gram), rtol=1e-12)
+
+
+def test_the_machines_pace_is_plausible() -> None:
+    pace = measure_pace(CONFIG, CPU, 1024**2)
+    assert pace.start > 0
+    assert 0 <= pace.fixed <= pace.iteration(160**2)
+    # From a large GPU to a slow single core.
+    assert 1e9 < 2 * trunk_of(CONFIG).flops_per_pixel / pace.per_pixel < 1e15

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from nst_rs.learned.architecture import STRIDE, Architecture, first_weights
+from nst_rs.learned.windows import paint
+from nst_rs.neural.generator import Stylizer
+from nst_rs.pyramid.tiling import Span
+from tests.learned_styles import small_style
+
+ARCHITECTURE = small_style().facts.architecture
+
+
+@pytest.fixture(scope="module")
+def network() -> Stylizer:
+    return Stylizer(ARCHITECTURE, small_style().weights, "/CPU:0")
+
+
+@pytest.fixture(scope="module")
+def scene() -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 255, (96, 112, 3)).astype(np.float32)
+
+
+def whole(network: Stylizer, scene: np.ndarray) -> np.ndarray:
+    return paint(network, scene, Span(0, scene.shape[0]), Span(0, scene.shape[1]))
+
+
+def test_before_anything_is_learned_the_picture_is_the_scene_smoothed(scene: np.ndarray) -> None:
+    network = Stylizer(ARCHITECTURE, first_weights(ARCHITECTURE, 0), "/CPU:0")
+    cells = scene.reshape(24, STRIDE, 28, STRIDE, 3).mean(axis=(1, 3)).repeat(STRIDE, axis=0).repeat(STRIDE, axis=1)
+    around = np.pad(cells, [(2, 2), (2, 2), (0, 0)], mode="edge")  # the scene is mirrored, so are its cells
+    means = np.lib.stride_tricks.sliding_window_view(around, (5, 5), axis=(0, 1)).mean(axis=(-2, -1))
+    np.testing.assert_allclose(whole(network, scene), means, rtol=0, atol=1e-3)  # sums in another order
+
+
+@pytest.mark.parametrize("tile", [16, 28, 64])
+def test_tiles_are_the_untiled_picture(network: Stylizer, scene: np.ndarray, tile: int) -> None:
+    made = np.zeros_like(scene)
+    for top in range(0, 96, tile):
+        for left in range(0, 112, tile):
+            part = paint(network, scene, Span(top, top + tile), Span(left, left + tile))
+            place = made[top : top + tile, left : left + tile]
+            place[:] = part[: place.shape[0], : place.shape[1]]
+    # Rounding: TensorFlow may add up in another order for windows of another shape.
+    np.testing.assert_allclose(made, whole(network, scene), rtol=0, atol=1e-3)
+
+
+def test_nothing_beyond_the_margin_changes_a_pixel_and_what_lies_within_does(network: Stylizer) -> None:
+    """The margin is the receptive radius, neither more nor less."""
+    side, margin = 4 * STRIDE, ARCHITECTURE.margin
+    generator = np.random.default_rng(0)
+    scene = generator.uniform(0, 255, (side + 2 * margin, side + 2 * margin, 3)).astype(np.float32)
+    grain = generator.uniform(-1, 1, (*scene.shape[:2], 2)).astype(np.float32)
+    before, changed = network(scene, grain), scene.copy()
+    changed[0] = 255 - changed[0]
+    rows = np.flatnonzero((network(changed, grain) != before).any(axis=(1, 2)))
+    assert rows.min() == 0
+    assert rows.max() < STRIDE
+
+
+def test_the_same_flat_colour_is_not_one_colour_in_the_picture(network: Stylizer) -> None:
+    assert whole(network, np.full((64, 64, 3), 60, np.float32)).std(axis=(0, 1)).max() > 0.5
+
+
+def test_bfloat16_differs_by_rounding_only(network: Stylizer, scene: np.ndarray) -> None:
+    half = Stylizer(ARCHITECTURE, small_style().weights, "/CPU:0", "bfloat16")
+    # Seven bits of mantissa on a correction of up to 127.5.
+    assert np.abs(whole(half, scene) - whole(network, scene)).max() < 4
+
+
+def test_the_default_network_is_within_two_megabytes_in_float16() -> None:
+    assert sum(2 * np.prod(shape) for shape in Architecture().shapes.values()) < 1e6

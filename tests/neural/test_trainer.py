@@ -1,0 +1,134 @@
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nst_rs.learned.architecture import Architecture, first_weights
+from nst_rs.neural.generator import corrected
+from nst_rs.neural.trainer import RING, Lesson, Memory, Teacher
+from nst_rs.neural.vgg16 import Convolution, Encoder
+from nst_rs.neural.window_model import Kernel
+from nst_rs.objective.losses import Objective
+
+ARCHITECTURE = Architecture((4, 8, 8), 1)
+SIDE = 64
+
+
+def objective(encoder: Encoder, **changes: object) -> Objective:
+    """One content and two style layers of the small network, aiming at noise."""
+    kernel = Kernel(encoder, ["conv1_1", "conv2_2"], ["conv2_1"], "/CPU:0")
+    noise = np.random.default_rng(5).uniform(0, 255, (SIDE, SIDE, 3)).astype(np.float32)
+    targets = kernel.measure(noise, np.ones((SIDE, SIDE), np.float32)).grams
+    plain: dict[str, object] = {
+        "alpha": 0.1,
+        "beta": 1.0,
+        "content_layers": {"conv2_1": 1e-3},
+        "style_layers": {"conv1_1": 1e-5, "conv2_2": 1e-5},
+        "content_normalization": "mean",
+        "targets": targets,
+    }
+    return Objective(**{**plain, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def encoder(small_network: list[Convolution]) -> Encoder:
+    return Encoder(small_network)
+
+
+def lesson(windows: int = 2) -> Lesson:
+    generator, margin = np.random.default_rng(1), ARCHITECTURE.margin
+    shape = windows, SIDE + 2 * margin, SIDE + 2 * margin
+    seen = generator.uniform(60, 200, (*shape, 3)).astype(np.float32)
+    grain = generator.uniform(-1, 1, (*shape, 2)).astype(np.float32)
+    return Lesson(seen, grain, seen[:, margin:-margin, margin:-margin])
+
+
+def test_learning_brings_the_objective_down(encoder: Encoder) -> None:
+    teacher = Teacher(encoder, objective(encoder), ARCHITECTURE, Memory.beginning(first_weights(ARCHITECTURE, 0)))
+    losses = [teacher.step(lesson(), 1e-2) for _ in range(12)]
+    assert losses[-1] < 0.95 * losses[0]
+
+
+def test_the_loss_is_the_objective_of_each_windows_own_moments(encoder: Encoder) -> None:
+    """As the optimiser measures it, but for the ring along the window's border."""
+    # The mean would be over VGG16's channels, of which the small network has fewer.
+    aim = objective(encoder, content_normalization="sum", alpha=1e-4)
+    taught, first = lesson(), first_weights(ARCHITECTURE, 0)
+    teacher = Teacher(encoder, aim, ARCHITECTURE, Memory.beginning(first))
+    pictures = corrected(first, ARCHITECTURE, taught.seen, taught.grain).numpy()
+    kernel = Kernel(encoder, list(aim.style_layers), list(aim.content_layers), "/CPU:0")
+    weight = np.zeros((SIDE, SIDE), np.float32)
+    weight[RING:-RING, RING:-RING] = 1
+    totals = [
+        aim.losses(kernel.measure(picture, weight, kernel.content(scene))).total
+        for picture, scene in zip(pictures, taught.scene, strict=True)
+    ]
+    assert teacher.step(taught, 0.0) == pytest.approx(float(np.mean(totals)), rel=1e-5)
+
+
+def gradient_by_tape(encoder: Encoder, aim: Objective, weights: Mapping[str, np.ndarray], taught: Lesson) -> np.ndarray:
+    """The gradient with respect to the last bias, TensorFlow's own, of the objective written down plainly."""
+    variables = {name: tf.Variable(value) for name, value in weights.items()}
+    with tf.GradientTape() as tape:
+        picture = corrected(
+            {name: tf.convert_to_tensor(value) for name, value in variables.items()},
+            ARCHITECTURE,
+            *(tf.convert_to_tensor(x) for x in (taught.seen, taught.grain)),
+        )
+        found, wanted = encoder.features(picture), encoder.features(tf.convert_to_tensor(taught.scene))
+        total = tf.constant(0.0)
+        for name, factor in {**aim.style_layers, **aim.content_layers}.items():
+            ring = RING // (SIDE // found[name].shape[1])
+            f, p = (x[:, ring:-ring, ring:-ring] for x in (found[name], wanted[name]))
+            if name in aim.content_layers:
+                total += aim.alpha * factor * tf.reduce_mean((f - p) ** 2) / 2
+                continue
+            flat = tf.reshape(f, (f.shape[0], -1, f.shape[-1]))
+            gram = tf.matmul(flat, flat, transpose_a=True) / flat.shape[1]
+            error = tf.reduce_sum((gram - aim.targets[name].astype(np.float32)) ** 2) / (4 * f.shape[-1] ** 2)
+            total += aim.beta * factor * error / f.shape[0]
+    found_gradient: np.ndarray = tape.gradient(total, variables["last.bias"]).numpy()
+    return found_gradient
+
+
+def test_the_gradient_is_the_objectives(encoder: Encoder) -> None:
+    aim, taught, weights = objective(encoder), lesson(), first_weights(ARCHITECTURE, 0)
+    teacher = Teacher(encoder, aim, ARCHITECTURE, Memory.beginning(weights))
+    teacher.step(taught, 0.0)
+    learned = teacher.memory.first["last.bias"] / (1 - 0.9)
+    # Sums over positions in another order.
+    np.testing.assert_allclose(learned, gradient_by_tape(encoder, aim, weights, taught), rtol=1e-3)
+
+
+def test_a_learner_goes_on_from_what_it_knew(encoder: Encoder) -> None:
+    aim, taught = objective(encoder), lesson()
+    first = Teacher(encoder, aim, ARCHITECTURE, Memory.beginning(first_weights(ARCHITECTURE, 0)))
+    first.step(taught, 1e-3)
+    second = Teacher(encoder, aim, ARCHITECTURE, first.memory)
+    assert first.step(taught, 1e-3) == second.step(taught, 1e-3)
+    assert (first.memory.weights["up2.kernel"] == second.memory.weights["up2.kernel"]).all()
+
+
+def test_a_normalised_learner_learns_faster(encoder: Encoder) -> None:
+    first, aim, taught = first_weights(ARCHITECTURE, 0), objective(encoder), lesson()
+    plain, normalised = (
+        Teacher(encoder, aim, ARCHITECTURE, Memory.beginning(first, normalised)) for normalised in (False, True)
+    )
+    losses = {teacher: [teacher.step(taught, 1e-2) for _ in range(12)][-1] for teacher in (plain, normalised)}
+    assert losses[normalised] < losses[plain]
+
+
+def test_what_is_applied_is_what_was_normalised_by_the_mean_statistics(encoder: Encoder) -> None:
+    """After lessons that are all the same, the frozen network makes of them what the normalised one made."""
+    aim, taught = objective(encoder), lesson()
+    teacher = Teacher(encoder, aim, ARCHITECTURE, Memory.beginning(first_weights(ARCHITECTURE, 0), normalised=True))
+    for _ in range(3):
+        teacher.step(taught, 1e-3)
+    for _ in range(300):  # until the running means have forgotten the first weights
+        before = teacher.step(taught, 0.0)
+    frozen = Teacher(encoder, aim, ARCHITECTURE, teacher.memory.frozen())
+    assert teacher.normalises
+    assert not frozen.normalises
+    # The running means are a 400th part of the first steps' yet.
+    assert frozen.step(taught, 0.0) == pytest.approx(before, rel=0.01)

@@ -1,0 +1,70 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nst_rs.objective.problem import scene_moments
+from tests.pixel_kernel import OBJECTIVE, PixelKernel, canvas_of, problem_of, scene_gradient
+
+PRICED = replace(OBJECTIVE, variation=0.01)
+
+
+@given(st.integers(20, 300), st.integers(64, 400))
+@settings(deadline=None, max_examples=25)
+def test_the_scenes_moments_do_not_depend_on_the_tiles(side: int, tile: int) -> None:
+    whole, cut = (scene_moments(PixelKernel(), c, c.image) for c in (canvas_of((side, 70), n) for n in (4096, tile)))
+    assert cut.counts == whole.counts
+    # float64 sums in another order.
+    np.testing.assert_allclose(cut.sums["conv1_1"], whole.sums["conv1_1"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("tile", [64, 100, 200])
+def test_the_shares_add_up_to_the_untiled_gradient(tile: int) -> None:
+    whole, cut = (problem_of(canvas_of((150, 210), n), PRICED) for n in (4096, tile))
+    picture = np.random.default_rng(1).uniform(0, 255, whole.canvas.image.shape).astype(np.float32)
+    (expected, expected_loss), (found, loss) = scene_gradient(whole, picture), scene_gradient(cut, picture)
+    assert len(cut.canvas.tiles) > 1
+    assert loss == pytest.approx(expected_loss, rel=1e-9)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())  # float32
+
+
+@pytest.mark.parametrize("tile", [64, 100])
+def test_the_gradient_of_a_whole_window_is_the_scenes_inside_it(tile: int) -> None:
+    problem = problem_of(canvas_of((150, 210), tile), PRICED)
+    picture = np.random.default_rng(1).uniform(0, 255, problem.canvas.image.shape).astype(np.float32)
+    expected, _ = scene_gradient(problem, picture)
+    moments = scene_moments(problem.kernel, problem.canvas, picture)
+    for each in problem.canvas.tiles:
+        view = problem.view(each, picture[each.window_slices])
+        found = problem.nearby_gradient(view, problem.forward(view).activations, problem.objective.pull(moments))
+        # A pixel is asked for nothing by positions beyond the window here: the features are the pixels.
+        core = found[each.core_in_window], expected[each.core_slices]
+        np.testing.assert_allclose(*core, atol=1e-5 * np.abs(expected).max())
+
+
+def test_the_gradient_is_the_losss_derivative() -> None:
+    problem = problem_of(canvas_of((40, 30), 4096), PRICED)
+    rng = np.random.default_rng(2)
+    picture = rng.uniform(50, 200, problem.canvas.image.shape).astype(np.float32)
+    step = rng.normal(size=picture.shape).astype(np.float32)
+    slope = float(np.sum(scene_gradient(problem, picture)[0] * step))
+    after, before = (scene_gradient(problem, picture + sign * np.float32(0.01) * step)[1] for sign in (1, -1))
+    # float32 pixels near 200 round a step of 0.01 to a thousandth part.
+    assert (after - before) / 0.02 == pytest.approx(slope, rel=1e-2)
+
+
+def test_the_views_of_a_picture_come_in_the_tiles_order() -> None:
+    problem = problem_of(canvas_of((300, 210), 100))
+    picture = np.random.default_rng(1).uniform(0, 255, problem.canvas.image.shape).astype(np.float32)
+    views = list(problem.views(picture))
+    assert [view.tile for view in views] == problem.canvas.tiles
+    for view in views:
+        assert (view.window == picture[view.tile.window_slices]).all()
+
+
+def test_tiles_without_valid_pixels_are_not_computed() -> None:
+    canvas, kernel = canvas_of((600, 100), 128, nodata=True), PixelKernel()
+    scene_moments(kernel, canvas, canvas.image)
+    assert kernel.measured == len(canvas.tiles) < len(canvas.level.tiles)

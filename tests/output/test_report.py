@@ -1,0 +1,226 @@
+"""The page of a run, as a person meets it: in a real browser."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rasterio.crs import CRS
+from rasterio.transform import Affine
+from rasterio.warp import transform
+from selenium import webdriver
+from selenium.webdriver import ActionChains, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+from nst_rs.geo.grid import Grid
+from nst_rs.output.files import Outputs
+from nst_rs.output.report import render, write_report
+from tests.browser import DESKTOP, PHONE, browsing, complaints, pixels
+from tests.rasters import NORTH_UP, UTM
+from tests.runs import MAP, SCENE, pictures_of, record_of
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    made = Outputs(tmp_path_factory.mktemp("report") / "map.tif")
+    write_report(pictures_of(), made, record_of())
+    return made.report.as_uri()
+
+
+@pytest.fixture(scope="module", params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+def browser(request: pytest.FixtureRequest) -> Iterator[webdriver.Chrome]:
+    with browsing(request.param) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def desktop() -> Iterator[webdriver.Chrome]:
+    with browsing(DESKTOP) as found:
+        yield found
+
+
+def opened(browser: webdriver.Chrome, page: str) -> None:
+    browser.get(page)
+    WebDriverWait(browser, 10).until(lambda b: b.find_element(By.ID, "length").text)
+
+
+def shares(browser: webdriver.Chrome) -> tuple[float, float]:
+    """How much of the map's view shows the scene, and how much the map; both are of one colour."""
+    seen = pixels(browser.find_element(By.ID, "view")).astype(int)
+    scene, styled = ((np.abs(seen - color).max(axis=-1) < 16).mean() for color in (SCENE, MAP))
+    return float(scene), float(styled)
+
+
+def test_the_page_renders_whole_and_without_a_word_on_the_console(browser: webdriver.Chrome, page: str) -> None:
+    opened(browser, page)
+    assert complaints(browser) == []
+    broken = "return [...document.images].filter(image => !image.complete || !image.naturalWidth).length"
+    assert browser.execute_script(broken) == 0
+    assert browser.find_element(By.TAG_NAME, "h1").text == "map"
+    assert len(browser.find_elements(By.CSS_SELECTOR, "svg.curves polyline.total")) == 2
+    assert browser.find_element(By.ID, "command").text == "nst-rs stylize --config map.run.json"
+
+
+def test_the_page_is_never_wider_than_its_window(browser: webdriver.Chrome, page: str) -> None:
+    opened(browser, page)
+    for element in browser.find_elements(By.TAG_NAME, "summary"):
+        element.click()
+    width, window = browser.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
+    assert width <= window
+
+
+def test_the_slider_goes_from_the_map_to_the_scene_by_keyboard(browser: webdriver.Chrome, page: str) -> None:
+    opened(browser, page)
+    slider = browser.find_element(By.ID, "slider")
+    half = shares(browser)
+    slider.send_keys(Keys.HOME)
+    styled = shares(browser)
+    slider.send_keys(Keys.END)
+    scene = shares(browser)
+    slider.send_keys(Keys.ARROW_LEFT)
+    assert slider.get_attribute("aria-valuetext") == "100 % scene, 1 % map"
+    # The rest is furniture, and the corner without data.
+    assert min(half) > 0.3
+    assert styled == (pytest.approx(0, abs=0.01), pytest.approx(0.85, abs=0.1))
+    assert scene == (pytest.approx(0.85, abs=0.1), pytest.approx(0, abs=0.01))
+
+
+def test_the_handle_is_dragged_over_the_map(desktop: webdriver.Chrome, page: str) -> None:
+    opened(desktop, page)
+    width = desktop.find_element(By.ID, "view").size["width"]
+    before = shares(desktop)
+    handle = desktop.find_element(By.ID, "divider")
+    ActionChains(desktop).drag_and_drop_by_offset(handle, -width // 4, 0).perform()
+    after = shares(desktop)
+    assert before[0] - after[0] == pytest.approx(0.25, abs=0.06)
+    assert float(desktop.find_element(By.ID, "slider").get_attribute("value") or 0) == pytest.approx(25, abs=1)
+
+
+def test_what_has_no_data_shows_neither_scene_nor_map(desktop: webdriver.Chrome, page: str) -> None:
+    opened(desktop, page)
+    seen = pixels(desktop.find_element(By.ID, "view")).astype(int)
+    height, width, _ = seen.shape
+    corner = seen[int(0.83 * height) : int(0.97 * height), int(0.82 * width) : int(0.9 * width)]
+    for color in (SCENE, MAP):
+        assert np.abs(corner - color).max(axis=-1).min() > 60
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        Grid(CRS.from_string(UTM), NORTH_UP, 300, 200),
+        Grid(CRS.from_string(UTM), NORTH_UP @ Affine.rotation(25), 300, 200),
+        Grid(CRS.from_epsg(4326), Affine(0.01, 0, 178.9, 0, -0.01, 10), 300, 200),
+    ],
+    ids=["UTM", "rotated", "degrees, over the antimeridian"],
+)
+def test_the_readout_says_where_the_pointer_is(desktop: webdriver.Chrome, tmp_path: Path, grid: Grid) -> None:
+    made = Outputs(tmp_path / "map.tif")
+    write_report(pictures_of(grid=grid), made, record_of())
+    opened(desktop, made.report.as_uri())
+    view = desktop.find_element(By.ID, "view")
+    size = view.size
+    ActionChains(desktop).move_to_element_with_offset(view, size["width"] // 5, -size["height"] // 4).perform()
+    column, row = (int(part) for part in desktop.find_element(By.ID, "pixel").text.split(", "))
+    assert (column, row) == (pytest.approx(300 * 0.7, abs=2), pytest.approx(200 * 0.25, abs=2))
+    x, y = grid.transform @ (column + 0.5, row + 0.5)
+    if not grid.crs.is_geographic:
+        said = [float(re.sub(r"\D", "", part)) for part in desktop.find_element(By.ID, "projected").text.split(",")]
+        assert said == [pytest.approx(value, abs=grid.metres_per_pixel) for value in (x, y)]
+    (longitude,), (latitude,) = transform(grid.crs, "EPSG:4326", [x], [y])
+    pattern = r"([\d.]+)° ([NS]), ([\d.]+)° ([EW])"
+    found = re.fullmatch(pattern, desktop.find_element(By.ID, "degrees").text)
+    assert found is not None
+    signed = [float(found[i]) * (-1 if found[i + 1] in "SW" else 1) for i in (1, 3)]
+    wrapped = (longitude + 180) % 360 - 180
+    assert signed == [pytest.approx(latitude, abs=0.012), pytest.approx(wrapped, abs=0.012)]
+
+
+def test_the_scale_bar_is_as_long_as_it_says(desktop: webdriver.Chrome, page: str) -> None:
+    opened(desktop, page)
+    view, shown = desktop.find_element(By.ID, "view"), []
+    for _ in range(3):
+        label, unit = desktop.find_element(By.ID, "length").text.split()
+        metres = float(label) * {"km": 1000, "m": 1}[unit]
+        bar = desktop.execute_script("return document.getElementById('bar').getBoundingClientRect().width")
+        shown.append(metres / bar * view.size["width"])
+        view.send_keys("+")
+    # Metres across the view: 300 pixels of 30 m, then less with every step of the zoom.
+    assert shown == [pytest.approx(9000 / 1.6**step, rel=0.02) for step in range(3)]
+
+
+def test_zooming_by_keyboard_and_back(desktop: webdriver.Chrome, page: str) -> None:
+    opened(desktop, page)
+    view = desktop.find_element(By.ID, "view")
+    view.send_keys("+", Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
+    moved = desktop.find_element(By.ID, "stage").get_attribute("style")
+    assert "scale(1.6)" in (moved or "")
+    view.send_keys("0")
+    assert "translate(0px, 0px) scale(1)" in (desktop.find_element(By.ID, "stage").get_attribute("style") or "")
+    assert complaints(desktop) == []
+
+
+def test_everything_shown_is_in_the_page_and_has_a_name(desktop: webdriver.Chrome, page: str) -> None:
+    opened(desktop, page)
+    asked = "return performance.getEntriesByType('resource').filter(entry => !entry.name.startsWith('data:')).length"
+    assert desktop.execute_script(asked) == 0
+    nameless = "return [...document.images].filter(image => !image.alt).length"
+    assert desktop.execute_script(nameless) == 0
+    for element in desktop.find_elements(By.CSS_SELECTOR, "button, input, [role=img], [tabindex]"):
+        assert element.accessible_name
+
+
+HOSTILE = "</script><img src=x onerror=document.title=666>"
+
+
+def test_names_from_outside_are_only_shown(desktop: webdriver.Chrome, tmp_path: Path) -> None:
+    record: dict[str, Any] = record_of({"style.images": {f"/art/{HOSTILE}": 1}})
+    record["inputs"][0]["path"] = f"C:\\data\\{HOSTILE}"
+    record["device"] = HOSTILE
+    made = Outputs(tmp_path / "an <b>odd & 'quoted'.tif")
+    write_report(pictures_of(), made, record)
+    opened(desktop, made.report.as_uri())
+    assert complaints(desktop) == []
+    assert desktop.title.startswith("an <b>odd & 'quoted'")
+    assert len(desktop.find_elements(By.CSS_SELECTOR, "img")) == 3
+    assert (
+        desktop.find_element(By.ID, "command").text
+        == """nst-rs stylize --config 'an <b>odd & '"'"'quoted'"'"'.run.json'"""
+    )
+
+
+def test_the_page_names_no_folder(tmp_path: Path) -> None:
+    text = render(pictures_of(), Outputs(tmp_path / "map.tif"), record_of())
+    for folder in (str(tmp_path), "/data/", "/art/", "/maps/"):
+        assert folder not in text
+    assert "the painting.jpg" in text
+    assert "scene.tif" in text
+
+
+def test_a_run_of_one_tile_and_one_iteration_has_a_page(tmp_path: Path) -> None:
+    record = record_of({"objective.alpha": 0.0})
+    record["figures"]["seams"] = {"lines": 0, "result": None, "standard_error": None, "content": None}
+    for level in record["levels"]:
+        losses = level["losses"]
+        level["losses"] = {
+            "total": losses["total"][:1],
+            **{term: {name: values[:1] for name, values in losses[term].items()} for term in ("content", "style")},
+        }
+    text = render(pictures_of(), Outputs(tmp_path / "map.tif"), record)
+    assert "Seam ratio" not in text
+    assert text.count('<circle class="total"') == 2
+    assert 'class="content"' not in text
+
+
+def test_a_place_that_is_not_on_earth_has_a_page_without_degrees(desktop: webdriver.Chrome, tmp_path: Path) -> None:
+    grid = Grid(CRS.from_wkt('LOCAL_CS["Site",UNIT["metre",1]]'), NORTH_UP, 300, 200)
+    made = Outputs(tmp_path / "map.tif")
+    write_report(pictures_of(grid=grid), made, record_of())
+    opened(desktop, made.report.as_uri())
+    assert complaints(desktop) == []
+    assert desktop.find_elements(By.ID, "degrees") == []
+    assert not desktop.find_element(By.ID, "compass").is_displayed()
+    assert desktop.find_element(By.ID, "projected").text != "–"

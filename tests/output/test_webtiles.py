@@ -1,0 +1,195 @@
+"""Web tiles, read back by the libraries that others read them with."""
+
+import io
+import math
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+from pmtiles.reader import MmapSource, Reader
+from pmtiles.tile import TileType, zxy_to_tileid
+from rasterio.crs import CRS
+from rasterio.transform import Affine
+from rasterio.warp import transform
+
+from nst_rs.errors import OutputError
+from nst_rs.geo.grid import Grid
+from nst_rs.output.files import Outputs
+from nst_rs.output.geotiff import StyledMap
+from nst_rs.output.publish import publish
+from nst_rs.output.webtiles import SIDE, check_place, parts, write_tiles
+from tests.rasters import UTM
+from tests.runs import record_of
+
+PLACE = Affine(30, 0, 500_000, 0, -30, 5_000_000)
+FIJI = Grid(CRS.from_epsg(32760), Affine(100, 0, 795_000, 0, -100, 8_000_000), 600, 400)
+SITE = CRS.from_wkt('LOCAL_CS["Site",UNIT["metre",1]]')
+
+
+def tiled(folder: Path, archive: Any, grid: Grid) -> tuple[Path, np.ndarray]:
+    """Publish a map whose colours tell row and column, with a hole; return its tiles' file and its mask."""
+    rows, columns = np.mgrid[: grid.height, : grid.width]
+    picture = np.stack([255 * rows / grid.height, 255 * columns / grid.width, np.full(grid.shape, 90)], axis=-1)
+    valid = np.ones(grid.shape, bool)
+    valid[100:220, 150:300] = False
+    empty = [lambda made, _: made.item.touch(), lambda made, _: made.report.touch()]
+    outputs = Outputs(folder / "map.tif", archive)
+    styled = StyledMap(picture.astype(np.float32), valid, grid)
+    publish(outputs, styled, record_of, [write_tiles, *empty])
+    assert outputs.tiles is not None
+    assert set(folder.iterdir()) == set(outputs)
+    return outputs.tiles, valid
+
+
+def read_tiles(path: Path) -> dict[tuple[int, int, int], np.ndarray]:
+    """(zoom, column, row from the north) → RGBA."""
+    if path.suffix == ".mbtiles":
+        with closing(sqlite3.connect(path)) as database:
+            found = database.execute("SELECT zoom_level, tile_column, tile_row, tile_data FROM tiles").fetchall()
+        tiles = {(z, x, 2**z - 1 - y): data for z, x, y, data in found}
+    else:
+        with path.open("rb") as file:
+            reader = Reader(MmapSource(file))
+            header = reader.header()
+            zooms = range(header["min_zoom"], header["max_zoom"] + 1)
+            places = [(z, x, y) for z in zooms for x in range(2**z) for y in range(2**z)] if zooms[-1] < 9 else None
+            grid = places or _near(header)
+            tiles = {place: data for place in grid if (data := reader.get(*place)) is not None}
+    return {place: np.asarray(Image.open(io.BytesIO(data)).convert("RGBA")) for place, data in tiles.items()}
+
+
+def _near(header: dict[str, Any]) -> list[tuple[int, int, int]]:
+    """All places at or beside the archive's box."""
+    found = []
+    for zoom in range(header["min_zoom"], header["max_zoom"] + 1):
+        spans = []
+        for low, high, place in (
+            (header["min_lon_e7"], header["max_lon_e7"], lambda lon, n: (lon + 180) / 360 * n),
+            (
+                header["max_lat_e7"],
+                header["min_lat_e7"],
+                lambda lat, n: (1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2 * n,
+            ),
+        ):
+            first, last = (math.floor(place(value / 1e7, 2**zoom)) for value in (low, high))
+            spans.append(range(max(0, first - 1), min(2**zoom, last + 2)))
+        found += [(zoom, x, y) for x in spans[0] for y in spans[1]]
+    return found
+
+
+GRID = Grid(CRS.from_string(UTM), PLACE, 600, 400)
+
+
+@pytest.fixture(scope="module", params=["pmtiles", "mbtiles"])
+def archive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    return tiled(tmp_path_factory.mktemp("tiles"), request.param, GRID)
+
+
+def test_tiles_lie_where_the_map_lies_to_a_pixel(archive: tuple[Path, np.ndarray]) -> None:
+    path, valid = archive
+    tiles = read_tiles(path)
+    finest = max(zoom for zoom, _, _ in tiles)
+    rng, compared = np.random.default_rng(0), 0
+    for (zoom, column, row), rgba in tiles.items():
+        if zoom != finest:
+            continue
+        x, y = rng.integers(2, SIDE - 2, (2, 120))
+        step = 2 * math.pi * 6378137 / 2**zoom
+        east = (column + (x + 0.5) / SIDE) * step - math.pi * 6378137
+        north = math.pi * 6378137 - (row + (y + 0.5) / SIDE) * step
+        back = transform("EPSG:3857", GRID.crs, list(east), list(north))
+        columns, rows = ~GRID.transform @ (np.array(back[0]), np.array(back[1]))
+        inside = (rows > 2) & (rows < 397) & (columns > 2) & (columns < 597)
+        near = [
+            valid[int(r) - 2 : int(r) + 3, int(c) - 2 : int(c) + 3]
+            for r, c in zip(rows[inside], columns[inside], strict=True)
+        ]
+        for (r, c), seen, around in zip(
+            zip(rows[inside], columns[inside], strict=True), rgba[y[inside], x[inside]], near, strict=True
+        ):
+            if around.all():
+                # The colours rise by 255 over 400 rows and 600 columns; WebP changes them by a few.
+                assert seen[3] == 255
+                assert abs(int(seen[0]) / 255 * 400 - r) < 9
+                assert abs(int(seen[1]) / 255 * 600 - c) < 14
+                compared += 1
+            elif not around.any():
+                assert seen[3] == 0
+                compared += 1
+    assert compared > 200
+
+
+def test_a_tile_of_the_coarsest_level_holds_the_whole_map(archive: tuple[Path, np.ndarray]) -> None:
+    tiles = read_tiles(archive[0])
+    zooms = sorted({zoom for zoom, _, _ in tiles})
+    assert zooms == list(range(zooms[0], zooms[-1] + 1))
+    assert sum(zoom == zooms[0] for zoom, _, _ in tiles) == 1
+    resolution = 2 * math.pi * 6378137 / SIDE / 2 ** zooms[-1] * math.cos(math.radians(45.15))
+    assert 15 <= resolution <= 30 * 2**0.25
+
+
+def test_what_lies_outside_the_map_is_transparent_and_no_tile_is_empty(archive: tuple[Path, np.ndarray]) -> None:
+    tiles = read_tiles(archive[0])
+    assert all(rgba[..., 3].any() for rgba in tiles.values())
+    assert any((rgba[..., 3] == 0).any() for rgba in tiles.values())
+
+
+@pytest.mark.parametrize("archive", ["pmtiles"], indirect=True)
+def test_pmtiles_say_what_they_are(archive: tuple[Path, np.ndarray]) -> None:
+    with archive[0].open("rb") as file:
+        reader = Reader(MmapSource(file))
+        header, facts = reader.header(), reader.metadata()
+    assert header["tile_type"] == TileType.WEBP
+    assert header["clustered"]
+    assert header["min_lon_e7"] == pytest.approx(-57e7, abs=10)
+    assert facts == {"name": "map", "description": "In the style of the painting.jpg", "type": "overlay"}
+
+
+@pytest.mark.parametrize("archive", ["mbtiles"], indirect=True)
+def test_mbtiles_are_read_by_gdal(archive: tuple[Path, np.ndarray]) -> None:
+    with rasterio.open(archive[0]) as found:
+        assert found.crs == CRS.from_epsg(3857)
+        assert found.count == 4
+        assert found.read(4).max() == 255
+
+
+def test_a_map_over_the_antimeridian_has_tiles_on_both_edges_of_the_world(tmp_path: Path) -> None:
+    tiles = read_tiles(tiled(tmp_path, "mbtiles", FIJI)[0])
+    finest = max(zoom for zoom, _, _ in tiles)
+    columns = {column for zoom, column, _ in tiles if zoom == finest}
+    assert {0, 2**finest - 1} <= columns
+    assert len(columns) < 12
+
+
+def test_there_are_few_tiles_even_for_a_large_map() -> None:
+    grid = Grid(CRS.from_string("EPSG:32633"), Affine(10, 0, 399_960, 0, -10, 5_000_040), 10980, 10980)
+    finest = [part for part in parts(grid) if part.zoom == parts(grid)[-1].zoom]
+    pixels = sum(len(part.columns) * len(part.rows) for part in finest) * SIDE**2
+    assert 1 <= pixels / (10980 * 10980) < 4.5
+    assert len({zxy_to_tileid(part.zoom, part.columns.start, part.rows.start) for part in parts(grid)}) == len(
+        parts(grid)
+    )
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        Grid(SITE, PLACE, 10, 10),
+        Grid(CRS.from_epsg(3031), Affine(30, 0, 1000, 0, -30, 1000), 10, 10),
+    ],
+    ids=["not on Earth", "at the pole"],
+)
+def test_a_place_that_web_maps_do_not_show_is_refused_at_once(grid: Grid) -> None:
+    with pytest.raises(OutputError, match=r"output map.pmtiles: expected a scene on Earth within 85.05 degrees"):
+        check_place(Path("map.pmtiles"), grid)
+    check_place(Path("map.pmtiles"), GRID)
+
+
+def test_a_run_without_them_writes_no_tiles(tmp_path: Path) -> None:
+    write_tiles(Outputs(tmp_path / "map.tif"), record_of())
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,166 @@
+"""Learned styles applied: real files, and a small network that was not learned but changes every pixel."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+import nst_rs
+from nst_rs.composite.compose import Sheets, compose
+from nst_rs.composite.rendering import open_subject
+from nst_rs.config.loading import load_config, name_files
+from nst_rs.errors import ConfigError, StyleError
+from nst_rs.learned.windows import paint
+from nst_rs.neural.generator import Stylizer
+from nst_rs.pyramid.tiling import Span
+from nst_rs.runs import apply
+from nst_rs.runs.progress import Progress
+from nst_rs.runs.stylize import Result
+from nst_rs.style.color import luminance
+from tests.learned_styles import small_style
+from tests.rasters import random_values, write_raster
+
+FLOAT32 = {"compute.precision": "float32"}
+SHAPE = 140, 570
+"""Two blocks wide."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("applied")
+    values = random_values((3, *SHAPE))
+    values[:, 20:60, 500:530] = 0
+    write_raster(folder / "scene.tif", values, names=("red", "green", "blue"), nodata=0)
+    small_style().save(folder / "small.style")
+    small_style("scene").save(folder / "grey.style")
+    return folder
+
+
+def applied(folder: Path, name: str, style: str = "small", **settings: Any) -> Result:
+    chosen = {key.replace("__", "."): value for key, value in settings.items()}
+    output = folder / f"{name}.tif"
+    return nst_rs.stylize(folder / "scene.tif", folder / f"{style}.style", output, settings=FLOAT32 | chosen)
+
+
+@pytest.fixture(scope="module")
+def result(folder: Path) -> Result:
+    return applied(folder, "map")
+
+
+@pytest.fixture(scope="module")
+def composite(folder: Path) -> np.ndarray:
+    subject = open_subject(name_files(load_config(None), [str(folder / "scene.tif")], None, None))
+    image, weight = np.zeros((*SHAPE, 3), np.float32), np.zeros(SHAPE, np.float32)
+    compose(subject.scene, subject.channels, subject.stretch, Sheets(image, weight))
+    return image
+
+
+def pixels(path: Path) -> np.ndarray:
+    with rasterio.open(path) as source:
+        found: np.ndarray = np.moveaxis(source.read(), 0, -1)
+    return found
+
+
+def mask(path: Path) -> np.ndarray:
+    with rasterio.open(path) as source:
+        found: np.ndarray = source.dataset_mask() > 0
+    return found
+
+
+def test_the_map_is_the_networks_picture_of_the_whole_composite(result: Result, composite: np.ndarray) -> None:
+    style = small_style()
+    network = Stylizer(style.facts.architecture, style.weights, "/CPU:0")
+    whole = paint(network, composite, Span(0, 140), Span(0, 572))[:, : SHAPE[1]]
+    difference = np.abs(pixels(result.output).astype(float) - np.rint(whole))[mask(result.output)]
+    # Rounding, where the untiled picture's shape makes the library add up in another order.
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-3
+
+
+def test_the_map_lies_on_the_scenes_grid_with_its_nodata(result: Result, folder: Path) -> None:
+    with rasterio.open(result.output) as made, rasterio.open(folder / "scene.tif") as scene:
+        assert made.crs == scene.crs
+        assert made.transform == scene.transform
+        assert (made.dataset_mask() == scene.dataset_mask()).all()
+
+
+@pytest.mark.parametrize("tile", [64, 600])
+def test_any_tile_makes_the_same_pixels_bit_for_bit(result: Result, folder: Path, tile: int) -> None:
+    other = applied(folder, f"tiles_{tile}", tiling__tile=tile)
+    assert (pixels(other.output) == pixels(result.output)).all()
+
+
+def test_workers_of_a_cluster_make_the_same_pixels_bit_for_bit(result: Result, folder: Path) -> None:
+    other = applied(folder, "workers", compute__executor="dask", compute__workers=2)
+    assert (pixels(other.output) == pixels(result.output)).all()
+    assert not (folder / ".workers.tif.work").exists()
+
+
+def test_strength_blends_towards_the_scene(folder: Path, result: Result, composite: np.ndarray) -> None:
+    scene, half = (pixels(applied(folder, f"s{share}", style__strength=share / 10).output) for share in (0, 5))
+    valid = mask(result.output)
+    assert (scene[valid] == np.rint(composite)[valid]).all()
+    middle = (scene[valid].astype(float) + pixels(result.output)[valid]) / 2
+    assert np.abs(half[valid] - middle).max() <= 1.01  # three roundings
+
+
+def test_the_scenes_colours_stay_where_they_are_asked_for(folder: Path, composite: np.ndarray) -> None:
+    for style, settings in (("grey", {}), ("small", {"style__color": "scene"})):
+        made = applied(folder, f"colours_{style}", style, **settings).output
+        difference = pixels(made)[mask(made)].astype(float) - composite[mask(made)]
+        inside = ((pixels(made)[mask(made)] > 0) & (pixels(made)[mask(made)] < 255)).all(axis=-1)
+        # All channels change by as much as the luminance does, but for rounding.
+        assert np.ptp(difference[inside], axis=-1).max() <= 1.01
+        assert np.abs(luminance(difference[inside, np.newaxis].astype(np.float32))).mean() > 1
+
+
+def test_everything_else_is_as_after_any_run(result: Result, folder: Path) -> None:
+    record = json.loads(result.record.read_text())
+    assert record["levels"] == []
+    assert record["learned"]["licence"] == "CC0-1.0"
+    assert [Path(entry["path"]).name for entry in record["inputs"]] == ["scene.tif", "small.style"]
+    assert set(record["seconds"]) == {"compose", "network", "apply", "publish"}
+    assert record["figures"]["seams"]["lines"] == 1
+    assert result.preview.exists()
+    assert not (folder / ".map.tif.work").exists()
+
+
+def test_bands_are_handed_over_with_their_own_values(folder: Path) -> None:
+    made = applied(folder, "banded", output__bands=("blue", 1)).output.with_suffix(".bands.tif")
+    np.testing.assert_array_equal(pixels(made), pixels(folder / "scene.tif")[..., [2, 0]])
+    np.testing.assert_array_equal(mask(made), mask(folder / "scene.tif"))
+
+
+def test_a_run_repeated_from_its_record_is_the_same_byte_for_byte(result: Result) -> None:
+    from nst_rs.runs.prepare import prepare
+
+    before = result.output.read_bytes()
+    prepare(load_config(result.record)).start(lambda _: None)
+    assert result.output.read_bytes() == before
+
+
+def test_progress_is_told_tile_by_tile(folder: Path) -> None:
+    heard: list[Progress] = []
+    config = name_files(load_config(None), [folder / "scene.tif"], folder / "small.style", folder / "heard.tif")
+    session = apply.ApplicationSession(apply.prepare(config), heard.append)
+    session.apply()
+    assert [state.fraction for state in heard] == [0.5, 1.0]
+
+
+def test_a_learned_style_does_not_go_with_others(folder: Path, harvest: Path) -> None:
+    with pytest.raises(ConfigError, match="images, or one learned style"):
+        nst_rs.stylize(folder / "scene.tif", [harvest, folder / "small.style"], folder / "no.tif")
+
+
+def test_colours_that_the_style_did_not_learn_are_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="a style that was learned so"):
+        applied(folder, "no", style__color="histogram")
+
+
+def test_a_foreign_style_is_refused_before_anything_is_read(folder: Path) -> None:
+    (folder / "foreign.style").write_bytes(b"no style")
+    with pytest.raises(StyleError, match=r"foreign.style: expected a learned style"):
+        applied(folder, "no", "foreign")

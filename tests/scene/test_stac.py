@@ -1,0 +1,258 @@
+"""STAC items: which assets are bands, where an item may point, and what it says of values."""
+
+import functools
+import http.server
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rasterio.windows import Window
+
+from nst_rs.composite.rendering import Subject, open_subject
+from nst_rs.config.loading import override
+from nst_rs.config.sections import RunConfig
+from nst_rs.errors import NstError, SceneError
+from nst_rs.scene.stac import resolve
+from tests.rasters import NORTH_UP, random_values, write_raster
+
+GEOTIFF = "image/tiff; application=geotiff; profile=cloud-optimized"
+NAMES = {"blue": "B02", "green": "B03", "red": "B04"}
+
+
+def asset(key: str, **fields: Any) -> dict[str, Any]:
+    band = {"name": NAMES.get(key, key), "common_name": key}
+    return {"href": f"./{key}.tif", "type": GEOTIFF, "roles": ["data"], "eo:bands": [band], **fields}
+
+
+def item(assets: Mapping[str, Any], name: str = "scene", **fields: Any) -> dict[str, Any]:
+    return {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": name,
+        "geometry": None,
+        "properties": {"datetime": "2024-05-18T10:50:31Z"},
+        "links": [],
+        "assets": dict(assets),
+        **fields,
+    }
+
+
+def written(path: Path, data: Any) -> Path:
+    path.write_text(json.dumps(data))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three bands, a classification with a cloud, and an item of them, as Sentinel-2's are served."""
+    inside = tmp_path / "item"
+    inside.mkdir()
+    for key in NAMES:
+        write_raster(inside / f"{key}.tif", band(key), nodata=0)
+    classes = np.full((1, 6, 8), 4, "uint8")
+    classes[0, :2, :3] = 9
+    write_raster(inside / "scl.tif", classes)
+    write_raster(inside / "thumbnail.tif", random_values((3, 2, 2)))
+    values = [{"scale": 0.0001, "offset": -0.1, "nodata": 0}]
+    assets = {
+        "thumbnail": {"href": "./thumbnail.tif", "type": GEOTIFF, "roles": ["thumbnail"]},
+        **{key: asset(key, **{"raster:bands": values}) for key in NAMES},
+        "red-jp2": asset("red", href="./red.jp2", type="image/jp2"),
+        "scl": {"href": "./scl.tif", "type": GEOTIFF, "roles": ["data"]},
+    }
+    written(inside / "item.json", item(assets))
+    return inside
+
+
+def band(key: str) -> np.ndarray:
+    return random_values((1, 6, 8), "uint16", seed=len(key)) + np.uint16(1000)
+
+
+def subject_of(location: Path | str, **settings: Any) -> Subject:
+    named = {key.replace("__", "."): value for key, value in settings.items()}
+    return open_subject(override(RunConfig(), {"scene.paths": (str(location),), **named}))
+
+
+def read_all(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+    grid = subject.scene.grid
+    return subject.scene.read(subject.channels, Window(0, 0, grid.width, grid.height))
+
+
+def test_the_bands_of_an_item_are_a_scene_of_reflectances(folder: Path) -> None:
+    subject = subject_of(folder / "item.json")
+    assert [str(label) for label in subject.scene.labels] == ["B02 blue", "B03 green", "B04 red"]
+    values, valid = read_all(subject)
+    assert valid.all()
+    np.testing.assert_allclose(values[0], band("red")[0] * 1e-4 - 0.1, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({"datetime": "2024-05-18T10:50:31.5Z"}, "2024-05-18T10:50:31.500000+00:00"),
+        (
+            {"datetime": None, "start_datetime": "2024-05-18T10:00:00Z", "end_datetime": "2024-05-19T10:00:00Z"},
+            "2024-05-18T10:00:00+00:00 to 2024-05-19T10:00:00+00:00",
+        ),
+    ],
+)
+def test_the_bands_of_an_item_were_taken_when_it_says(folder: Path, properties: Any, expected: str) -> None:
+    data = json.loads((folder / "item.json").read_text())
+    written(folder / "item.json", {**data, "properties": properties})
+    assert str(subject_of(folder / "item.json").scene.acquired) == expected
+
+
+def test_an_items_nodata_stands_where_the_file_has_none(folder: Path) -> None:
+    values = random_values((1, 6, 8), "uint16")
+    values[0, :2] = 251
+    write_raster(folder / "plain.tif", values)
+    written(folder / "item.json", item({"plain": asset("plain", **{"raster:bands": [{"nodata": 251}]})}))
+    np.testing.assert_array_equal(read_all(subject_of(folder / "item.json"))[1], values[0] != 251)
+    assert read_all(subject_of(folder / "item.json", scene__nodata=7))[1][:2].all()
+
+
+def test_an_items_offset_is_overridden_where_it_is_wrong(folder: Path) -> None:
+    values, _ = read_all(subject_of(folder / "item.json", scene__offset=0.0))
+    np.testing.assert_allclose(values[0], band("red")[0] * 1e-4, rtol=1e-5, atol=1e-7)
+
+
+def test_assets_are_selected_by_key(folder: Path) -> None:
+    subject = subject_of(folder / "item.json", scene__assets=["red"])
+    assert [label.name for label in subject.scene.labels] == ["B04"]
+    with pytest.raises(
+        SceneError, match=r"expected assets of blue, green, red, red-jp2, scl, got nir; see scene.assets"
+    ):
+        subject_of(folder / "item.json", scene__assets=["nir"])
+
+
+def test_an_items_classification_masks_its_clouds(folder: Path) -> None:
+    _, valid = read_all(subject_of(folder / "item.json", composite__mask="clouds"))
+    expected = np.ones((6, 8), np.bool_)
+    expected[:2, :3] = False
+    np.testing.assert_array_equal(valid, expected)
+
+
+def test_the_items_of_a_collection_are_one_mosaic(tmp_path: Path) -> None:
+    items = []
+    for number in range(2):
+        write_raster(
+            tmp_path / f"red{number}.tif",
+            random_values((1, 6, 6), seed=number),
+            transform=NORTH_UP @ type(NORTH_UP).translation(4 * number, 0),
+        )
+        items.append(item({"red": asset("red", href=f"red{number}.tif")}, name=f"item{number}"))
+    collection = {"type": "FeatureCollection", "features": items}
+    subject = subject_of(written(tmp_path / "items.json", collection), composite__bands=["red", "red", "red"])
+    assert subject.scene.grid.shape == (6, 10)
+    np.testing.assert_array_equal(read_all(subject)[0][0][:, :6], random_values((1, 6, 6), seed=0)[0])
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name in the library
+        """Say nothing."""
+
+
+@pytest.fixture
+def address(folder: Path) -> Iterator[str]:
+    """The item's folder, served on loopback."""
+    handler = functools.partial(_Quiet, directory=str(folder.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_an_item_is_read_by_its_address(address: str, folder: Path) -> None:
+    values, valid = read_all(subject_of(f"{address}/item/item.json"))
+    assert valid.all()
+    np.testing.assert_allclose(values[0], band("red")[0] * 1e-4 - 0.1, rtol=1e-5, atol=1e-7)
+
+
+def test_rasters_are_read_over_the_network(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = subject_of(f"/vsicurl/{address}/item/red.tif", composite__bands=[1, 1, 1])
+    np.testing.assert_array_equal(read_all(subject)[0][0], band("red")[0])
+    endpoint = {"AWS_S3_ENDPOINT": address.removeprefix("http://"), "AWS_HTTPS": "NO", "AWS_VIRTUAL_HOSTING": "FALSE"}
+    for name, value in {**endpoint, "AWS_NO_SIGN_REQUEST": "YES"}.items():
+        monkeypatch.setenv(name, value)
+    subject = subject_of("s3://item/red.tif", composite__bands=[1, 1, 1])
+    np.testing.assert_array_equal(read_all(subject)[0][0], band("red")[0])
+
+
+def test_an_address_without_an_item_is_refused_in_one_line(address: str) -> None:
+    with pytest.raises(SceneError, match=r"STAC http://.*: expected readable JSON, got HTTP Error 404"):
+        subject_of(f"{address}/nowhere.json")
+
+
+OUTSIDE = [
+    "../secret.tif",
+    "../../../../etc/passwd",
+    "/etc/passwd",
+    "./inside/../../secret.tif",
+    "link/secret.tif",
+    "file:///etc/passwd",
+    "FILE:///etc/passwd",
+    "ftp://a.org/a.tif",
+    "/vsicurl/http://a.org/a.tif",
+    "/vsizip/../secret.zip/a.tif",
+    "zip+file:///etc/a.zip!a.tif",
+    "mosaic.vrt",
+    "a\0.tif",
+    "a\n.tif",
+]
+
+
+@pytest.mark.parametrize("href", OUTSIDE)
+def test_an_item_points_nowhere_but_below_its_folder_or_to_the_network(tmp_path: Path, href: str) -> None:
+    inside = tmp_path / "item"
+    inside.mkdir()
+    (inside / "link").symlink_to(tmp_path)
+    write_raster(tmp_path / "secret.tif", random_values((3, 6, 6)))
+    path = written(inside / "item.json", item({"red": asset("red", href=href)}))
+    with pytest.raises(SceneError, match=r"STAC asset .*: expected a place below .*, or on the network, got another"):
+        subject_of(path)
+
+
+@pytest.mark.parametrize("href", ["../other/a.tif", "/a.tif", "file:///etc/passwd", "%2e%2e/a.tif", "x/../../a.tif"])
+def test_an_item_of_the_network_points_not_above_its_own_place(href: str) -> None:
+    with pytest.raises(SceneError, match="expected a place below"):
+        resolve(href, "https://a.org/items/one/")
+
+
+@pytest.mark.parametrize("href", ["https://b.org/a.tif", "s3://bucket/a.tif", "deeper/a.tif", "./a.tif"])
+def test_an_item_may_point_to_the_network_and_below_itself(href: str) -> None:
+    assert resolve(href, "https://a.org/items/one/").endswith("a.tif")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [],
+        "item",
+        {"type": "Collection"},
+        {"type": "Feature"},
+        {"type": "FeatureCollection", "features": []},
+        {"type": "FeatureCollection", "features": [3]},
+        item({"red": {"href": 3, "type": GEOTIFF}}),
+        item({"red": asset("red", **{"eo:bands": "red"})}),
+        item({"red": asset("red", **{"eo:bands": [3]})}),
+        item({"red": "red.tif"}),
+        item({}),
+        {**item({}), "properties": {"datetime": "yesterday"}},
+        {**item({}), "assets": [1]},
+    ],
+)
+def test_what_is_no_item_is_refused_in_one_line(tmp_path: Path, data: Any) -> None:
+    with pytest.raises(NstError, match="STAC") as refused:
+        subject_of(written(tmp_path / "item.json", data))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("values", [{"scale": "two"}, {"scale": 0}, {"offset": []}, {"nodata": "many"}])
+def test_values_that_are_no_numbers_are_refused(folder: Path, values: dict[str, Any]) -> None:
+    path = written(folder / "item.json", item({"red": asset("red", **{"raster:bands": [values]})}))
+    with pytest.raises(SceneError, match="expected numbers for scale, offset and nodata"):
+        subject_of(path)

@@ -12,7 +12,7 @@ from nst_rs.composite.channels import Channels, Three
 from nst_rs.composite.percentiles import Counter
 from nst_rs.composite.stretch import Limits, Stretch
 from nst_rs.errors import SceneError
-from nst_rs.files.storage import PixelArray, bands
+from nst_rs.files.storage import PixelArray, strips
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.plausibility import Negatives, warn_of_unmarked_nodata
 
@@ -102,7 +102,7 @@ def _found_limits(counters: Sequence[Counter], stretch: Stretch, sheets: Sheets)
 
 
 def _valid_values(image: PixelArray, weight: PixelArray, channel: int) -> Iterator[Pixels]:
-    return (image[rows][..., channel][weight[rows] > 0] for rows in bands(weight.shape[0]))
+    return (image[rows][..., channel][weight[rows] > 0] for rows in strips(weight.shape[0]))
 
 
 def _limits(low: float, high: float) -> Limits:
@@ -119,7 +119,7 @@ def _limits(low: float, high: float) -> Limits:
 def _stretch_all(sheets: Sheets, stretch: Stretch, limits: Sequence[Limits]) -> list[int]:
     """Stretch the image where it lies; return each channel's sum over the valid pixels, in _FRACTIONS."""
     sums = [0] * len(limits)
-    for rows in bands(sheets.weight.shape[0]):
+    for rows in strips(sheets.weight.shape[0]):
         pixels, valid = sheets.image[rows], sheets.weight[rows] > 0
         for channel, limit in enumerate(limits):
             stretched = stretch.apply(pixels[..., channel], limit)
@@ -136,11 +136,11 @@ def _stretch_all(sheets: Sheets, stretch: Stretch, limits: Sequence[Limits]) -> 
 def _continue_into_nodata(image: PixelArray, weight: PixelArray, means: Sequence[np.float32]) -> None:
     """Continue the valid pixels into nodata, so that no feature of a valid pixel sees an edge that is not there.
 
-    By bands of rows, each with the rows around it that reach into it: valid pixels are read and never changed, so that
+    By strips of rows, each with the rows around it that reach into it: valid pixels are read and never changed, so that
     what was filled before makes no difference. Where nothing valid is near, the mean stands.
     """
     height = weight.shape[0]
-    for rows in bands(height):
+    for rows in strips(height):
         if weight[rows].all():
             continue
         seen = slice(max(0, rows.start - _FILL_MARGIN), min(height, rows.stop + _FILL_MARGIN))

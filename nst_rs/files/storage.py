@@ -1,7 +1,7 @@
-"""Where arrays of the scene's size lie, in memory or on disk, and how they are passed over: by bands of rows.
+"""Where arrays of the scene's size lie, in memory or on disk, and how they are passed over: strip by strip.
 
 All that is as large as the scene is read and written in windows through :class:`PixelArray`, so that nothing needs to
-know where it lies, and no more than a few bands of rows are held besides.
+know where it lies, and no more than a few strips of rows are held besides.
 """
 
 import math
@@ -17,7 +17,7 @@ from zarr.storage import LocalStore
 
 from nst_rs.errors import OutputError
 
-BAND_ROWS = 512
+STRIP_ROWS = 512
 """Rows of a band: the side of a stored chunk and of a GeoTIFF's block."""
 
 _MOST_CHUNK_BYTES = 4 * 2**20
@@ -85,7 +85,7 @@ class MemoryStorage:
 
 
 class DiskStorage:
-    """Arrays on disk: in `folder`, one uncompressed Zarr array a name, in square chunks of BAND_ROWS pixels at most.
+    """Arrays on disk: in `folder`, one uncompressed Zarr array a name, in square chunks of STRIP_ROWS pixels at most.
 
     Of a stack of pictures, (N, H, W, channels), every picture is a chunk.
 
@@ -178,10 +178,10 @@ class Inset:
         return (*moved, *channels)
 
 
-def bands(height: int, rows: int = BAND_ROWS) -> Iterator[slice]:
+def strips(height: int, rows: int = STRIP_ROWS) -> Iterator[slice]:
     """Return the rows of an array of `height` rows, `rows` at a time, from the top.
 
-    >>> list(bands(5, rows=2))
+    >>> list(strips(5, rows=2))
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
     return (slice(start, min(start + rows, height)) for start in range(0, height, rows))
@@ -194,10 +194,10 @@ def stored_bytes(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
 
 
 def _chunk(shape: tuple[int, ...], dtype: npt.DTypeLike) -> tuple[int, ...]:
-    """Return the shape of a chunk: BAND_ROWS along a side, fewer where there are many channels; a stack's pictures."""
+    """Return the shape of a chunk: STRIP_ROWS along a side, fewer where there are many channels; a stack's pictures."""
     if len(shape) == 4:
         return 1, *shape[1:]
-    side = BAND_ROWS
+    side = STRIP_ROWS
     while side > 1 and side**2 * math.prod(shape[2:]) * np.dtype(dtype).itemsize > _MOST_CHUNK_BYTES:
         side //= 2
     return (*(min(side, size) for size in shape[:2]), *shape[2:])

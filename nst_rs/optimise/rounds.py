@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from nst_rs.arrays import Pixels
-from nst_rs.files.storage import BAND_ROWS
+from nst_rs.files.storage import STRIP_ROWS
 from nst_rs.objective.losses import Losses
 from nst_rs.objective.moments import Moments, Total, total
 from nst_rs.objective.problem import Forward, Problem
@@ -228,7 +228,7 @@ class _Stepping:
     def _step_to(self, row: int) -> None:
         while self._top < row:
             # On the grid of the arrays' chunks.
-            stop = min(row, self._top + len(self._sum), (self._top // BAND_ROWS + 1) * BAND_ROWS)
+            stop = min(row, self._top + len(self._sum), (self._top // STRIP_ROWS + 1) * STRIP_ROWS)
             rows, count = (slice(self._top, stop), slice(None)), stop - self._top
             part = self._now.part(rows)
             part.step(self._sum[:count], self._move)

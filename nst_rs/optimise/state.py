@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nst_rs.files.storage import PixelArray, Storage, bands
+from nst_rs.files.storage import PixelArray, Storage, strips
 from nst_rs.optimise.adam import Iterate
 from nst_rs.optimise.core_array import CoreArray
 from nst_rs.optimise.tile_moments import Recollection
@@ -35,7 +35,7 @@ class State:
         if self.moments is not None and other.moments is not None:
             pairs.append((self.moments.array, other.moments.array))
         for array, target in pairs:
-            for rows in bands(array.shape[0]):
+            for rows in strips(array.shape[0]):
                 target[rows] = array[rows]
 
     def part(self, slices: tuple[slice, ...]) -> Iterate:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nst_rs.arrays import Mask, Pixels
-from nst_rs.files.storage import bands
+from nst_rs.files.storage import strips
 from nst_rs.style.color import channels_first
 
 CELL = 16
@@ -29,7 +29,7 @@ def measure_calm(content: Any, result: Any, valid: Any) -> dict[str, float | Non
     >>> measure_calm(scene, scene, np.ones((64, 64)))
     {'result': 0.0, 'content': 0.0}
     """
-    rows = list(bands(valid.shape[0] // CELL * CELL, _BAND))
+    rows = list(strips(valid.shape[0] // CELL * CELL, _BAND))
     if not rows or valid.shape[1] < CELL:
         return {"result": None, "content": None}
     whole = np.concatenate([_means((_cells(valid[part]) > 0).astype(np.float32)) == 1 for part in rows])

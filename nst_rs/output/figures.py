@@ -1,6 +1,6 @@
 """How faithful and how seamless a finished map is: legibility, seam ratio, frame ratio.
 
-All figures come from sums over pairs of pixels, which add up over bands of rows: no picture need be in memory whole.
+All figures come from sums over pairs of pixels, which add up over strips of rows: no picture need be in memory whole.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nst_rs.arrays import Array, Mask, Pixels
-from nst_rs.files.storage import bands
+from nst_rs.files.storage import strips
 from nst_rs.style.color import channels_first, luminance
 
 DISTANCES = (1, 2, 4)
@@ -96,7 +96,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Sums:
-    """All that the figures are made of. Additive: those of a picture are the sum of those of its bands of rows."""
+    """All that the figures are made of. Additive: those of a picture are the sum of those of its strips of rows."""
 
     gradients: Gradients
     content: Steps
@@ -137,7 +137,7 @@ def measure(
     (1, True)
     """
     height = valid.shape[0]
-    sums = reduce(add, (_sums(content, result, valid, rows) for rows in bands(height, band)))
+    sums = reduce(add, (_sums(content, result, valid, rows) for rows in strips(height, band)))
     ratio, error = sums.result.across(seams)
     correlations = zip(DISTANCES, sums.gradients.correlations, strict=True)
     return {

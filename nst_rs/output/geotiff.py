@@ -14,12 +14,12 @@ from rasterio.windows import Window
 from nst_rs.arrays import Mask, Rgb
 from nst_rs.config.sections import Profile
 from nst_rs.errors import OutputError
-from nst_rs.files.storage import BAND_ROWS, PixelArray, bands
+from nst_rs.files.storage import STRIP_ROWS, PixelArray, strips
 from nst_rs.geo.grid import Grid, crs_name
 from nst_rs.scene.products import GDAL_CACHE_BYTES
 
-BLOCK = BAND_ROWS
-"""Pixels along a side of a GeoTIFF's blocks: a band of rows is written as whole blocks."""
+BLOCK = STRIP_ROWS
+"""Pixels along a side of a GeoTIFF's blocks: a strip of rows is written as whole blocks."""
 
 _LEAST_CACHE = 32 * 2**20
 
@@ -81,7 +81,7 @@ def check_crs(grid: Grid) -> None:
 
 
 def write_geotiff(path: Path, styled: StyledMap) -> None:
-    """Write a tiled RGB GeoTIFF with an internal mask on exactly the map's grid, by bands of rows; nothing is lost."""
+    """Write a tiled RGB GeoTIFF with an internal mask on exactly the map's grid, strip by strip; nothing is lost."""
     grid = styled.grid
     profile = {
         "driver": "GTiff",
@@ -102,7 +102,7 @@ def write_geotiff(path: Path, styled: StyledMap) -> None:
     with rasterio.Env(**options), rasterio.open(path, "w", **profile) as target:
         target.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
         target.update_tags(**styled.tags)
-        for rows in bands(grid.height):
+        for rows in strips(grid.height):
             window = Window(0, rows.start, grid.width, rows.stop - rows.start)
             pixels, valid = styled.pixels(rows)
             target.write(np.moveaxis(pixels, -1, 0), window=window)

@@ -5,14 +5,14 @@ import math
 import numpy as np
 from PIL import Image
 
-from nst_rs.files.storage import BAND_ROWS, PixelArray, bands
+from nst_rs.files.storage import STRIP_ROWS, PixelArray, strips
 from nst_rs.output.geotiff import to_bytes
 
 PREVIEW_SIDE = 1024
 
 
 def preview(picture: PixelArray, weight: PixelArray, side: int = PREVIEW_SIDE) -> Image.Image:
-    """Return `picture`, (H, W, 3) in [0, 255], at most `side` pixels wide and high, as RGBA; by bands.
+    """Return `picture`, (H, W, 3) in [0, 255], at most `side` pixels wide and high, as RGBA; strip by strip.
 
     Where `weight`, (H, W), is 0 there is no data, and the preview is transparent.
     """
@@ -20,7 +20,7 @@ def preview(picture: PixelArray, weight: PixelArray, side: int = PREVIEW_SIDE) -
     scale = max(1.0, max(height, width) / side)
     size = max(1, round(width / scale)), max(1, round(height / scale))
     shown = Image.new("RGBA", size)
-    for rows in bands(size[1], max(1, int(BAND_ROWS / scale))):
+    for rows in strips(size[1], max(1, int(STRIP_ROWS / scale))):
         top, bottom = (edge * height / size[1] for edge in (rows.start, rows.stop))
         first = math.floor(top)
         source = slice(first, math.ceil(bottom))

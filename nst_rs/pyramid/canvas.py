@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from nst_rs.arrays import Pixels
-from nst_rs.files.storage import Inset, MemoryStorage, PixelArray, Storage, bands
+from nst_rs.files.storage import Inset, MemoryStorage, PixelArray, Storage, strips
 from nst_rs.pyramid.resample import enlarged_rows, mirror
 from nst_rs.pyramid.tiling import Level, Tile
 
@@ -61,7 +61,7 @@ class Canvas:
 def first_picture(canvas: Canvas, init: Init, seed: int, picture: PixelArray) -> None:
     """Write the picture that the coarsest level starts from: the scene itself, or uniform noise over [0, 255]."""
     generator = np.random.default_rng(seed)
-    for rows in bands(picture.shape[0]):
+    for rows in strips(picture.shape[0]):
         if init == "content":
             picture[rows] = canvas.image[rows]
         else:
@@ -77,6 +77,6 @@ def next_picture(coarse: tuple[PixelArray, Level], fine: tuple[PixelArray, Level
         np.minimum(np.arange(axis.canvas) + 2 * under.border - axis.border, 2 * under.canvas - 1)
         for axis, under in ((above.rows, below.rows), (above.columns, below.columns))
     )
-    for rows in bands(above.rows.canvas):
+    for rows in strips(above.rows.canvas):
         first, last = int(places[rows][0]), int(places[rows][-1])
         enlarged[rows] = enlarged_rows(picture, first, last + 1)[places[rows] - first][:, columns]

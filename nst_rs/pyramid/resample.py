@@ -1,11 +1,11 @@
-"""Halving and doubling of pictures between levels, and mirroring at their borders, by bands of rows."""
+"""Halving and doubling of pictures between levels, and mirroring at their borders, strip by strip."""
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from nst_rs.arrays import Pixels
-from nst_rs.files.storage import BAND_ROWS, PixelArray, bands
+from nst_rs.files.storage import STRIP_ROWS, PixelArray, strips
 from nst_rs.pyramid.tiling import Axis, Level, Span
 
 _CUBIC_REACH = 3
@@ -14,7 +14,7 @@ _CUBIC_REACH = 3
 
 def halve_into(image: PixelArray, weight: PixelArray, half_image: PixelArray, half_weight: PixelArray) -> None:
     """Write what :func:`halve` makes of `image` and `weight` into `half_image` and `half_weight`."""
-    for rows in bands(half_weight.shape[0], BAND_ROWS // 2):
+    for rows in strips(half_weight.shape[0], STRIP_ROWS // 2):
         # An odd last row is the last band's, so that a band is halved as the whole is.
         source = slice(2 * rows.start, min(2 * rows.stop, weight.shape[0]))
         half_image[rows], half_weight[rows] = halve(image[source], weight[source])
@@ -65,7 +65,7 @@ def mirror(array: PixelArray, level: Level) -> None:
     """
     for side in _border(level.columns):
         source = _mirrored(side, level.columns)
-        for rows in bands(array.shape[0]):
+        for rows in strips(array.shape[0]):
             found = array[rows, source.min() : source.max() + 1]
             array[rows, side] = found[:, source - source.min()]
     for side in _border(level.rows):

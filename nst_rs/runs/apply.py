@@ -1,6 +1,6 @@
 """A learned style applied to a scene: one pass over its tiles, files in to files out, in bounded memory.
 
-The arrays of the scene's size lie on disk; of the scene only a few bands of rows are held while it is read, and a tile
+The arrays of the scene's size lie on disk; of the scene only a few strips of rows are held while it is read, and a tile
 while it is painted, with the next one, which is read meanwhile. On a cluster every tile is a task of its own.
 """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nst_rs.files import storage
-from nst_rs.files.storage import BAND_ROWS
+from nst_rs.files.storage import STRIP_ROWS
 from nst_rs.optimise.core_array import CoreArray
 from nst_rs.pyramid.tiling import Level, Plan, make_level
 from nst_rs.vgg16 import VGG16, Trunk
@@ -18,8 +18,8 @@ LARGEST_TILE = 1152
 
 # Copies of all activations that the gradient's pass holds at its peak: measured, see benchmarks/memory.py.
 _ACTIVATION_COPIES = 2.0
-# Bytes per pixel of a band of rows at its peak, while nodata is filled: measured at widths of 4,096 to 16,384 pixels.
-_BAND_BYTES_PER_PIXEL = 85.0
+# Bytes per pixel of a strip of rows at its peak, while nodata is filled: measured at widths of 4,096 to 16,384 pixels.
+_STRIP_BYTES_PER_PIXEL = 85.0
 # TensorFlow, GDAL and the weights, before the first pixel.
 _PROCESS_BYTES = 0.9e9
 SECONDS_PER_PIXEL_AROUND = 2e-6
@@ -95,20 +95,20 @@ def memory(plan: Plan, kept: Kept, styles: Iterable[tuple[int, int]], value_byte
     measured = [*(make_level(style, 1, plan.tile, plan.trunk) for style in styles), *plan.levels]
     window = max(math.prod(level.window_shape) for level in measured)
     windows = window_bytes(window, plan.trunk, value_bytes)
-    bands = band_bytes(plan.levels[-1])
+    bands = strip_bytes(plan.levels[-1])
     in_memory = Memory(float(kept.memory_bytes), windows, bands, on_disk=False)
     return replace(in_memory, on_disk=in_memory.host > budget)
 
 
-def band_bytes(finest: Level) -> float:
-    """Estimate the bytes of a band of rows at work, and of a row of tiles' shares of the gradient."""
+def strip_bytes(finest: Level) -> float:
+    """Estimate the bytes of a strip of rows at work, and of a row of tiles' shares of the gradient."""
     rows, columns = finest.canvas_shape
-    return (min(rows, BAND_ROWS) * _BAND_BYTES_PER_PIXEL + finest.window_shape[0] * 12) * columns
+    return (min(rows, STRIP_ROWS) * _STRIP_BYTES_PER_PIXEL + finest.window_shape[0] * 12) * columns
 
 
 def left_for_windows(shape: tuple[int, int], trunk: Trunk, budget: float) -> float:
-    """Return what is left of `budget` bytes for windows beside the program and a band of a scene of `shape` (H, W)."""
-    return budget - _PROCESS_BYTES - band_bytes(make_level(shape, 1, LARGEST_TILE, trunk))
+    """Return what is left of `budget` bytes for windows beside the program and a strip of a scene of `shape` (H, W)."""
+    return budget - _PROCESS_BYTES - strip_bytes(make_level(shape, 1, LARGEST_TILE, trunk))
 
 
 def window_bytes(pixels: int, trunk: Trunk, value_bytes: int) -> float:

@@ -24,7 +24,7 @@ from nst_rs.arrays import Pixels
 from nst_rs.composite.compose import Sheets, compose
 from nst_rs.composite.rendering import Subject
 from nst_rs.files.fingerprint import fingerprint, fingerprints
-from nst_rs.files.storage import MemoryStorage, Storage, bands
+from nst_rs.files.storage import MemoryStorage, Storage, strips
 from nst_rs.files.text import duration
 from nst_rs.learned.architecture import Architecture, Weights, first_weights
 from nst_rs.learned.samples import Box, Ground, draw
@@ -248,7 +248,7 @@ class LearningSession:
         if color != "scene":
             return replace(ground, kept_out=kept_out)
         image = self._storage.create(name, ground.image.shape, np.float32)
-        for rows in bands(image.shape[0]):
+        for rows in strips(image.shape[0]):
             image[rows] = to_optimise(color, ground.image[rows])
         return replace(ground, image=image, kept_out=kept_out)
 

@@ -25,7 +25,7 @@ from nst_rs.config.sections import ELSEWHERE, Color
 from nst_rs.errors import SceneError
 from nst_rs.executors.recipes import NetworkRecipe
 from nst_rs.files.fingerprint import fingerprints
-from nst_rs.files.storage import Inset, PixelArray, Storage, Window, bands
+from nst_rs.files.storage import Inset, PixelArray, Storage, Window, strips
 from nst_rs.learned.windows import paint_all
 from nst_rs.neural.build import build_kernel, build_objective
 from nst_rs.neural.generator import Stylizer
@@ -128,7 +128,7 @@ def _set_aside(color: Color, finest: Canvas, storage: Storage) -> PixelArray:
     if color != "scene":
         return image
     own = storage.create("composite", image.shape, np.float32)
-    for rows in bands(image.shape[0]):
+    for rows in strips(image.shape[0]):
         own[rows] = image[rows]
         image[rows] = to_optimise(color, own[rows])
     return own

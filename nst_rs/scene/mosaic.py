@@ -12,7 +12,7 @@ from rasterio.windows import Window
 
 from nst_rs.arrays import Mask
 from nst_rs.errors import SceneError
-from nst_rs.files.storage import BAND_ROWS, bands
+from nst_rs.files.storage import STRIP_ROWS, strips
 from nst_rs.geo.area import Area, Outline
 from nst_rs.geo.grid import Box, Grid
 from nst_rs.scene.acquisition import Acquisition, together
@@ -121,9 +121,9 @@ class Scene:
             raise SceneError(f"scene {bare}", expected=expected, got="none")
         return replace(self, clouds=True)
 
-    def blocks(self, rows: int = BAND_ROWS) -> Iterator[Window]:
+    def blocks(self, rows: int = STRIP_ROWS) -> Iterator[Window]:
         """Return windows over the whole scene, `rows` rows each, from the top."""
-        for band in bands(self.grid.height, rows):
+        for band in strips(self.grid.height, rows):
             yield Window(0, band.start, self.grid.width, band.stop - band.start)
 
     def read(self, bands: Sequence[int], window: Window) -> tuple[Values, Mask]:

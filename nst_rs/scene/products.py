@@ -28,7 +28,7 @@ SUFFIXES = frozenset({".tif", ".tiff", ".jp2", ".vrt", ".img", ".ntf"})
 """File names that are looked for in a folder."""
 DTYPES = ("uint8", "uint16", "int16", "float32")
 GDAL_CACHE_BYTES = 256 * 2**20
-"""For decoded blocks, in place of GDAL's own twentieth of all memory: a band of rows of a wide scene."""
+"""For decoded blocks, in place of GDAL's own twentieth of all memory: a strip of rows of a wide scene."""
 
 _DRIVERS = ("GTiff", "JP2OpenJPEG", "HFA", "NITF", "ENVI", "PNG", "JPEG")
 """Formats of pictures of the ground. GDAL knows others that fetch what a text file tells them to."""

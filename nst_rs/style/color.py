@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from nst_rs.arrays import Array, Mask, Pixels
 from nst_rs.config.sections import Color
-from nst_rs.files.storage import PixelArray, bands
+from nst_rs.files.storage import PixelArray, strips
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 """Y of YIQ: the shares of red, green and blue."""
@@ -68,8 +68,8 @@ class ColorMap:
 
 
 def count_colors(image: PixelArray, weight: PixelArray) -> Colors:
-    """Return the colours of a whole scene, (H, W, 3), where its weight, (H, W), is above 0; by bands of rows."""
-    return reduce(add, (Colors.of(image[rows], weight[rows] > 0) for rows in bands(weight.shape[0])))
+    """Return the colours of a whole scene, (H, W, 3), where its weight, (H, W), is above 0; strip by strip."""
+    return reduce(add, (Colors.of(image[rows], weight[rows] > 0) for rows in strips(weight.shape[0])))
 
 
 def channels_first(image: npt.NDArray[Any]) -> Pixels:

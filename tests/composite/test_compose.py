@@ -14,7 +14,7 @@ from nst_rs.composite.channels import resolve_channels
 from nst_rs.composite.compose import Composite, Sheets
 from nst_rs.composite.stretch import Limits, Stretch
 from nst_rs.errors import ConfigError, SceneError
-from nst_rs.files.storage import DiskStorage, MemoryStorage, Storage, bands
+from nst_rs.files.storage import DiskStorage, MemoryStorage, Storage, strips
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.opening import open_scene
 from nst_rs.scene.products import DTYPES
@@ -266,7 +266,7 @@ def test_the_picture_does_not_depend_on_the_height_of_the_bands(
     blocks = Scene.blocks
 
     def composed_by(height: int) -> Composed:
-        monkeypatch.setattr(module, "bands", partial(bands, rows=height))
+        monkeypatch.setattr(module, "strips", partial(strips, rows=height))
         monkeypatch.setattr(Scene, "blocks", partialmethod(blocks, rows=height))
         return compose(scene, RGB, (2, 98))
 

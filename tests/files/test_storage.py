@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_rs.errors import OutputError
-from nst_rs.files.storage import BAND_ROWS, DiskStorage, Inset, MemoryStorage, Storage, bands, stored_bytes
+from nst_rs.files.storage import STRIP_ROWS, DiskStorage, Inset, MemoryStorage, Storage, stored_bytes, strips
 from tests.full_disk import files_of_at_most
 
 # Files take their time on a busy disk.
@@ -126,11 +126,11 @@ def test_an_inset_is_a_part_of_the_array(data: st.DataObject) -> None:
 
 
 @given(st.integers(1, 3000), st.integers(1, 700))
-def test_bands_partition_the_rows(height: int, rows: int) -> None:
-    found = [row for band in bands(height, rows) for row in range(height)[band]]
+def test_strips_partition_the_rows(height: int, rows: int) -> None:
+    found = [row for strip in strips(height, rows) for row in range(height)[strip]]
     assert found == list(range(height))
-    assert max(band.stop - band.start for band in bands(height, rows)) <= rows
+    assert max(strip.stop - strip.start for strip in strips(height, rows)) <= rows
 
 
-def test_a_band_is_as_high_as_a_chunk() -> None:
-    assert next(bands(10**6)) == slice(0, BAND_ROWS)
+def test_a_strip_is_as_high_as_a_chunk() -> None:
+    assert next(strips(10**6)) == slice(0, STRIP_ROWS)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_rs.files.storage import bands
+from nst_rs.files.storage import strips
 from nst_rs.pyramid import resample
 from nst_rs.pyramid.resample import enlarge, enlarged_rows, halve, halve_into
 
@@ -123,7 +123,7 @@ def test_halving_by_bands_is_halving_the_whole(shape: tuple[int, int], seed: int
     expected, expected_weight = halve(image, weight)
     half, half_weight = np.zeros_like(expected), np.zeros_like(expected_weight)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resample, "bands", lambda height, *_: bands(height, rows))
+        patch.setattr(resample, "strips", lambda height, *_: strips(height, rows))
         halve_into(image, weight, half, half_weight)
     np.testing.assert_array_equal(half, expected)
     np.testing.assert_array_equal(half_weight, expected_weight)

@@ -237,12 +237,12 @@ def test_hostile_tags_are_text_like_any_other(tmp_path: Path) -> None:
 
 
 def test_a_run_that_ends_in_a_refusal_has_written_nothing(tmp_path: Path, harvest: Path) -> None:
-    from nst_rs.runs.inputs import open_inputs
+    from nst_rs.runs.prepare import prepare
 
     folder = tmp_path / "out"
     folder.mkdir()
     scene = geotiff(tmp_path)
     scene.write_bytes(scene.read_bytes()[:200])
     settings = {"scene.paths": (str(scene),), "style.images": {harvest: 1}, "output.path": folder / "map.tif"}
-    assert refused_or_read(lambda: open_inputs(override(RunConfig(), settings), to_write=True))
+    assert refused_or_read(lambda: prepare(override(RunConfig(), settings)))
     assert list(folder.iterdir()) == []

@@ -54,14 +54,14 @@ def stylize(
     with _errors_as_lines(verbose) as screen:
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
         with native_notes_hidden():
-            from nst_rs.runs import record
+            from nst_rs.runs import record, session
             from nst_rs.runs.prepare import prepare
 
-            prepared = prepare(run)
+            job = prepare(run)
         if config is not None:
-            record.warn_of_changes(config, prepared.files)
+            record.warn_of_changes(config, job.files)
         with terminal.listening(screen) as listener:
-            result = prepared.start(listener)
+            result = session.run(job, listener)
         terminal.show_result(screen, result)
 
 
@@ -79,12 +79,12 @@ def learn(
     with _errors_as_lines(verbose) as screen:
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
         with native_notes_hidden():
-            from nst_rs.runs import learn
-            from nst_rs.runs.learn_job import prepare
+            from nst_rs.learning import session
+            from nst_rs.learning.job import prepare
 
             job = prepare(run)
         with terminal.listening_to_learning(screen) as listener:
-            learned = learn.learn(job, listener)
+            learned = session.learn(job, listener)
         terminal.show_learned(screen, learned.facts, job.output)
 
 
@@ -102,7 +102,7 @@ def plan(
     with _errors_as_lines(verbose):
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
         with native_notes_hidden():
-            from nst_rs.runs.job import forecast
+            from nst_rs.runs.prepare import forecast
 
             found = forecast(run)
         terminal.show_forecast(Console(), found)
@@ -122,7 +122,7 @@ def sweep(
     """Run several configurations, skipping those done already, and compare them: contact sheet, curves, table."""
     with _errors_as_lines(verbose) as screen:
         with native_notes_hidden():
-            from nst_rs.runs import stylize
+            from nst_rs.runs import session
             from nst_rs.runs import sweep as sweeps
 
             chosen = sweeps.variants(configs, output, vary or (), settings or ())
@@ -132,7 +132,7 @@ def sweep(
             for variant, job in jobs:
                 screen.print(variant.name, highlight=False, markup=False, soft_wrap=True)
                 with terminal.listening(screen) as listener:
-                    stylize.run(job, listener)
+                    session.run(job, listener)
             terminal.show_comparison(Console(), sweeps.compare(chosen, output))
 
 

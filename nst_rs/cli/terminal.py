@@ -17,10 +17,10 @@ from nst_rs.runs import progress
 from nst_rs.scene.inspect import SceneReport
 
 if TYPE_CHECKING:  # The pipeline brings TensorFlow, which inspecting a scene does without.
-    from nst_rs.runs.job import Forecast
-    from nst_rs.runs.learn import LearningProgress
-    from nst_rs.runs.learn import Listener as LearningListener
-    from nst_rs.runs.stylize import Result
+    from nst_rs.learning.session import LearningProgress
+    from nst_rs.learning.session import Listener as LearningListener
+    from nst_rs.runs.finish import Result
+    from nst_rs.runs.prepare import Forecast
     from nst_rs.runs.sweep import Comparison
 
 SECONDS_BETWEEN_LINES = 15.0
@@ -55,11 +55,10 @@ class _PlainLines:
         self._console = console
         self._next = 0.0
 
-    def hear(self, state: progress.Progress) -> None:
+    def hear(self, state: progress.Progress | progress.PaintingProgress) -> None:
         if not state.ends_iteration:
             return
-        last = state.step.iteration == state.step.iterations
-        if last or time.monotonic() >= self._next:
+        if state.stage_fraction == 1 or time.monotonic() >= self._next:
             self._console.print(str(state), highlight=False, soft_wrap=True)
             self._next = time.monotonic() + SECONDS_BETWEEN_LINES
 
@@ -144,12 +143,9 @@ def show_forecast(console: Console, forecast: "Forecast") -> None:
     """Print what `nst-rs plan` found."""
     job = forecast.job
     console.print(job.inputs.scene.grid.describe(), highlight=False, soft_wrap=True)
-    table = Table("level", "pixels", "tiles", "window", "iterations")
-    for number, (level, iterations) in enumerate(
-        zip(job.plan.levels, job.config.schedule.level_iterations, strict=True), start=1
-    ):
-        (height, width), (rows, columns) = level.shape, level.window_shape
-        table.add_row(str(number), f"{width} × {height}", str(len(level.tiles)), f"{columns} × {rows}", str(iterations))
+    table = Table(*job.outline[0])
+    for row in job.outline:
+        table.add_row(*row.values())
     console.print(table)
     memory = job.memory
     parts = {
@@ -158,12 +154,12 @@ def show_forecast(console: Console, forecast: "Forecast") -> None:
         "a window": memory.windows,
         "activations kept for speed": job.kept_bytes,
     }
-    where = ", ".join(f"{size / 1e9:.1f} GB for {what}" for what, size in parts.items())
+    where = ", ".join(f"{size / 1e9:.1f} GB for {what}" for what, size in parts.items() if size)
     console.print(f"device {job.device.name}, {job.config.compute.precision}", highlight=False)
     console.print(
         f"memory about {(memory.host + job.kept_bytes) / 1e9:.1f} GB ({where})", highlight=False, soft_wrap=True
     )
-    if job.on_cluster:
+    if not job.traits.in_process:
         each = f"about {job.worker_bytes / 1e9:.1f} GB each"
         console.print(f"{job.workers} workers of a Dask cluster, {each}", highlight=False, soft_wrap=True)
     if memory.on_disk:

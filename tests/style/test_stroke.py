@@ -116,7 +116,7 @@ def test_iterations_a_level_must_be_as_many_as_the_strokes_levels() -> None:
 
 
 def test_a_run_holds_and_repeats_what_its_stroke_decided(olinda: Path, harvest: Path, tmp_path: Path) -> None:
-    from nst_rs.runs.job import prepare
+    from nst_rs.runs.prepare import prepare
 
     assignments = [f"scene.paths=[{olinda}]", f"style.images={harvest}", f"output.path={tmp_path}/map.tif"]
     job = prepare(load_config(None, [*assignments, "style.stroke=600", "compute.precision=float32"]))

@@ -30,15 +30,15 @@ from nst_rs.learned.architecture import Architecture, Weights, first_weights
 from nst_rs.learned.samples import Box, Ground, draw
 from nst_rs.learned.style_file import Facts, HeldOut, LearnedStyle, Learning, Source, rounded
 from nst_rs.learned.windows import paint
+from nst_rs.learning.baseline import Reference
+from nst_rs.learning.checkpoint import LearningCheckpoint
+from nst_rs.learning.job import LearningJob
 from nst_rs.neural.build import build_kernel, build_objective
 from nst_rs.neural.generator import Stylizer
 from nst_rs.neural.trainer import Lesson, Memory, Teacher
 from nst_rs.neural.window_model import Kernel
 from nst_rs.pyramid.tiling import Span
 from nst_rs.runs import record
-from nst_rs.runs.baseline import Reference
-from nst_rs.runs.learn_checkpoint import LearningCheckpoint
-from nst_rs.runs.learn_job import LearningJob
 from nst_rs.style.color import count_colors, to_imitate, to_optimise, to_show
 
 log = logging.getLogger(__name__)

@@ -16,9 +16,10 @@ from nst_rs.errors import ConfigError, StyleError
 from nst_rs.learned.windows import paint
 from nst_rs.neural.generator import Stylizer
 from nst_rs.pyramid.tiling import Span
-from nst_rs.runs import apply
-from nst_rs.runs.progress import Progress
-from nst_rs.runs.stylize import Result
+from nst_rs.runs.finish import Result
+from nst_rs.runs.prepare import prepare
+from nst_rs.runs.progress import PaintingProgress
+from nst_rs.runs.session import Session, run
 from nst_rs.style.color import luminance
 from tests.learned_styles import small_style
 from tests.rasters import random_values, write_raster
@@ -122,7 +123,7 @@ def test_everything_else_is_as_after_any_run(result: Result, folder: Path) -> No
     assert record["levels"] == []
     assert record["learned"]["licence"] == "CC0-1.0"
     assert [Path(entry["path"]).name for entry in record["inputs"]] == ["scene.tif", "small.style"]
-    assert set(record["seconds"]) == {"compose", "network", "apply", "publish"}
+    assert set(record["seconds"]) == {"compose", "network", "apply", "figures", "publish"}
     assert record["figures"]["seams"]["lines"] == 1
     assert result.preview.exists()
     assert not (folder / ".map.tif.work").exists()
@@ -135,18 +136,15 @@ def test_bands_are_handed_over_with_their_own_values(folder: Path) -> None:
 
 
 def test_a_run_repeated_from_its_record_is_the_same_byte_for_byte(result: Result) -> None:
-    from nst_rs.runs.prepare import prepare
-
     before = result.output.read_bytes()
-    prepare(load_config(result.record)).start(lambda _: None)
+    run(prepare(load_config(result.record)))
     assert result.output.read_bytes() == before
 
 
 def test_progress_is_told_tile_by_tile(folder: Path) -> None:
-    heard: list[Progress] = []
+    heard: list[PaintingProgress] = []
     config = name_files(load_config(None), [folder / "scene.tif"], folder / "small.style", folder / "heard.tif")
-    session = apply.ApplicationSession(apply.prepare(config), heard.append)
-    session.apply()
+    Session(prepare(config), heard.append).compute(0)
     assert [state.fraction for state in heard] == [0.5, 1.0]
 
 

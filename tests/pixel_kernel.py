@@ -67,7 +67,7 @@ class PixelKernel:
 class PixelRecipe:
     """Builds the stand-in in another process."""
 
-    def with_threads(self, threads: int) -> "PixelRecipe":
+    def with_threads(self, threads: int) -> "PixelRecipe":  # noqa: ARG002
         return self
 
     def __call__(self) -> PixelKernel:

@@ -14,13 +14,14 @@ from typing import Any
 import jinja2
 import numpy as np
 from PIL import Image
+from pystac import Asset, MediaType
 
 from nst_rs.config.sections import RunConfig
 from nst_rs.files.storage import PixelArray
 from nst_rs.files.text import duration
 from nst_rs.geo.footprint import lattice, north
 from nst_rs.geo.grid import Grid, crs_name
-from nst_rs.output.files import Outputs
+from nst_rs.output.companion import Companion, FinishedMap
 from nst_rs.output.loss_chart import curves, draw
 from nst_rs.output.preview import preview
 from nst_rs.style.images import Style
@@ -47,17 +48,12 @@ class Pictures:
     """As they were read, in the order of the configuration."""
 
 
-def write_report(pictures: Pictures, made: Outputs, record: Mapping[str, Any]) -> None:
-    """Write the page of a finished run: one file that needs no other, and no network."""
-    made.report.write_text(render(pictures, made, record), encoding="utf-8")
-
-
-def render(pictures: Pictures, made: Outputs, record: Mapping[str, Any]) -> str:
-    """Return the page, as HTML."""
+def render(pictures: Pictures, tif: Path, record: Mapping[str, Any]) -> str:
+    """Return the page of the map `tif`, as HTML: one file that needs no other, and no network."""
     config = RunConfig.model_validate(record["configuration"])
     return _template().render(
-        name=made.tif.stem,
-        map_name=made.tif.name,
+        name=tif.stem,
+        map_name=tif.name,
         record=record,
         finished=_said(record["finished"]),
         grid=pictures.grid,
@@ -69,7 +65,7 @@ def render(pictures: Pictures, made: Outputs, record: Mapping[str, Any]) -> str:
         figures=_figures(record),
         levels=_levels(config, record),
         stages=_stages(record["seconds"]),
-        command=f"nst-rs stylize --config {shlex.quote(made.record.name)}",
+        command=f"nst-rs stylize --config {shlex.quote(tif.with_suffix('.run.json').name)}",
         settings=_settings(record["configuration"]),
     )
 
@@ -192,3 +188,19 @@ def _setting(value: Any) -> str:
 def _said(moment: str) -> str:
     found = datetime.fromisoformat(moment)
     return f"{found.day} {found:%B %Y, %H:%M} UTC"
+
+
+def _write(path: Path, finished: FinishedMap) -> None:
+    contents = finished.contents
+    styled = contents.styled
+    pictures = Pictures(contents.scene, styled.picture, styled.weight, styled.grid, contents.styles)
+    path.write_text(render(pictures, finished.tif, finished.record), encoding="utf-8")
+
+
+COMPANION = Companion(
+    "report",
+    ending=lambda _: ".html",
+    endings=(".html",),
+    write=_write,
+    asset=lambda path: Asset(path.name, media_type=MediaType.HTML, roles=["overview"]),
+)

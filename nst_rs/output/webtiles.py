@@ -15,16 +15,18 @@ import rasterio
 from PIL import Image
 from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import Writer
+from pystac import Asset
 from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
+from nst_rs.composite.rendering import Subject
 from nst_rs.errors import OutputError
 from nst_rs.geo.footprint import bounding_box, footprint, lattice
 from nst_rs.geo.grid import Grid
-from nst_rs.output.files import Outputs
-from nst_rs.output.geotiff import cache_bytes
+from nst_rs.output.companion import Companion, FinishedMap
+from nst_rs.output.geotiff import block_pixels, cache_bytes
 
 SIDE = 256
 """Pixels along a side of a tile."""
@@ -82,16 +84,14 @@ def parts(grid: Grid) -> list[Part]:
     return blocks
 
 
-def write_tiles(made: Outputs, record: Mapping[str, Any]) -> None:
-    """Write the tiles of a finished map, where they are asked for; a :data:`nst_rs.output.publish.Companion`."""
-    if made.tiles is None:
-        return
-    with rasterio.open(made.tif) as source:
+def write_tiles(path: Path, finished: FinishedMap) -> None:
+    """Write the tiles of a finished map to `path`, which ends in the kind of archive."""
+    with rasterio.open(finished.tif) as source:
         grid = Grid(source.crs, source.transform, source.width, source.height)
-    with rasterio.Env(GDAL_CACHEMAX=cache_bytes(grid)), rasterio.open(made.tif) as source:
+    with rasterio.Env(GDAL_CACHEMAX=cache_bytes(grid)), rasterio.open(finished.tif) as source:
         blocks = parts(grid)
-        opening = _pmtiles if made.archive == "pmtiles" else _mbtiles
-        with opening(made.tiles, _Summary.of(made.tif.stem, grid, blocks, record)) as archive:
+        opening = _pmtiles if path.suffix == ".pmtiles" else _mbtiles
+        with opening(path, _Summary.of(finished.tif.stem, grid, blocks, finished.record)) as archive:
             for place, tile in _tiles(source, blocks):
                 archive.add(place, tile)
 
@@ -260,3 +260,28 @@ def _mbtiles(path: Path, summary: _Summary) -> Iterator[_Archive]:
             database.commit()
     except sqlite3.Error as error:
         raise OutputError(f"output {path.name}", expected="room and leave to write", got=str(error)) from error
+
+
+def _check(path: Path, subject: Subject) -> None:
+    check_place(path, subject.scene.grid)
+
+
+def _asset(path: Path) -> Asset:
+    kind = {".pmtiles": "application/vnd.pmtiles", ".mbtiles": "application/vnd.sqlite3"}[path.suffix]
+    return Asset(path.name, media_type=kind, roles=["visual"])
+
+
+def _most_bytes(subject: Subject) -> int:
+    """Return what may be needed: 2.8 times as many pixels of a byte or so each, which are copied into their file."""
+    return 12 * block_pixels(subject.scene.grid)
+
+
+COMPANION = Companion(
+    "tiles",
+    ending=lambda output: None if output.tiles is None else f".{output.tiles}",
+    endings=(".pmtiles", ".mbtiles"),
+    write=write_tiles,
+    check=_check,
+    asset=_asset,
+    most_bytes=_most_bytes,
+)

@@ -2,10 +2,9 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,11 @@ from nst_rs.composite.overlay import with_unstyled
 from nst_rs.files.storage import PixelArray
 from nst_rs.output import provenance
 from nst_rs.output.calm import measure_calm
+from nst_rs.output.companion import MapContents
 from nst_rs.output.figures import measure
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
-from nst_rs.output.publish import Companion, publish
-from nst_rs.output.report import Pictures, write_report
-from nst_rs.output.scene_bands import PassedBands, write_bands
-from nst_rs.output.stac_item import write_item
-from nst_rs.output.webtiles import write_tiles
+from nst_rs.output.publish import publish
 from nst_rs.runs import record
 from nst_rs.runs.compose import ComposedScene
 from nst_rs.runs.job import Job
@@ -90,22 +86,15 @@ def _measure(finished: Finished, watch: Stopwatch) -> dict[str, Any]:
     return figures
 
 
-def _publish(job: Job, finished: Finished, finished_record: Any) -> None:
+def _publish(job: Job, finished: Finished, finished_record: Callable[[], Mapping[str, Any]]) -> None:
     scene, profile, grid = finished.scene, job.config.output.profile, job.inputs.scene.grid
     tags = provenance.tags(job.config, scene.fingerprints)
     picture, weight = with_unstyled(finished.picture, scene.weight, scene.unstyled)
     before, _ = with_unstyled(scene.image, scene.weight, scene.unstyled)
     styled = StyledMap(picture, weight, grid, profile, tags)
-    pictures = Pictures(before, picture, weight, grid, job.inputs.styles)
-    passed = partial(_write_bands, job, PassedBands(job.inputs.subject, profile, tags))
-    companions: list[Companion] = [passed, write_tiles, write_item, partial(write_report, pictures)]
-    publish(job.outputs, styled, finished_record, companions)
-
-
-def _write_bands(job: Job, passed: PassedBands, made: Outputs, found: Mapping[str, Any]) -> None:
-    write_bands(passed, made, found)
-    if made.bands is not None:
-        job.inputs.check_unchanged()  # else the bands may be of other pixels than the map
+    contents = MapContents(styled, before, job.inputs.subject, job.inputs.styles)
+    # The scene's bands are read again for the file of bands, which must be of the same pixels as the map.
+    publish(job.outputs, contents, finished_record, job.inputs.check_unchanged)
 
 
 def _record(job: Job, finished: Finished, watch: Stopwatch) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, SceneError
 from nst_rs.files.locations import file_of, is_path
 from nst_rs.output.cog import check_profile
+from nst_rs.output.companions import COMPANIONS
 from nst_rs.output.files import Outputs, check_output
 from nst_rs.output.geotiff import check_crs
-from nst_rs.output.webtiles import check_place
 from nst_rs.scene.mosaic import Scene
 from nst_rs.style.images import Style
 
@@ -68,8 +68,9 @@ def open_outputs(config: RunConfig, subject: Subject, files: Sequence[str]) -> O
     check_output(outputs, [path for path in read if path.is_file()], [path for path in read if path.is_dir()])
     check_crs(subject.scene.grid)
     check_profile(config.output.profile)
-    if outputs.tiles is not None:
-        check_place(outputs.tiles, subject.scene.grid)
+    for companion in COMPANIONS:
+        if companion.name in outputs.companions:
+            companion.check(outputs.companions[companion.name], subject)
     return outputs
 
 

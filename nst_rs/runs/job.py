@@ -71,9 +71,9 @@ class Job(ABC):
     @property
     def disk_bytes(self) -> int:
         """How much the run takes on disk until it has ended, the map included."""
-        subject, tiles = self.inputs.subject, self.config.output.tiles is not None
-        written = disk_bytes(subject.scene.grid, tiles, subject.passed_bytes)
-        return written + self.kept.disk_bytes(self.memory.on_disk)
+        subject = self.inputs.subject
+        outputs = Outputs(Path("map.tif"), self.config.output)
+        return disk_bytes(subject.scene.grid, subject, outputs) + self.kept.disk_bytes(self.memory.on_disk)
 
     def alone(self) -> AbstractContextManager[None]:
         """Hold the output, and the workspace with it, against other runs; raises LockedError where one has it."""

@@ -17,7 +17,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
-from nst_rs.output.report import render, write_report
+from nst_rs.output.report import render
 from tests.browser import DESKTOP, PHONE, browsing, complaints, pixels
 from tests.rasters import NORTH_UP, UTM
 from tests.runs import MAP, SCENE, pictures_of, record_of
@@ -26,7 +26,7 @@ from tests.runs import MAP, SCENE, pictures_of, record_of
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     made = Outputs(tmp_path_factory.mktemp("report") / "map.tif")
-    write_report(pictures_of(), made, record_of())
+    made.report.write_text(render(pictures_of(), made.tif, record_of()), encoding="utf-8")
     return made.report.as_uri()
 
 
@@ -119,7 +119,7 @@ def test_what_has_no_data_shows_neither_scene_nor_map(desktop: webdriver.Chrome,
 )
 def test_the_readout_says_where_the_pointer_is(desktop: webdriver.Chrome, tmp_path: Path, grid: Grid) -> None:
     made = Outputs(tmp_path / "map.tif")
-    write_report(pictures_of(grid=grid), made, record_of())
+    made.report.write_text(render(pictures_of(grid=grid), made.tif, record_of()), encoding="utf-8")
     opened(desktop, made.report.as_uri())
     view = desktop.find_element(By.ID, "view")
     size = view.size
@@ -181,7 +181,7 @@ def test_names_from_outside_are_only_shown(desktop: webdriver.Chrome, tmp_path: 
     record["inputs"][0]["path"] = f"C:\\data\\{HOSTILE}"
     record["device"] = HOSTILE
     made = Outputs(tmp_path / "an <b>odd & 'quoted'.tif")
-    write_report(pictures_of(), made, record)
+    made.report.write_text(render(pictures_of(), made.tif, record), encoding="utf-8")
     opened(desktop, made.report.as_uri())
     assert complaints(desktop) == []
     assert desktop.title.startswith("an <b>odd & 'quoted'")
@@ -193,7 +193,7 @@ def test_names_from_outside_are_only_shown(desktop: webdriver.Chrome, tmp_path: 
 
 
 def test_the_page_names_no_folder(tmp_path: Path) -> None:
-    text = render(pictures_of(), Outputs(tmp_path / "map.tif"), record_of())
+    text = render(pictures_of(), tmp_path / "map.tif", record_of())
     for folder in (str(tmp_path), "/data/", "/art/", "/maps/"):
         assert folder not in text
     assert "the painting.jpg" in text
@@ -209,7 +209,7 @@ def test_a_run_of_one_tile_and_one_iteration_has_a_page(tmp_path: Path) -> None:
             "total": losses["total"][:1],
             **{term: {name: values[:1] for name, values in losses[term].items()} for term in ("content", "style")},
         }
-    text = render(pictures_of(), Outputs(tmp_path / "map.tif"), record)
+    text = render(pictures_of(), tmp_path / "map.tif", record)
     assert "Seam ratio" not in text
     assert text.count('<circle class="total"') == 2
     assert 'class="content"' not in text
@@ -218,7 +218,7 @@ def test_a_run_of_one_tile_and_one_iteration_has_a_page(tmp_path: Path) -> None:
 def test_a_place_that_is_not_on_earth_has_a_page_without_degrees(desktop: webdriver.Chrome, tmp_path: Path) -> None:
     grid = Grid(CRS.from_wkt('LOCAL_CS["Site",UNIT["metre",1]]'), NORTH_UP, 300, 200)
     made = Outputs(tmp_path / "map.tif")
-    write_report(pictures_of(grid=grid), made, record_of())
+    made.report.write_text(render(pictures_of(grid=grid), made.tif, record_of()), encoding="utf-8")
     opened(desktop, made.report.as_uri())
     assert complaints(desktop) == []
     assert desktop.find_elements(By.ID, "degrees") == []

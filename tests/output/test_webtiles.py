@@ -17,12 +17,14 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine
 from rasterio.warp import transform
 
+from nst_rs.config.sections import OutputSection
 from nst_rs.errors import OutputError
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
-from nst_rs.output.publish import publish
-from nst_rs.output.webtiles import SIDE, check_place, parts, write_tiles
+from nst_rs.output.webtiles import COMPANION as TILES
+from nst_rs.output.webtiles import SIDE, check_place, parts
+from tests.published import publish_alone
 from tests.rasters import UTM
 from tests.runs import record_of
 
@@ -37,13 +39,11 @@ def tiled(folder: Path, archive: Any, grid: Grid) -> tuple[Path, np.ndarray]:
     picture = np.stack([255 * rows / grid.height, 255 * columns / grid.width, np.full(grid.shape, 90)], axis=-1)
     valid = np.ones(grid.shape, bool)
     valid[100:220, 150:300] = False
-    empty = [lambda made, _: made.item.touch(), lambda made, _: made.report.touch()]
-    outputs = Outputs(folder / "map.tif", archive)
+    outputs = Outputs(folder / "map.tif", OutputSection(tiles=archive))
     styled = StyledMap(picture.astype(np.float32), valid, grid)
-    publish(outputs, styled, record_of, [write_tiles, *empty])
-    assert outputs.tiles is not None
+    publish_alone(outputs, styled, record_of, TILES)
     assert set(folder.iterdir()) == set(outputs)
-    return outputs.tiles, valid
+    return outputs.companions["tiles"], valid
 
 
 def read_tiles(path: Path) -> dict[tuple[int, int, int], np.ndarray]:
@@ -191,5 +191,4 @@ def test_a_place_that_web_maps_do_not_show_is_refused_at_once(grid: Grid) -> Non
 
 
 def test_a_run_without_them_writes_no_tiles(tmp_path: Path) -> None:
-    write_tiles(Outputs(tmp_path / "map.tif"), record_of())
-    assert list(tmp_path.iterdir()) == []
+    assert "tiles" not in Outputs(tmp_path / "map.tif").companions

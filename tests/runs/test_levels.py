@@ -15,6 +15,7 @@ from rio_cogeo.cogeo import cog_validate
 
 import nst_rs
 from nst_rs.config.loading import load_config
+from nst_rs.config.sections import OutputSection
 from nst_rs.errors import ConfigError, NstError, ResourceError, SceneError
 from nst_rs.files.storage import DiskStorage, MemoryStorage
 from nst_rs.neural.device import Device
@@ -147,7 +148,7 @@ def test_bands_are_handed_over_with_their_own_values(
 ) -> None:
     settings = {**quick, "output.bands": ("nir", 6), "schedule.iterations": 1}
     made = nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=settings)
-    assert set(tmp_path.iterdir()) == set(Outputs(made.output, passes_bands=True))
+    assert set(tmp_path.iterdir()) == set(Outputs(made.output, OutputSection(bands="all")))
     expected = np.zeros((2, 130, 150), np.uint8)
     for name, columns in (("0.tif", slice(0, 90)), ("1.tif", slice(90, 150))):
         values = pixels(scene / name)[[3, 5]]
@@ -294,7 +295,7 @@ def test_what_was_left_to_the_machine_stays_decided_as_when_the_run_began(
     heard: list[Progress] = []
     for precision, rounds in (("float32", 2), ("bfloat16", 0)):
         monkeypatch.setattr(
-            "nst_rs.runs.job.choose_precision", lambda wanted, _, p=precision: p if wanted == "auto" else wanted
+            "nst_rs.runs.prepare.choose_precision", lambda wanted, _, p=precision: p if wanted == "auto" else wanted
         )
         heard.clear()
         with pytest.raises(KeyboardInterrupt):
@@ -369,7 +370,7 @@ def test_a_plan_says_what_a_run_would_be_refused_for(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("nst_rs.runs.job.shutil.disk_usage", lambda _folder: SimpleNamespace(free=3_000_000))
-    monkeypatch.setattr("nst_rs.runs.job.choose_device", lambda _wanted: Device("/CPU:0", 10**6))
+    monkeypatch.setattr("nst_rs.runs.prepare.choose_device", lambda _wanted: Device("/CPU:0", 10**6))
     memory, disk = nst_rs.plan(scene, harvest, settings=quick).shortages
     assert memory.startswith("memory of the host for this plan: expected about")
     assert disk.startswith(f"disk of {tmp_path} for this map: expected about")
@@ -457,7 +458,7 @@ def test_a_plan_counts_the_levels_of_the_stroke(scene: Path, harvest: Path, quic
 def test_too_little_memory_is_refused_before_anything_is_written(
     scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nst_rs.runs.job.choose_device", lambda _wanted: Device("/CPU:0", 10**6))
+    monkeypatch.setattr("nst_rs.runs.prepare.choose_device", lambda _wanted: Device("/CPU:0", 10**6))
     with pytest.raises(
         ResourceError, match=r"memory of the host for this plan: expected about .* GB free, got 0\.0 GB"
     ):

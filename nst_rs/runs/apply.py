@@ -22,12 +22,13 @@ from PIL import Image
 from nst_rs.composite.compose import Composite, Sheets, compose
 from nst_rs.composite.overlay import with_unstyled
 from nst_rs.composite.rendering import Subject, open_subject
-from nst_rs.config.loading import override, with_absolute_paths
+from nst_rs.config.loading import override
 from nst_rs.config.sections import Color, RunConfig
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.executors.recipes import StylizerRecipe
 from nst_rs.files import lock
 from nst_rs.files.fingerprint import fingerprints
+from nst_rs.files.locations import absolute
 from nst_rs.files.storage import PixelArray
 from nst_rs.files.workspace import Workspace
 from nst_rs.learned.painter import Manner, TilePainter, paint_in_turn, paint_tile
@@ -136,11 +137,12 @@ def prepare(config: RunConfig) -> ApplicationJob:
     files = (*subject.scene.locations, str(path))
     outputs = open_outputs(config, subject, files)
     device = choose_device(config.compute.device)
-    decided = {
+    decisions = {
+        **subject.settled(),
         "compute.precision": choose_precision(config.compute.precision, device),
         "compute.workers": workers_to_start(config, device),
     }
-    config = override(with_absolute_paths(subject.settled(config)), decided)
+    config = override(config, decisions, place=absolute)
     return ApplicationJob(config, subject, style, files, outputs, device, color)
 
 

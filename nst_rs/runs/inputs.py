@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nst_rs.composite.rendering import Subject, open_subject
+from nst_rs.config.loading import override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, SceneError
-from nst_rs.files.locations import file_of, is_path
+from nst_rs.files.locations import absolute, file_of, is_path
 from nst_rs.learned.style_file import LearnedStyle, read_learned
 from nst_rs.output.cog import check_profile
 from nst_rs.output.files import Outputs, check_output
@@ -53,8 +54,9 @@ class Inputs:
 
 
 def settle(config: RunConfig, subject: Subject) -> RunConfig:
-    """Return `config` with what the scene decides: channels by number, and what a stroke asks of size and levels."""
-    return subject.settled(settle_stroke(config, subject.scene.grid))
+    """Return `config` with absolute paths, and with what the scene decides of channels, limits, size and levels."""
+    decisions = {**settle_stroke(config, subject.scene.grid), **subject.settled()}
+    return override(config, decisions, place=absolute)
 
 
 def open_inputs(config: RunConfig, to_write: bool) -> Inputs:

@@ -13,7 +13,7 @@ from typing import Literal
 import psutil
 from pydantic import ValidationError
 
-from nst_rs.config.loading import decided_as, override, with_absolute_paths
+from nst_rs.config.loading import decided_as, override
 from nst_rs.config.sections import ELSEWHERE, RunConfig, trunk_of
 from nst_rs.errors import OutputError, ResourceError
 from nst_rs.files import lock
@@ -203,9 +203,12 @@ def _open(config: RunConfig, to_write: bool) -> Job:
     inputs = open_inputs(config, to_write)
     check_executor(config)
     device = choose_device(config.compute.device)
-    config = _as_begun(with_absolute_paths(settle(config, inputs.subject)))
-    config = override(config, {"compute.precision": choose_precision(config.compute.precision, device)})
-    config = override(config, {"compute.workers": workers_to_start(config, device)})
+    config = _as_begun(settle(config, inputs.subject))
+    decisions = {
+        "compute.precision": choose_precision(config.compute.precision, device),
+        "compute.workers": workers_to_start(config, device),
+    }
+    config = override(config, decisions)
     budget = _budget(config, device)
     plan = _plan(config, inputs.scene.grid.shape, device, budget)
     job = Job(override(config, {"tiling.tile": plan.tile}), inputs, plan, device, budget)

@@ -49,8 +49,8 @@ class ComputeSection(Section):
     executor: Literal["local", "dask"] = "local"
     """What computes the tiles. ``local``: this process, one after the other. ``dask``: the workers of a cluster share
     them."""
-    address: str | None = None
-    """The address of a Dask scheduler, such as ``tcp://host:8786``, whose workers reach the output's folder under the
+    address: Annotated[str, InWords("an address such as tcp://host:8786")] | None = None
+    """The address of a Dask scheduler whose workers reach the output's folder under the
     same path. Where none is set, workers are started on this machine for the run."""
     workers: int | None = Field(None, ge=1)
     """How many workers are started, or are at ``compute.address``: ``tiling.tile: auto`` cuts for as many. Where none

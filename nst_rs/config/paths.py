@@ -34,7 +34,7 @@ def _placed(value: Any, info: ValidationInfo) -> Any:
 LocalPath = Annotated[Path, BeforeValidator(_placed), PathInWords("a path")]
 """A file or folder of this machine."""
 
-Location = Annotated[str, BeforeValidator(_placed), PathInWords("a path, or a place such as s3://bucket/name")]
+Location = Annotated[str, BeforeValidator(_placed), PathInWords("a path or a location such as s3://bucket/name")]
 """A file or folder of this machine, or what GDAL reads from elsewhere, which no folder changes."""
 
 

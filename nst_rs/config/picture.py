@@ -60,7 +60,7 @@ class StyleSection(Section):
 class ModelSection(Section):
     """The network whose features are compared."""
 
-    weights: Literal["packaged", "imagenet"] | Location = "packaged"
+    weights: Literal["packaged", "imagenet"] | Annotated[Location, InWords("a path")] = "packaged"
     """The weights of VGG16: the ones ``packaged`` with the program, those of ``imagenet`` (Keras' own download), or a
     Keras weights file."""
     pooling: Literal["max", "average"] = "max"

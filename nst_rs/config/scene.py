@@ -9,11 +9,14 @@ from nst_rs.config.base import InWords, Section
 from nst_rs.config.paths import LocalPath, Location
 
 Band = Annotated[StrictInt | str, InWords("a band's number from 1 or its name")]
+ThreeBands = Annotated[tuple[Band, Band, Band], InWords("three bands by number or name")]
 Archive = Literal["pmtiles", "mbtiles"]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Pair = tuple[Number, Number]
+ThreePairs = Annotated[tuple[Pair, Pair, Pair], InWords("three pairs of numbers")]
 Longitude = Annotated[float, Field(ge=-180, le=180)]
 Latitude = Annotated[float, Field(ge=-90, le=90)]
+Bounds = Annotated[tuple[Longitude, Latitude, Longitude, Latitude], InWords("four numbers in degrees")]
 Profile = Literal["deflate", "lzw", "jpeg", "webp"]
 
 
@@ -23,12 +26,12 @@ class SceneSection(Section):
     paths: tuple[Location, ...] = ()
     """The scene's products, files, folders of them, or STAC items; also what GDAL reads, such as ``/vsicurl/`` and
     ``s3://``."""
-    sensor: str = "auto"
+    sensor: Annotated[str, InWords("auto, none or a sensor's name")] = "auto"
     """The sensor that took the scene. ``auto``: the one that file names and metadata name; ``none``: no sensor is
     assumed; else a sensor's name."""
     sensors: LocalPath | None = None
     """A file that describes further sensors, as the files in nst_rs/data/sensors do."""
-    assets: tuple[str, ...] = ()
+    assets: tuple[Annotated[str, InWords("an asset's key")], ...] = ()
     """The assets of a STAC item that are read, by key. Where none are named, all that hold data are read."""
     nodata: float | Literal["guess"] | None = None
     """A stored value that means no data, besides what the files' own tags and masks say. ``guess``: the value of the
@@ -39,14 +42,14 @@ class SceneSection(Section):
     """The scale in: physical value = stored value × scale + offset. Where none is set, the product's metadata says."""
     offset: Number | None = None
     """The offset in: physical value = stored value × scale + offset. Where none is set, the product's metadata says."""
-    crs: str | None = None
-    """The CRS of the map, such as ``EPSG:32621``, into which products of other CRSs are brought. Where none is set, it
+    crs: Annotated[str, InWords("a CRS such as EPSG:32621")] | None = None
+    """The CRS of the map, into which products of other CRSs are brought. Where none is set, it
     is the first product's."""
     resolution: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["finest", "coarsest"] = "finest"
     """The side of the map's pixels in the CRS's units, or the ``finest`` or ``coarsest`` of the chosen bands."""
     resampling: Literal["nearest", "bilinear", "cubic"] = "bilinear"
     """How bands of another grid are brought onto the scene's grid."""
-    area: tuple[Longitude, Latitude, Longitude, Latitude] | LocalPath | None = None
+    area: Bounds | LocalPath | None = None
     """What the scene is cut to: west, south, east, north in degrees; or a GeoJSON file of polygons, outside of which
     there is no data."""
 
@@ -61,7 +64,7 @@ class SceneSection(Section):
 class CompositeSection(Section):
     """How bands become RGB."""
 
-    bands: tuple[Band, Band, Band] | str | None = None
+    bands: ThreeBands | Annotated[str, InWords("a composite's name")] | None = None
     """What red, green and blue show: three bands by number from 1 or by name, or spectral indices; or a composite's
     name, such as ``true_color``. Where none are set: the bands named red, green and blue, else the first three."""
     stretch: Literal["percentile", "minmax"] = "percentile"
@@ -69,7 +72,7 @@ class CompositeSection(Section):
     value."""
     percentiles: tuple[float, float] = (2.0, 98.0)
     """The percentiles of each band's valid pixels that become 0 and 255."""
-    limits: tuple[Pair, Pair, Pair] | LocalPath | None = None
+    limits: ThreePairs | LocalPath | None = None
     """What becomes 0 and 255 in red, green and blue, in place of percentiles: three pairs of stored values; or an
     earlier run's record, whose limits are taken."""
     gamma: float = Field(1.0, gt=0, le=10)

@@ -1,4 +1,4 @@
-"""Configurations from files and settings: read, anchored, overridden."""
+"""Configurations read from files and assignments, and changed by decisions."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from nst_rs.config.base import DecidedByMachine, Section
 from nst_rs.config.messages import config_error
-from nst_rs.config.paths import Place, is_made_of_paths
+from nst_rs.config.paths import Place, may_hold_paths
 from nst_rs.config.sections import RunConfig, sections
 from nst_rs.errors import ConfigError
 from nst_rs.files.documents import DocumentError, parse_json, parse_yaml, read_text
@@ -106,7 +106,7 @@ def _place(settings: dict[str, Any], section: type[Section], place: Place) -> No
     Each is validated by itself: what else is wrong with a file may be mended by an assignment, and is named at the end.
     """
     for key, field in section.model_fields.items():
-        if key in settings and any(map(is_made_of_paths, [field.annotation, *field.metadata])):
+        if key in settings and may_hold_paths(field):
             with suppress(ValidationError):
                 settings[key] = getattr(section.model_validate({key: settings[key]}, context=place), key)
 
@@ -144,11 +144,11 @@ def _set_missing(data: dict[str, Any], settings: Mapping[str, Any]) -> None:
 
 
 def _set(data: dict[str, Any], name: str, value: Any) -> None:
-    *sections, key = name.split(".")
-    if not sections or not all([*sections, key]):
+    *parents, key = name.split(".")
+    if not parents or not all([*parents, key]):
         raise ConfigError(f"setting {name}", expected="SECTION.KEY", do="write for example tiling.tile")
-    for section in sections:
-        data = data.setdefault(section, {})
+    for parent in parents:
+        data = data.setdefault(parent, {})
         if not isinstance(data, dict):
-            raise ConfigError(f"setting {name}", expected="a key of a section", got=f"{section}, which has no keys")
+            raise ConfigError(f"setting {name}", expected="a key of a section", got=f"{parent}, which has no keys")
     data[key] = value

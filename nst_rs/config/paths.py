@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic.fields import FieldInfo
 
 from nst_rs.config.base import InWords, Weight
 
@@ -64,10 +65,10 @@ WeightedPaths = Annotated[
 """Files of this machine with a weight each. May be written as one path, or as a list, where each weighs 1."""
 
 
-def is_made_of_paths(annotation: Any) -> bool:
-    """Whether values of a type are paths, or hold paths.
+def may_hold_paths(setting: FieldInfo) -> bool:
+    """Whether a section's field has one of this module's types, alone or as a part of its type."""
+    return any(map(_is_marked, (setting.annotation, *setting.metadata)))
 
-    >>> is_made_of_paths(tuple[Location, ...]), is_made_of_paths(tuple[str, ...])
-    (True, False)
-    """
-    return isinstance(annotation, PathInWords) or any(map(is_made_of_paths, get_args(annotation)))
+
+def _is_marked(annotation: Any) -> bool:
+    return isinstance(annotation, PathInWords) or any(map(_is_marked, get_args(annotation)))

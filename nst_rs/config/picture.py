@@ -1,7 +1,7 @@
 """The picture side of a run: whose style, by which network, what is minimised and how, how a style is learned."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -21,8 +21,10 @@ SMALLEST_STYLE, LARGEST_STYLE = 64, 4096
 """What ``style.size`` may be."""
 
 MOST_LEVELS = 12
+"""What ``schedule.levels`` may be at most."""
 
-NAMED_WEIGHTS = ("packaged", "imagenet")
+NamedWeights = Literal["packaged", "imagenet"]
+NAMED_WEIGHTS: tuple[str, ...] = get_args(NamedWeights)
 """What ``model.weights`` may be besides a path."""
 
 CONTENT_LAYERS = {"conv4_2": 6e-5}
@@ -60,7 +62,7 @@ class StyleSection(Section):
 class ModelSection(Section):
     """The network whose features are compared."""
 
-    weights: Literal["packaged", "imagenet"] | Annotated[Location, InWords("a path")] = "packaged"
+    weights: NamedWeights | Annotated[Location, InWords("a path")] = "packaged"
     """The weights of VGG16: the ones ``packaged`` with the program, those of ``imagenet`` (Keras' own download), or a
     Keras weights file."""
     pooling: Literal["max", "average"] = "max"

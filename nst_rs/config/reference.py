@@ -11,7 +11,6 @@ from nst_rs.errors import ConfigError
 Schema = Mapping[str, Any]
 """A JSON schema of a value, https://json-schema.org."""
 
-_NOTHING = "none"
 _KINDS = {"integer": "a whole number", "number": "a number", "string": "text"}
 _LIMITS = {
     "minimum": "of {:g} or more",
@@ -56,7 +55,7 @@ def _settings(name: str, model: type[Section]) -> Iterator[Setting]:
 def _written(default: Any) -> str:
     """Return a default as a configuration writes it."""
     if default in (None, "", [], {}):
-        return _NOTHING
+        return "none"
     if isinstance(default, Mapping):
         return "{" + ", ".join(f"{key}: {_written(value)}" for key, value in default.items()) + "}"
     if isinstance(default, Sequence) and not isinstance(default, str):

@@ -50,6 +50,7 @@ def test_an_unknown_key_is_refused_naming_those_there_are(tmp_path: Path, data: 
         ("style.images=", "style.images: expected a path, a list of paths, or paths with weights, got None"),
         ("style.images=[a.jpg, 2]", "style.images: expected a path, a list of paths, or paths with weights, got ['a"),
         ("style.images={3: 1}", "style.images.3: expected a path, got 3"),
+        ("model.weights=5", "model.weights: expected 'packaged' or 'imagenet' or a name, got 5"),
         ("scene.paths=[3]", "scene.paths.0: expected a name, got 3"),
         ("style.images={a.jpg: -1}", "style.images: expected greater than or equal to 0, got -1"),
         ("style.images={a.jpg: much}", "style.images: expected a number, got 'much'"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import nst_rs
 from nst_rs.config.loading import load_config, override, with_absolute_paths
-from nst_rs.config.paths import is_made_of_paths
+from nst_rs.config.paths import may_hold_paths
 from nst_rs.config.sections import RunConfig, sections
 from tests.configurations import write_configuration
 
@@ -60,7 +60,7 @@ def mentions_a_path(schema: Any) -> bool:
 def path_settings() -> Iterable[str]:
     for name, section in sections().items():
         for key, field in section.model_fields.items():
-            if any(map(is_made_of_paths, [field.annotation, *field.metadata])):
+            if may_hold_paths(field):
                 yield f"{name}.{key}"
 
 

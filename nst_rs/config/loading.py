@@ -51,7 +51,7 @@ def load_config(path: Path | None, assignments: Iterable[str] = (), preset: str 
     return _parse(data)
 
 
-def override(config: RunConfig, settings: Decisions, place: Place | None = None) -> RunConfig:
+def override(config: RunConfig, settings: Mapping[str, Any], place: Place | None = None) -> RunConfig:
     """Return `config` with some ``section.key`` set to other values, and with its paths where `place` says, if given.
 
     Raises ConfigError like :func:`load_config`.

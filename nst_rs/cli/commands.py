@@ -15,6 +15,7 @@ from rich.logging import RichHandler
 from nst_rs import api
 from nst_rs.cli import terminal
 from nst_rs.config.loading import load_config, name_files
+from nst_rs.config.reference import describe
 from nst_rs.errors import NstError, ResourceError
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.learned.style_file import is_learned, read_learned
@@ -149,6 +150,17 @@ def inspect(
             return
         config = load_config(None, settings or ())
         terminal.show_scene(Console(), api.inspect(scene, nodata=nodata, config=config))
+
+
+@app.command()
+def settings(
+    section: Annotated[
+        str | None, typer.Argument(help="A section of a configuration, such as tiling; else all.")
+    ] = None,
+) -> None:
+    """List every setting of a configuration: its default, the values it takes, and its meaning."""
+    with _errors_as_lines(verbose=False):
+        terminal.show_settings(Console(), describe(section))
 
 
 @app.command()

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column, Table
+from rich.text import Text
 
+from nst_rs.config.reference import Setting
 from nst_rs.files.text import duration
 from nst_rs.learned.style_file import Facts, HeldOut, Source
 from nst_rs.output.figures import describe
@@ -137,6 +139,20 @@ def show_scene(console: Console, report: SceneReport) -> None:
     if not scene.composites:
         example = [3, 2, 1] if len(scene.band_names) >= 3 else [1, 1, 1]
         console.print(f"No composite by name; by index for example composite.bands={example}", markup=False)
+
+
+def show_settings(console: Console, settings: Sequence[Setting]) -> None:
+    """Print settings: a table on a terminal, else one line per setting."""
+    if not console.is_terminal:
+        for setting in settings:
+            line = f"{setting.name} = {setting.default} ({setting.values}): {setting.meaning}"
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
+        return
+    name, meaning = Column("setting", no_wrap=True), Column("meaning", ratio=2)
+    table = Table(name, Column("default", ratio=1), Column("values", ratio=1), meaning, show_lines=True)
+    for setting in settings:
+        table.add_row(*map(Text, (setting.name, setting.default, setting.values, setting.meaning)))
+    console.print(table)
 
 
 def show_forecast(console: Console, forecast: "Forecast") -> None:

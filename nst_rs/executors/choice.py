@@ -5,7 +5,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from nst_rs.config.sections import ComputeSection
+from nst_rs.config.machine import ComputeSection
 from nst_rs.errors import ResourceError
 from nst_rs.executors.base import Executor, Traits
 

@@ -15,6 +15,7 @@ from typing import Protocol
 import psutil
 
 from nst_rs.composite.rendering import Subject
+from nst_rs.config.loading import Decisions
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import OutputError, ResourceError
 from nst_rs.executors.base import Traits
@@ -159,8 +160,8 @@ class Kind(Protocol):
     def files(self, config: RunConfig) -> tuple[str, ...]:
         """Return what is read besides the scene."""
 
-    def settled(self, config: RunConfig, subject: Subject) -> RunConfig:
-        """Return `config` with what the scene decides."""
+    def decided_by(self, subject: Subject, config: RunConfig) -> Decisions:
+        """Return what the scene decides. Raises NstError."""
 
     def styles(self, config: RunConfig) -> tuple[Style, ...]:
         """Return the pictures of the style. Raises NstError."""

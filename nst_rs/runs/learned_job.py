@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from nst_rs.composite.rendering import Subject
-from nst_rs.config.loading import override
+from nst_rs.config.loading import Decisions, override
 from nst_rs.config.sections import Color, RunConfig
 from nst_rs.errors import ConfigError
 from nst_rs.executors.recipes import PaintingRecipe
@@ -163,9 +163,9 @@ class LearnedKind:
         """Return the learned style."""
         return (str(self.path),)
 
-    def settled(self, config: RunConfig, subject: Subject) -> RunConfig:
-        """Return `config` with channels by number."""
-        return subject.settled(config)
+    def decided_by(self, subject: Subject, config: RunConfig) -> Decisions:  # noqa: ARG002 - the scene alone decides
+        """Return the channels by number."""
+        return subject.settled()
 
     def styles(self, config: RunConfig) -> tuple[Style, ...]:  # noqa: ARG002 - the style is read already
         """Return the picture that the style carries."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from nst_rs.composite.rendering import Subject
-from nst_rs.config.loading import override
+from nst_rs.config.loading import Decisions, override
 from nst_rs.config.sections import RunConfig, trunk_of
 from nst_rs.errors import ConfigError
 from nst_rs.learned.style_file import LearnedStyle, read_learned
@@ -179,9 +179,9 @@ class OptimisedKind:
         started_from = [] if _first_picture(config) is None else [str(config.style.learned)]
         return (*started_from, *map(str, config.style.images))
 
-    def settled(self, config: RunConfig, subject: Subject) -> RunConfig:
-        """Return `config` with channels by number, and the size and levels that a stroke in metres comes to."""
-        return subject.settled(settle_stroke(config, subject.scene.grid))
+    def decided_by(self, subject: Subject, config: RunConfig) -> Decisions:
+        """Return the channels by number, and the size and levels that a stroke in metres comes to."""
+        return {**settle_stroke(config, subject.scene.grid), **subject.settled()}
 
     def styles(self, config: RunConfig) -> tuple[Style, ...]:
         """Return the style pictures, scaled. Raises StyleError."""
@@ -190,10 +190,10 @@ class OptimisedKind:
     def job(self, config: RunConfig, inputs: Inputs, device: Device, budget: float) -> OptimisedJob:
         """Return the job with its tiles cut, and with the kind of statistics decided."""
         plan = _plan(config, inputs.scene.grid.shape, device, budget)
-        whole = override(config, {"tiling.tile": plan.tile})
-        job = OptimisedJob(whole, inputs, device, budget, plan, _first_picture(config))
-        if config.tiling.statistics == "auto":
-            job = replace(job, config=override(job.config, {"tiling.statistics": _statistics(job)}))
+        job = OptimisedJob(config, inputs, device, budget, plan, _first_picture(config))
+        statistics = _statistics(job) if config.tiling.statistics == "auto" else config.tiling.statistics
+        decisions = {"tiling.tile": plan.tile, "tiling.statistics": statistics}
+        job = replace(job, config=override(config, decisions))
         if job.config.tiling.statistics == "predicted" and config.tiling.tiles_at_once == "auto":
             alone = job.config.tiling.steps_per_round > 1
             at_once = 1 if alone else max(1, job.windows_with_room(len(job.plan.levels) - 1))

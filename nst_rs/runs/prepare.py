@@ -11,9 +11,10 @@ import psutil
 from pydantic import ValidationError
 
 from nst_rs.composite.rendering import open_subject
-from nst_rs.config.loading import decided_as, override, with_absolute_paths
+from nst_rs.config.loading import decided_as, override
 from nst_rs.config.sections import ELSEWHERE, RunConfig
 from nst_rs.executors.choice import check_executor, cores, traits_of
+from nst_rs.files.locations import absolute
 from nst_rs.files.workspace import Workspace
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.runs.inputs import Inputs, check_named, open_outputs, stamp
@@ -61,7 +62,7 @@ def settled_by_scene(config: RunConfig) -> RunConfig:
     """Return `config` with what its style and its scene decide; the machine's choices stay open. Raises NstError."""
     kind = _kind_of(config)
     config = kind.completed(config)
-    return kind.settled(config, open_subject(config))
+    return override(config, kind.decided_by(open_subject(config), config), place=absolute)
 
 
 def _open(config: RunConfig, to_write: bool) -> Job:
@@ -73,16 +74,16 @@ def _open(config: RunConfig, to_write: bool) -> Job:
     subject = open_subject(config)
     files = (*subject.scene.locations, *kind.files(config))
     stamps = {location: stamp(location) for location in files}
-    config = kind.settled(config, subject)
+    config = override(config, kind.decided_by(subject, config), place=absolute)
     outputs = None if config.output.path is None else open_outputs(config, subject, files)
     inputs = Inputs(subject, kind.styles(config), files, outputs, stamps)
     device = choose_device(config.compute.device)
-    config = _as_begun(with_absolute_paths(config))
-    decided = {
+    config = _as_begun(config)
+    decisions = {
         "compute.precision": choose_precision(config.compute.precision, device),
         "compute.workers": _workers_to_start(config, device),
     }
-    config = override(config, decided)
+    config = override(config, decisions)
     return kind.job(config, inputs, device, _budget(config, device))
 
 

@@ -1,8 +1,11 @@
 """Publishing a picture on its own: what a companion that is not tested is replaced by."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from pystac import Asset
 
 from nst_rs.output.companion import Companion, MapContents
 from nst_rs.output.companions import COMPANIONS
@@ -20,10 +23,13 @@ def contents_of(styled: StyledMap, subject: Any = None) -> MapContents:
 def writing(name: str, write: Callable[[Path, Any], Any]) -> Companion:
     """The companion of that name, written otherwise."""
     (companion,) = (each for each in COMPANIONS if each.name == name)
-    return Companion(name, companion.ending, companion.endings, write)
+    return replace(companion, write=write)
 
 
-EMPTY = tuple(writing(companion.name, lambda path, _: path.touch()) for companion in COMPANIONS)
+EMPTY = tuple(
+    replace(companion, write=lambda path, _: path.touch(), asset=lambda path: Asset(path.name, roles=["overview"]))
+    for companion in COMPANIONS
+)
 """All companions, each an empty file."""
 
 

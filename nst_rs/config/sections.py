@@ -176,7 +176,7 @@ class ModelSection(Section):
 
 
 class ObjectiveSection(Section):
-    """What is minimised: nst_rs/objective/losses.py has the formulas."""
+    """What is minimised: nst_rs/objective/terms has the formulas."""
 
     alpha: Weight | tuple[Weight, ...] = 0.2
     """One number, or one a level from coarse to fine."""
@@ -185,6 +185,8 @@ class ObjectiveSection(Section):
     """Of the total variation: the mean squared step from a pixel to the next, in pixel values of 255 squared."""
     content_normalization: Literal["mean", "sum"] = "mean"
     """``sum`` is the paper's formula; ``mean`` divides by positions and channels, so that α holds at any size."""
+    terms: dict[str, Weight] = {}
+    """Further terms by name, and their weights: docs/architecture.md tells how to write one."""
     content_layers: LayerWeights = CONTENT_LAYERS
     style_layers: LayerWeights = STYLE_LAYERS
 

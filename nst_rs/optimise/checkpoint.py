@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nst_rs.errors import OutputError
 from nst_rs.files.storage import MemoryStorage, Storage
@@ -38,9 +38,15 @@ class Checkpoint:
         """Return the workspace's checkpoint; None where there is none that can be read."""
         try:
             data = json.loads(workspace.checkpoint.read_text(encoding="utf-8"))
-            histories = [[Losses(**losses) for losses in level] for level in data.pop("histories")]
+            histories = [[Losses.parse(losses) for losses in level] for level in data.pop("histories")]
             return cls(**data, histories=histories)
-        except (OSError, ValueError, KeyError, TypeError):  # none, or another version's: the run starts anew
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ):  # none, or another version's: the run starts anew
             return None
 
     def write(self, workspace: Workspace) -> None:
@@ -144,3 +150,7 @@ class Keeper:
 
 def _name(form: Form, generation: str) -> str:
     return f"level-{form.level.factor}-{generation}"
+
+
+if TYPE_CHECKING:
+    _: type[Elsewhere] = State

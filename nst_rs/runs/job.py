@@ -20,6 +20,7 @@ from nst_rs.files import lock
 from nst_rs.files.workspace import Workspace
 from nst_rs.neural.build import measure_pace
 from nst_rs.neural.device import Device, choose_device, choose_precision
+from nst_rs.objective.terms.registry import needed_statistics
 from nst_rs.optimise.checkpoint import Checkpoint
 from nst_rs.optimise.descent import Descent
 from nst_rs.optimise.rounds import MEASURED
@@ -81,7 +82,7 @@ class Job:
     def kept(self) -> estimate.Kept:
         """What the run keeps of its scene."""
         arrays = 4 if self.config.schedule.averaged else 3
-        layers, precision = self.config.objective.content_layers, self.config.compute.precision
+        layers, precision = needed_statistics(self.config.objective).half_squares, self.config.compute.precision
         kept = estimate.Kept.by(self.plan, layers, precision, arrays, self.on_cluster)
         if self.config.tiling.statistics == "predicted":
             kept = replace(kept, states=(*kept.states, *self._recollections))
@@ -93,9 +94,8 @@ class Job:
     @property
     def recalled(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The layers whose counts, and whose sums, are remembered of every tile where statistics are predicted."""
-        objective = self.config.objective
-        counted = dict.fromkeys([*objective.style_layers, *objective.content_layers])
-        return tuple(counted), tuple(objective.style_layers)
+        statistics = needed_statistics(self.config.objective)
+        return statistics.counted, statistics.products
 
     @property
     def _recollections(self) -> list[tuple[tuple[int, int], str]]:

@@ -28,10 +28,11 @@ from nst_rs.files.fingerprint import fingerprints
 from nst_rs.files.storage import Inset, PixelArray, Storage, Window, strips
 from nst_rs.learned.windows import paint_all
 from nst_rs.neural.build import build_kernel, build_objective
-from nst_rs.neural.generator import Stylizer
-from nst_rs.neural.window_model import Kernel
+from nst_rs.neural.generator import GeneratorNetwork
+from nst_rs.neural.window_model import WindowModel
 from nst_rs.objective.losses import Objective
 from nst_rs.objective.problem import Problem
+from nst_rs.objective.terms.content import Content
 from nst_rs.optimise.checkpoint import Checkpoint, Keeper
 from nst_rs.optimise.descent import Point, Step, descend
 from nst_rs.optimise.rounds import Exact, Local, Predicted, Round
@@ -294,13 +295,13 @@ class Session:
         if schedule.init != "learned" or learned is None:
             first_picture(canvas, "noise" if schedule.init == "noise" else "content", schedule.seed, picture)
             return
-        paint_all(Stylizer(learned.facts.architecture, learned.weights, device), canvas.image, picture)
+        paint_all(GeneratorNetwork(learned.facts.architecture, learned.weights, device), canvas.image, picture)
 
-    def _at(self, index: int) -> tuple[Kernel, Canvas, Objective]:
+    def _at(self, index: int) -> tuple[WindowModel, Canvas, Objective]:
         """Return what a level's problem is made of."""
         kernel, objective = self._engine
         alpha = self.job.config.level_alphas[index]
-        return kernel, self._composed.canvases[index], replace(objective, alpha=alpha)
+        return kernel, self._composed.canvases[index], objective.weighted(Content.name, alpha)
 
     def _round(self, index: int) -> Round[State]:
         """Return how a level's rounds are done here."""
@@ -352,7 +353,7 @@ class Session:
                 raise
 
     @cached_property
-    def _engine(self) -> tuple[Kernel, Objective]:
+    def _engine(self) -> tuple[WindowModel, Objective]:
         with self._timed("network"):
             kernel = build_kernel(self.job.config, self.job.device)
             return kernel, build_objective(self.job.config, kernel, self._styles(), self.job.plan.tile)

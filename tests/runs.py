@@ -8,6 +8,7 @@ from rasterio.crs import CRS
 from nst_rs.config.loading import override
 from nst_rs.config.sections import RunConfig
 from nst_rs.geo.grid import Grid
+from nst_rs.objective.terms.registry import describe
 from nst_rs.output.provenance import settings_digest
 from nst_rs.output.report import Pictures
 from nst_rs.style.images import Style
@@ -44,7 +45,20 @@ def record_of(settings: dict[str, Any] | None = None) -> dict[str, Any]:
         "content": {name: [0.0, 1e4, 2e4, 2.5e4] for name in content},
         "style": {name: [1e6, 5e5, 2e5, 1e5] for name in style},
     }
-    level = {"factor": 2, "shape": [100, 150], "tiles": 1, "window": [100, 150], "iterations": 4, "losses": losses}
+    weights = {"content": config.level_alphas[-1], "style": config.objective.beta}
+    terms = [
+        {**describe(name), "share": [weight * value for value in (0.0, 0.5, 0.25, 0.125)]}
+        for name, weight in weights.items()
+    ]
+    level = {
+        "factor": 2,
+        "shape": [100, 150],
+        "tiles": 1,
+        "window": [100, 150],
+        "iterations": 4,
+        "losses": losses,
+        "terms": terms,
+    }
     return {
         "record": 1,
         "configuration": config.model_dump(mode="json"),

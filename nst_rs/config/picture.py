@@ -70,7 +70,7 @@ class ModelSection(Section):
 
 
 class ObjectiveSection(Section):
-    """What is minimised: nst_rs/objective/losses.py has the formulas."""
+    """What is minimised: nst_rs/objective/terms has the formulas."""
 
     alpha: Weight | tuple[Weight, ...] = 0.2
     """Weight of the scene's content: the larger it is, the more legible is the map. One number, or one per level from
@@ -83,6 +83,8 @@ class ObjectiveSection(Section):
     content_normalization: Literal["mean", "sum"] = "mean"
     """How the content's loss is taken over a layer. ``sum`` is the paper's formula; ``mean`` divides by positions and
     channels, so that ``objective.alpha`` means the same at any size of scene."""
+    terms: dict[str, Weight] = Field({})
+    """Further terms of the objective by name, and their weights: docs/architecture.md tells how to write one."""
     content_layers: LayerWeights = CONTENT_LAYERS
     """The layers of VGG16 at which the map is compared with the scene, and their weights."""
     style_layers: LayerWeights = STYLE_LAYERS

@@ -60,9 +60,9 @@ class PaintingRecipe:
         """Build the network on this process's device. Raises ResourceError."""
         with native_notes_hidden():
             from nst_rs.neural.device import choose_device, limit_threads
-            from nst_rs.neural.generator import Stylizer
+            from nst_rs.neural.generator import GeneratorNetwork
 
             if self.threads is not None:
                 limit_threads(self.threads)
             device = choose_device(self.device)
-            return Stylizer(self.style.facts.architecture, self.style.weights, device.name, self.precision)
+            return GeneratorNetwork(self.style.facts.architecture, self.style.weights, device.name, self.precision)

@@ -17,6 +17,8 @@ from nst_rs.files.locations import absolute
 from nst_rs.files.workspace import Workspace
 from nst_rs.learned.style_file import SUFFIX, LearnedStyle, is_learned, read_learned
 from nst_rs.neural.device import Device, choose_device, choose_precision
+from nst_rs.neural.trainer import refuse_untaught
+from nst_rs.objective.terms.registry import chosen_terms
 from nst_rs.style.images import Style, read_styles
 from nst_rs.style.stroke import settle_learned_stroke
 
@@ -68,6 +70,7 @@ def prepare(config: RunConfig) -> LearningJob:
         raise ConfigError("scene.paths", expected="at least one scene to learn from", got="none")
     if not any(config.style.images.values()) or any(is_learned(path) for path in config.style.images):
         raise ConfigError("style.images", expected="an image to learn the style of", do="name one with --style")
+    refuse_untaught(chosen_terms(config.objective))
     scenes, held_out = (
         tuple(open_subject(override(config, {"scene.paths": (path,)})) for path in paths)
         for paths in (config.scene.paths, config.learn.held_out)

@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nst_rs.files.storage import MemoryStorage, Storage
 from nst_rs.files.workspace import Workspace
@@ -37,9 +37,13 @@ class Checkpoint:
         if data is None:
             return None
         try:
-            histories = [[Losses(**losses) for losses in level] for level in data.pop("histories")]
+            histories = [[Losses.parse(losses) for losses in level] for level in data.pop("histories")]
             return cls(**data, histories=histories)
-        except (KeyError, TypeError):  # another version's, or another kind of run's: the run starts anew
+        except (
+            KeyError,
+            TypeError,
+            AttributeError,
+        ):  # another version's, or another kind of run's: the run starts anew
             return None
 
     def write(self, workspace: Workspace) -> None:
@@ -139,3 +143,7 @@ class Keeper:
 
 def _name(form: Form, generation: str) -> str:
     return f"level-{form.level.factor}-{generation}"
+
+
+if TYPE_CHECKING:
+    _: type[Elsewhere] = State

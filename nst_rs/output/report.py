@@ -50,7 +50,7 @@ class Pictures:
 
 def render(pictures: Pictures, tif: Path, record: Mapping[str, Any]) -> str:
     """Return the page of the map `tif`, as HTML: one file that needs no other, and no network."""
-    config = RunConfig.model_validate(record["configuration"])
+    config, levels = RunConfig.model_validate(record["configuration"]), _levels(record)
     return _template().render(
         name=tif.stem,
         map_name=tif.name,
@@ -63,7 +63,8 @@ def render(pictures: Pictures, tif: Path, record: Mapping[str, Any]) -> str:
         geometry=_geometry(pictures.grid),
         styles=_styles(config, pictures.styles),
         figures=_figures(record),
-        levels=_levels(config, record),
+        levels=levels,
+        legend=list({curve.name: curve for level in levels for curve in level["curves"]}.values()),
         stages=_stages(record["seconds"]),
         command=f"nst-rs stylize --config {shlex.quote(tif.with_suffix('.run.json').name)}",
         settings=_settings(record["configuration"]),
@@ -151,15 +152,15 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
-def _levels(config: RunConfig, record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = []
-    alphas = config.level_alphas if record["levels"] else ()  # a learned style's map has neither
-    for number, (level, alpha) in enumerate(zip(record["levels"], alphas, strict=True), start=1):
-        terms = curves(level, config, alpha)
-        total = level["losses"]["total"]
-        said = f"Losses at level {number}: total from {total[0]:.3g} to {total[-1]:.3g} in {len(total)} rounds"
-        found.append({**level, "number": number, "svg": draw(terms, said), "first": total[0], "last": total[-1]})
-    return found
+def _levels(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what the page shows of every level; a learned style's map has none."""
+    levels = []
+    for number, level in enumerate(record["levels"], start=1):
+        shown, total = curves(level), level["losses"]["total"]
+        title = f"Losses at level {number}: total from {total[0]:.3g} to {total[-1]:.3g} in {len(total)} rounds"
+        drawn = {"svg": draw(shown, title), "curves": shown, "first": total[0], "last": total[-1]}
+        levels.append({**level, "number": number, **drawn})
+    return levels
 
 
 def _stages(seconds: Mapping[str, float]) -> list[dict[str, Any]]:

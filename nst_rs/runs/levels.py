@@ -17,9 +17,10 @@ from nst_rs.executors.recipes import KernelRecipe
 from nst_rs.files.storage import Inset, PixelArray, Storage, Window, strips
 from nst_rs.learned.windows import paint_all
 from nst_rs.neural.build import build_kernel, build_objective
-from nst_rs.neural.generator import Stylizer
-from nst_rs.neural.window_model import Kernel
+from nst_rs.neural.generator import GeneratorNetwork
+from nst_rs.neural.window_model import WindowModel
 from nst_rs.objective.losses import Objective
+from nst_rs.objective.terms.content import Content
 from nst_rs.optimise.checkpoint import Checkpoint, Keeper
 from nst_rs.optimise.descent import Point, Step
 from nst_rs.optimise.state import Form, State
@@ -129,7 +130,7 @@ class Levels:
             kernel=kernel,
             recipe=KernelRecipe.of(job.config),
             canvas=self._composed.canvases[index],
-            objective=replace(objective, alpha=job.config.level_alphas[index]),
+            objective=objective.weighted(Content.name, job.config.level_alphas[index]),
             predicted=job.is_predicted(index),
             kept_windows=job.kept_windows(index),
             descent=job.descent(index),
@@ -160,7 +161,7 @@ class Levels:
         if learned is None:
             first_picture(canvas, "noise" if schedule.init == "noise" else "content", schedule.seed, picture)
             return
-        paint_all(Stylizer(learned.facts.architecture, learned.weights, device), canvas.image, picture)
+        paint_all(GeneratorNetwork(learned.facts.architecture, learned.weights, device), canvas.image, picture)
 
     def _checkpoint_at(self, index: int, point: Point[Any]) -> Checkpoint:
         histories = [*self._tracker.history[:index], point.history]
@@ -197,7 +198,7 @@ class Levels:
             return compose_levels(self._job, self._keeper.storage)
 
     @cached_property
-    def _network(self) -> tuple[Kernel, Objective]:
+    def _network(self) -> tuple[WindowModel, Objective]:
         with self._watch.timed("network"):
             kernel = build_kernel(self._job.config, self._job.device)
             return kernel, build_objective(self._job.config, kernel, self._styles(), self._job.plan.tile)

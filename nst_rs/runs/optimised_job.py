@@ -12,6 +12,7 @@ from nst_rs.errors import ConfigError
 from nst_rs.learned.style_file import LearnedStyle, read_learned
 from nst_rs.neural.build import measure_pace
 from nst_rs.neural.device import Device
+from nst_rs.objective.terms.registry import needed_statistics
 from nst_rs.optimise.descent import Descent
 from nst_rs.optimise.rounds import MEASURED
 from nst_rs.optimise.tile_moments import Recollection
@@ -72,7 +73,7 @@ class OptimisedJob(Job):
     def kept(self) -> estimate.Kept:
         """The arrays that the run keeps of its scene."""
         arrays = 4 if self.config.schedule.averaged else 3
-        layers, precision = self.config.objective.content_layers, self.config.compute.precision
+        layers, precision = needed_statistics(self.config.objective).half_squares, self.config.compute.precision
         kept = estimate.Kept.by(self.plan, layers, precision, arrays, self.traits.writes_cores)
         if self.config.tiling.statistics == "predicted":
             kept = replace(kept, states=(*kept.states, *self._recollections))
@@ -84,9 +85,8 @@ class OptimisedJob(Job):
     @property
     def recalled(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The layers whose counts, and whose sums, are remembered of every tile where statistics are predicted."""
-        objective = self.config.objective
-        counted = dict.fromkeys([*objective.style_layers, *objective.content_layers])
-        return tuple(counted), tuple(objective.style_layers)
+        statistics = needed_statistics(self.config.objective)
+        return statistics.counted, statistics.products
 
     @property
     def _recollections(self) -> list[tuple[tuple[int, int], str]]:

@@ -209,10 +209,31 @@ def test_a_run_of_one_tile_and_one_iteration_has_a_page(tmp_path: Path) -> None:
             "total": losses["total"][:1],
             **{term: {name: values[:1] for name, values in losses[term].items()} for term in ("content", "style")},
         }
+        level["terms"] = [{**term, "share": term["share"][:1]} for term in level["terms"]]
     text = render(pictures_of(), tmp_path / "map.tif", record)
     assert "Seam ratio" not in text
     assert text.count('<circle class="total"') == 2
     assert 'class="content"' not in text
+    assert "distance to the scene" not in text
+
+
+def test_the_page_draws_and_explains_every_term_that_the_record_lists(tmp_path: Path) -> None:
+    record = record_of()
+    for level in record["levels"]:
+        extra = {"name": "odd", "label": "odd <term>", "meaning": "how odd & strange", "share": [4.0, 3.0, 2.0, 1.0]}
+        level["terms"] = [*level["terms"], extra]
+    text = render(pictures_of(), tmp_path / "map.tif", record)
+    legend = re.findall(r'<li style="--key: var\((--[\w-]+)\)">([^<]*)</li>', text)
+    assert legend == [
+        ("--ink", "total"),
+        ("--term-0", "content: distance to the scene"),
+        ("--term-1", "style: distance to the painting"),
+        ("--term-2", "odd &lt;term&gt;: how odd &amp; strange"),
+    ]
+    for color, _ in legend:
+        assert text.count(f"{color}: #") == 2  # by day and by night
+    for name in ("total", "content", "style", "odd"):
+        assert text.count(f'<polyline class="{name}"') == len(record["levels"])
 
 
 def test_a_place_that_is_not_on_earth_has_a_page_without_degrees(desktop: webdriver.Chrome, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from nst_rs.composite.rendering import open_subject
 from nst_rs.config.loading import load_config, name_files
 from nst_rs.errors import ConfigError, StyleError
 from nst_rs.learned.windows import paint
-from nst_rs.neural.generator import Stylizer
+from nst_rs.neural.generator import GeneratorNetwork
 from nst_rs.pyramid.tiling import Span
 from nst_rs.runs.finish import Result
 from nst_rs.runs.prepare import prepare
@@ -73,7 +73,7 @@ def mask(path: Path) -> np.ndarray:
 
 def test_the_map_is_the_networks_picture_of_the_whole_composite(result: Result, composite: np.ndarray) -> None:
     style = small_style()
-    network = Stylizer(style.facts.architecture, style.weights, "/CPU:0")
+    network = GeneratorNetwork(style.facts.architecture, style.weights, "/CPU:0")
     whole = paint(network, composite, Span(0, 140), Span(0, 572))[:, : SHAPE[1]]
     difference = np.abs(pixels(result.output).astype(float) - np.rint(whole))[mask(result.output)]
     # Rounding, where the untiled picture's shape makes the library add up in another order.

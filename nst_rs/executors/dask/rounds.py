@@ -57,7 +57,7 @@ class ClusterRounds:
         self._owners = dealt(len(self._blocks), {}, workers)
         # Copies, without the tiles that the originals have listed: every task is sent its own.
         bare = replace(canvas, level=replace(canvas.level))
-        site = Site(self._name, recipe, bare, replace(objective, targets={}), kept)
+        site = Site(self._name, recipe, bare, objective.of_pixels, kept)
         graph = Graph()
         keys = [self._add(graph, "prepare", block, partition.prepare, site, block) for block in self._blocks]
         keys.append(graph.add(f"objective-{self._name}", same, objective))

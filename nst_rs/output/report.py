@@ -31,7 +31,9 @@ PICTURE_SIDE = 1600
 
 _STYLE_SIDE = 512
 _NODES = 33
-"""Of the lattice between which longitude and latitude are interpolated, along a side."""
+"""Nodes along a side of the lattice between which the page interpolates longitude and latitude."""
+_DECIMALS = 9
+"""Of the lattice's numbers: of a unit vector, less than a centimetre on the ground."""
 _QUALITY = 88
 
 
@@ -96,7 +98,7 @@ def _data_uri(image: Image.Image) -> str:
 
 def _geometry(grid: Grid) -> dict[str, Any]:
     """Return what the page needs to tell where a pixel lies."""
-    found = lattice(grid, _NODES)
+    nodes = lattice(grid, _NODES)
     return {
         "width": grid.width,
         "height": grid.height,
@@ -104,7 +106,7 @@ def _geometry(grid: Grid) -> dict[str, Any]:
         "geographic": bool(grid.crs.is_geographic),
         "metresPerPixel": grid.metres_per_pixel,
         "north": north(grid),
-        "lattice": None if found is None else [np.round(part, 7).tolist() for part in found],
+        "lattice": None if nodes is None else [np.round(part, _DECIMALS).tolist() for part in nodes],
     }
 
 

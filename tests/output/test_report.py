@@ -1,5 +1,6 @@
 """The page of a run, as a person meets it: in a real browser."""
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +16,23 @@ from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from nst_rs.geo.footprint import turned
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
 from nst_rs.output.report import render
 from tests.browser import DESKTOP, PHONE, browsing, complaints, pixels
+from tests.places import EVERYWHERE
 from tests.rasters import NORTH_UP, UTM
 from tests.runs import MAP, SCENE, pictures_of, record_of
+
+PLACES = (
+    "UTM zone 60 across 180°",
+    "degrees, 0 to 360",
+    "EPSG:3857 across its eastern edge",
+    "EPSG:3832, of the Pacific",
+    "EPSG:3413 around the pole",
+    "EPSG:3031 around the pole",
+)
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +126,9 @@ def test_what_has_no_data_shows_neither_scene_nor_map(desktop: webdriver.Chrome,
         Grid(CRS.from_string(UTM), NORTH_UP, 300, 200),
         Grid(CRS.from_string(UTM), NORTH_UP @ Affine.rotation(25), 300, 200),
         Grid(CRS.from_epsg(4326), Affine(0.01, 0, 178.9, 0, -0.01, 10), 300, 200),
+        *(EVERYWHERE[name] for name in PLACES),
     ],
-    ids=["UTM", "rotated", "degrees, over the antimeridian"],
+    ids=["UTM", "rotated", "degrees, over the antimeridian", *PLACES],
 )
 def test_the_readout_says_where_the_pointer_is(desktop: webdriver.Chrome, tmp_path: Path, grid: Grid) -> None:
     made = Outputs(tmp_path / "map.tif")
@@ -128,15 +141,35 @@ def test_the_readout_says_where_the_pointer_is(desktop: webdriver.Chrome, tmp_pa
     assert (column, row) == (pytest.approx(300 * 0.7, abs=2), pytest.approx(200 * 0.25, abs=2))
     x, y = grid.transform @ (column + 0.5, row + 0.5)
     if not grid.crs.is_geographic:
-        said = [float(re.sub(r"\D", "", part)) for part in desktop.find_element(By.ID, "projected").text.split(",")]
-        assert said == [pytest.approx(value, abs=grid.metres_per_pixel) for value in (x, y)]
-    (longitude,), (latitude,) = transform(grid.crs, "EPSG:4326", [x], [y])
+        parts = desktop.find_element(By.ID, "projected").text.split(",")
+        said = [float(re.sub(r"[^\d-]", "", part)) for part in parts]
+        assert said == [pytest.approx(value, abs=max(grid.pixel)) for value in (x, y)]
     pattern = r"([\d.]+)° ([NS]), ([\d.]+)° ([EW])"
     found = re.fullmatch(pattern, desktop.find_element(By.ID, "degrees").text)
     assert found is not None
-    signed = [float(found[i]) * (-1 if found[i + 1] in "SW" else 1) for i in (1, 3)]
-    wrapped = (longitude + 180) % 360 - 180
-    assert signed == [pytest.approx(latitude, abs=0.012), pytest.approx(wrapped, abs=0.012)]
+    latitude, longitude = (float(found[i]) * (-1 if found[i + 1] in "SW" else 1) for i in (1, 3))
+    assert abs(longitude) <= 180
+    back = transform("EPSG:4326", grid.crs, [longitude], [latitude])
+    places = [~copy @ (back[0][0], back[1][0]) for copy in turned(grid)]
+    assert min(math.hypot(p[0] - column - 0.5, p[1] - row - 0.5) for p in places) < 1
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_the_compass_is_shown_where_there_is_one_north(desktop: webdriver.Chrome, tmp_path: Path, name: str) -> None:
+    made = Outputs(tmp_path / "map.tif")
+    write_report(pictures_of(grid=EVERYWHERE[name]), made, record_of())
+    opened(desktop, made.report.as_uri())
+    assert complaints(desktop) == []
+    assert desktop.find_element(By.ID, "compass").is_displayed() == ("pole" not in name)
+
+
+def test_ticks_in_degrees_stay_on_the_globe(desktop: webdriver.Chrome, tmp_path: Path) -> None:
+    made = Outputs(tmp_path / "map.tif")
+    write_report(pictures_of(grid=EVERYWHERE["degrees, 178 to 182"]), made, record_of())
+    opened(desktop, made.report.as_uri())
+    ticks = [tick.text for tick in desktop.find_elements(By.CSS_SELECTOR, "#ticks .e")]
+    assert {tick[-1] for tick in ticks} == {"E", "W"}
+    assert all(177 < float(tick.split("°")[0]) <= 180 for tick in ticks)
 
 
 def test_the_scale_bar_is_as_long_as_it_says(desktop: webdriver.Chrome, page: str) -> None:

@@ -4,7 +4,7 @@ import functools
 import http.server
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +18,14 @@ from nst_rs.config.sections import RunConfig
 from nst_rs.errors import NstError, SceneError
 from nst_rs.scene.stac import resolve
 from tests.rasters import NORTH_UP, random_values, write_raster
+from tests.stac_items import GEOTIFF, item, written
 
-GEOTIFF = "image/tiff; application=geotiff; profile=cloud-optimized"
 NAMES = {"blue": "B02", "green": "B03", "red": "B04"}
 
 
 def asset(key: str, **fields: Any) -> dict[str, Any]:
     band = {"name": NAMES.get(key, key), "common_name": key}
     return {"href": f"./{key}.tif", "type": GEOTIFF, "roles": ["data"], "eo:bands": [band], **fields}
-
-
-def item(assets: Mapping[str, Any], name: str = "scene", **fields: Any) -> dict[str, Any]:
-    return {
-        "type": "Feature",
-        "stac_version": "1.0.0",
-        "id": name,
-        "geometry": None,
-        "properties": {"datetime": "2024-05-18T10:50:31Z"},
-        "links": [],
-        "assets": dict(assets),
-        **fields,
-    }
-
-
-def written(path: Path, data: Any) -> Path:
-    path.write_text(json.dumps(data))
-    return path
 
 
 @pytest.fixture
@@ -124,7 +106,7 @@ def test_assets_are_selected_by_key(folder: Path) -> None:
     subject = subject_of(folder / "item.json", scene__assets=["red"])
     assert [label.name for label in subject.scene.labels] == ["B04"]
     with pytest.raises(
-        SceneError, match=r"expected assets of blue, green, red, red-jp2, scl, got nir; see scene.assets"
+        SceneError, match=r"expected assets of thumbnail, blue, green, red, red-jp2, scl, got nir; see scene.assets"
     ):
         subject_of(folder / "item.json", scene__assets=["nir"])
 

@@ -107,7 +107,8 @@ class _Place:
     def definitions(self, item: pystac.Item) -> Mapping[str, Said]:
         """Return what the item's collection says of assets, by key; nothing where it cannot be read."""
         link = item.get_single_link("collection")
-        place = _place_of_collection(link.target, self.base) if link and isinstance(link.target, str) else None
+        href = link.get_target_str() if link and link.has_target_href() else None
+        place = _place_of_collection(href, self.base) if href else None
         return self._definitions(place) if place else {}
 
 

@@ -86,7 +86,8 @@ def resolve_channels(scene: Scene, wanted: Sequence[Channel] | str | None) -> Th
     """Return the channels for red, green and blue: bands as numbers from 1, spectral indices as spyndex names them.
 
     `wanted` holds numbers, names and indices, or is the name of a composite; None takes the bands named red, green and
-    blue, else the first three, else the only one three times. Raises ConfigError for what the scene has not.
+    blue, else the first three, else the only one three times. Raises ConfigError for what the scene has not, and where
+    nothing is wanted of bands that are neither named red, green and blue nor in an order that means something.
     """
     if isinstance(wanted, str):
         wanted = _composite(scene, wanted)
@@ -97,6 +98,8 @@ def resolve_channels(scene: Scene, wanted: Sequence[Channel] | str | None) -> Th
     if all(named):
         red, green, blue = (number or 1 for number in named)
         return red, green, blue
+    if any(tile.product.gathered for tile in scene.tiles):
+        raise _no_order(scene)
     return (1, 2, 3) if len(scene.labels) >= 3 else (1, 1, 1)
 
 
@@ -168,6 +171,16 @@ def _no_band(setting: str, scene: Scene, channel: Channel) -> ConfigError:
     names = enumerate(scene.labels, start=1)
     known = ", ".join(f"{number} ({label})" if label.name else str(number) for number, label in names)
     return ConfigError(setting, expected=f"bands of {known}", got=repr(channel))
+
+
+def _no_order(scene: Scene) -> ConfigError:
+    names = ", ".join(str(label) or "-" for label in scene.labels)
+    return ConfigError(
+        "composite.bands",
+        expected=f"three bands of {names}",
+        got="none, and no bands called red, green and blue",
+        do="name three there, or choose a STAC item's assets, in the order of the colours, with scene.assets",
+    )
 
 
 def _number(scene: Scene, name: str) -> int | None:

@@ -15,7 +15,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 
-from nst_rs.errors import SceneError
+from nst_rs.errors import PixelTypeError, SceneError
 from nst_rs.files.locations import file_of, is_path
 from nst_rs.geo.grid import Box, Grid
 from nst_rs.scene.acquisition import Acquisition
@@ -91,6 +91,8 @@ class Product:
     quality: Quality | None = None
     acquired: Acquisition | None = None
     """When, where that is known."""
+    gathered: bool = False
+    """Whether the bands were gathered from files whose order means nothing: red, green and blue go by name alone."""
 
     @property
     def nodata(self) -> float | None:
@@ -214,7 +216,7 @@ def _stack(header: Header, sensor: Sensor | None) -> Product:
     """Return the product of one file of several bands."""
     labels = header.labels
     if sensor:
-        named = [_matching(sensor, label) for label in labels]
+        named = [sensor.label_of(label.name) for label in labels]
         known = sensor.labels()
         if any(named):
             labels = tuple(found or label for found, label in zip(named, labels, strict=True))
@@ -229,10 +231,6 @@ def _stack(header: Header, sensor: Sensor | None) -> Product:
     )
     acquired = sensor.acquired(_name(header.location)) if sensor else None
     return Product(header.location, sensor, labels, sources, acquired=acquired)
-
-
-def _matching(sensor: Sensor, label: Label) -> Label | None:
-    return next((known for known in sensor.labels() if known.answers_to(label.name)), None)
 
 
 def _gathered(product: str, sensor: Sensor, files: dict[str, str]) -> Product:
@@ -341,7 +339,7 @@ def _header(location: str, source: Any) -> Header:
     dtype = source.dtypes[0]
     if set(source.dtypes) != {dtype} or dtype not in DTYPES:
         expected = f"bands of one type of {', '.join(DTYPES)}"
-        raise SceneError(f"scene {location}", expected=expected, got=f"{source.dtypes}")
+        raise PixelTypeError(f"scene {location}", expected=expected, got=f"{source.dtypes}")
     grid = Grid(source.crs, source.transform, source.width, source.height)
     _check_grid(location, grid)
     calibrations = tuple(Calibration(*pair) for pair in zip(source.scales, source.offsets, strict=True))

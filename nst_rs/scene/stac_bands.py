@@ -1,0 +1,95 @@
+"""What the bands of a STAC item are called: by the product's definition, else by the item, else by the file."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nst_rs.scene.products import Header
+from nst_rs.scene.sensors import COMMON_NAMES, SYNONYMS, Label, Sensor
+from nst_rs.scene.stac_assets import Asset, Said, common_name
+
+_RED_EDGES = (("rededge1", 0.69, 0.73), ("rededge2", 0.73, 0.76), ("rededge3", 0.76, 0.79), ("nir08", 0.80, 0.90))
+"""Common names, and from where to where in micrometres their bands have their centre: STAC's eo extension 2.0."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """A band of an item's raster."""
+
+    asset: Asset
+    header: Header
+    index: int
+    """From 1, in the file."""
+
+    @property
+    def said(self) -> Said:
+        """What the item says of it."""
+        return self.asset.said_of(self.index, len(self.header.labels))
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether its file holds no other, so that the asset's key is a name of the band."""
+        return len(self.header.labels) == 1
+
+    @property
+    def name(self) -> str:
+        """What the item calls it; nothing where it does not."""
+        name: Any = self.said.get("name")
+        return str(name or (self.asset.key if self.is_alone else ""))
+
+
+def label_bands(bands: Sequence[Band], sensor: Sensor | None) -> tuple[Label, ...]:
+    """Return the names of an item's bands.
+
+    What a file says of its own bands, such as colours, counts only for those of which the item says nothing.
+    """
+    times = Counter(band.name for band in bands)
+    names = [band.asset.key if band.is_alone and times[band.name] > 1 else band.name for band in bands]
+    labels = [_label(band, name, sensor) for band, name in zip(bands, names, strict=True)]
+    if sensor is None and not any(label.common == "nir" for label in labels):
+        labels = [_as_nir(label) if label.common == "nir08" else label for label in labels]
+    return tuple(_without_names_of_others(label, labels) for label in labels)
+
+
+def _label(band: Band, name: str, sensor: Sensor | None) -> Label:
+    common = common_name(band.said)
+    if not name and not common:
+        return band.header.labels[band.index - 1]
+    keys = (band.asset.key,) if band.is_alone else ()
+    known = _known(band, sensor)
+    if known:
+        return Label(name or known.name, known.common, (*keys, known.name, *known.also, common))
+    return Label(name or common, _common(band, common) or Label.of(name).common, (*keys, common))
+
+
+def _known(band: Band, sensor: Sensor | None) -> Label | None:
+    """Return the names of the band by the product's definition: by the file's name, else by the band's own."""
+    if sensor is None:
+        return None
+    match = sensor.match_file(band.asset.file_name) if band.is_alone else None
+    return sensor.label_of(match[1] if match else band.name)
+
+
+def _common(band: Band, common: str) -> str:
+    """Return the common name that the item gives, or the key's; of the bands that share ``rededge``, which it is."""
+    base = band.asset.base
+    by_key = SYNONYMS.get(base, base)
+    by_key = by_key if band.is_alone and by_key in COMMON_NAMES else ""
+    if common != "rededge":
+        return common or by_key
+    centre = band.said.get("eo:center_wavelength", band.said.get("center_wavelength"))
+    known = isinstance(centre, int | float)
+    by_centre = next((name for name, low, high in _RED_EDGES if known and low <= centre < high), "")
+    return by_centre or (by_key if by_key.startswith(common) else common)
+
+
+def _as_nir(label: Label) -> Label:
+    """Return the narrow near infrared as the near infrared, as Landsat's band 5 is, where there is no wide one."""
+    return replace(label, common="nir", also=(*label.also, "nir08"))
+
+
+def _without_names_of_others(label: Label, labels: Sequence[Label]) -> Label:
+    """Return `label` without further names that are another band's own."""
+    own = {name.lower() for other in labels if other is not label for name in (other.name, other.common)}
+    return replace(label, also=tuple(name for name in dict.fromkeys(label.also) if name and name.lower() not in own))

@@ -12,7 +12,8 @@ from rasterio.warp import calculate_default_transform
 from nst_rs.errors import ConfigError, SceneError
 from nst_rs.geo.grid import Box, Grid, bounds, union
 from nst_rs.scene.mosaic import Scene, SceneTile, Target, common_dtype
-from nst_rs.scene.products import Product, Source, check_extent
+from nst_rs.scene.products import Product, Source
+from nst_rs.scene.raster_file import check_extent
 
 
 def lay_out(products: Sequence[Product], target: Target, bands: Sequence[int] | None = None) -> Scene:

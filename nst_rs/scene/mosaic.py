@@ -17,7 +17,8 @@ from nst_rs.geo.area import Area, Outline
 from nst_rs.geo.grid import Box, Grid
 from nst_rs.scene.acquisition import Acquisition, together
 from nst_rs.scene.clouds import clouded
-from nst_rs.scene.products import Header, Product, Source
+from nst_rs.scene.products import Product, Source
+from nst_rs.scene.raster_file import Header
 from nst_rs.scene.raster_read import Place, Values, box_of, overlap, read_file
 from nst_rs.scene.sensors import Label, Sensor, composites_of
 

@@ -12,7 +12,8 @@ from nst_rs.config.sections import SceneSection
 from nst_rs.geo.area import read_area
 from nst_rs.scene.layout import lay_out
 from nst_rs.scene.mosaic import Scene, Target
-from nst_rs.scene.products import Header, Meaning, Product, find_products, opened
+from nst_rs.scene.products import Meaning, Product, find_products
+from nst_rs.scene.raster_file import Header, opened
 from nst_rs.scene.sensors import load_sensors
 from nst_rs.scene.stac import is_stac, read_items
 

@@ -1,59 +1,19 @@
 """Files to products: which bands there are, in which file each lies, and what its stored values mean."""
 
 import logging
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import rasterio
-from rasterio._err import CPLE_BaseError  # rasterio has no public name for it
-from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.io import DatasetReader
-from rasterio.transform import Affine
 
 from nst_rs.errors import SceneError
-from nst_rs.files.locations import file_of, is_path
-from nst_rs.geo.grid import Box, Grid
+from nst_rs.files.locations import is_path
 from nst_rs.scene.acquisition import Acquisition
+from nst_rs.scene.listing import files_at
 from nst_rs.scene.metadata import Calibration, mtl_time, read_mtl, read_safe, safe_time
+from nst_rs.scene.raster_file import Header, read_header
 from nst_rs.scene.sensors import Label, MaskKind, Registry, Sensor
 
 log = logging.getLogger(__name__)
-
-SUFFIXES = frozenset({".tif", ".tiff", ".jp2", ".vrt", ".img", ".ntf"})
-"""File names that are looked for in a folder."""
-DTYPES = ("uint8", "uint16", "int16", "float32")
-GDAL_CACHE_BYTES = 256 * 2**20
-"""For decoded blocks, in place of GDAL's own twentieth of all memory: a strip of rows of a wide scene."""
-
-_DRIVERS = ("GTiff", "JP2OpenJPEG", "HFA", "NITF", "ENVI", "PNG", "JPEG")
-"""Formats of pictures of the ground. GDAL knows others that fetch what a text file tells them to."""
-_MOST_SIDE = 2**20
-_MOST_PIXELS = 2**36
-_MOST_BLOCK_BYTES = 2**30
-_MOST_BANDS = 1000
-_MOST_UNFOLDED, _UNFOLDED_ANYWAY = 2000, 2**28
-_NETWORK = {"GDAL_HTTP_TIMEOUT": 60, "GDAL_HTTP_CONNECTTIMEOUT": 15, "GDAL_HTTP_MAX_RETRY": 2}
-_FAILURES = (RasterioError, CPLE_BaseError, ValueError, OverflowError, SystemError)
-"""What rasterio raises for what is damaged or hostile in a file; the last for a name that is no UTF-8."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says of itself."""
-
-    location: str
-    grid: Grid
-    labels: tuple[Label, ...]
-    dtype: str
-    nodata: float | None
-    calibrations: tuple[Calibration, ...]
-    platform: str
-    """The satellite that its metadata names, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -119,43 +79,12 @@ class Meaning:
         return replace(source, calibration=Calibration(scale, offset), fill=fill, saturated=saturated)
 
 
-@contextmanager
-def opened(location: str, expected: str = "a raster that GDAL can read") -> Iterator[Any]:
-    """Open a raster for reading, with GDAL held to this program's limits.
-
-    Raises SceneError, which says what was `expected`, for whatever GDAL raises while it is open.
-    """
-    options: dict[str, Any] = {"GDAL_CACHEMAX": GDAL_CACHE_BYTES, **_NETWORK}
-    if not is_path(location):
-        options["GDAL_DISABLE_READDIR_ON_OPEN"] = "EMPTY_DIR"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # read_header refuses such files
-            with rasterio.Env(**options), DatasetReader(location, driver=_drivers(location)) as source:
-                yield source
-    except _FAILURES as error:
-        raise SceneError(f"scene {location}", expected=expected, got=_said(error)) from error
-
-
-def _drivers(location: str) -> list[str]:
-    """Return the formats to try; a VRT, which names other files, must be called one."""
-    return [*_DRIVERS, "VRT"] if location.lower().endswith(".vrt") else list(_DRIVERS)
-
-
-def read_header(location: str) -> Header:
-    """Return what a file says of itself. Raises SceneError for one that cannot be a part of a scene."""
-    with opened(location) as source:
-        _check_size(location, source)
-        _check_place(location, source)
-        return _header(location, source)
-
-
 def find_products(locations: Sequence[str], registry: Registry, sensor: Sensor | None, detect: bool) -> list[Product]:
     """Return the products that files, and folders of them, are of; in the order given.
 
     `sensor` is what the user says they are of; else, with `detect`, file names and metadata say it. Raises SceneError.
     """
-    files = [file for location in locations for file in _files(location)]
+    files = [file for location in locations for file in files_at(location)]
     known = Registry((sensor,)) if sensor else registry if detect else Registry(())
     bands = {file: named for file in files if (named := known.of_file(_name(file)))}
     grouped: dict[tuple[str, str], dict[str, str]] = {}
@@ -184,26 +113,6 @@ def _keep_finer(bands: dict[str, str], band: str, file: str) -> None:
     """Of a band that a product has at several resolutions, keep the finest: names tell them, and sort by them."""
     if band not in bands or file.rpartition("_")[2] < bands[band].rpartition("_")[2]:
         bands[band] = file
-
-
-def _files(location: str) -> Iterable[str]:
-    if not is_path(location):
-        return [location]
-    path = Path(location)
-    if path.is_dir():
-        found = sorted(str(p) for p in _listed(path) if p.suffix.lower() in SUFFIXES)
-        if not found:
-            raise SceneError(f"scene folder {path}", expected="GeoTIFF files", got="none")
-        return found
-    if path.exists():
-        return [location]
-    raise SceneError(f"scene {path}", expected="a file or folder", got="nothing of that name")
-
-
-def _listed(folder: Path) -> Iterable[Path]:
-    """Return a folder's files; of a SAFE folder the bands deep inside."""
-    bands = list(folder.glob("GRANULE/*/IMG_DATA/**/*"))
-    return [path for path in bands if path.is_file()] or folder.iterdir()
 
 
 def _sensor_of(header: Header, registry: Registry) -> Sensor | None:
@@ -289,89 +198,3 @@ def _metadata(sensor: Sensor, product: str, file: Path) -> _Metadata:
         return _Metadata(read_safe(found[0]), safe_time(found[0]))
     log.info("no metadata with %s: its values stay as stored, if scene.scale and scene.offset do not say else", file)
     return _Metadata({}, None)
-
-
-def _check_size(location: str, source: Any) -> None:
-    """Refuse what would take all memory, or all time, for what it holds."""
-    check_extent(f"scene {location}", (0, 0, source.height, source.width))
-    if source.count > _MOST_BANDS:
-        raise SceneError(f"scene {location}", expected=f"at most {_MOST_BANDS} bands", got=f"{source.count}")
-    _check_density(location, source)
-    rows, columns = source.block_shapes[0]
-    if rows * columns * 4 > _MOST_BLOCK_BYTES:
-        raise SceneError(
-            f"scene {location}",
-            expected=f"blocks of at most {_MOST_BLOCK_BYTES // 2**20} MB",
-            got=f"blocks of {columns} × {rows} pixels",
-            do="cut it into tiles, with gdal_translate -co TILED=YES",
-        )
-
-
-def _check_density(location: str, source: Any) -> None:
-    """Refuse a file of next to nothing that unfolds to gigabytes: deflate packs a thousand bytes into one at best."""
-    file = file_of(location)
-    if file is None or source.driver == "VRT":
-        return
-    held = source.width * source.height * source.count
-    stored = file.stat().st_size
-    if held > _MOST_UNFOLDED * stored and held > _UNFOLDED_ANYWAY:
-        raise SceneError(
-            f"scene {location}",
-            expected=f"a file of at least a byte for {_MOST_UNFOLDED} pixels",
-            got=f"{stored} bytes for {source.width} × {source.height} pixels in {source.count} bands",
-        )
-
-
-def _check_place(location: str, source: Any) -> None:
-    """Refuse what does not say where its pixels lie."""
-    turned = source.transform == Affine.identity()
-    if turned and source.gcps[0]:
-        remedy = "rectify it first, with gdalwarp -order 1, or -tps"
-        raise SceneError(f"scene {location}", expected="a geotransform", got="ground control points", do=remedy)
-    if turned and source.rpcs is not None:
-        remedy = "rectify it first, with gdalwarp -rpc"
-        raise SceneError(f"scene {location}", expected="a geotransform", got="rational polynomials (RPCs)", do=remedy)
-    if source.crs is None:
-        raise SceneError(f"scene {location}", expected="a CRS", got="none", do="assign one, with gdal_edit.py -a_srs")
-    if turned:
-        raise SceneError(f"scene {location}", expected="a geotransform", got="none", do="georeference it first")
-
-
-def _header(location: str, source: Any) -> Header:
-    dtype = source.dtypes[0]
-    if set(source.dtypes) != {dtype} or dtype not in DTYPES:
-        expected = f"bands of one type of {', '.join(DTYPES)}"
-        raise SceneError(f"scene {location}", expected=expected, got=f"{source.dtypes}")
-    grid = Grid(source.crs, source.transform, source.width, source.height)
-    _check_grid(location, grid)
-    calibrations = tuple(Calibration(*pair) for pair in zip(source.scales, source.offsets, strict=True))
-    platform = source.tags(ns="IMAGERY").get("SATELLITEID", "")
-    return Header(location, grid, _labels(source), dtype, source.nodata, calibrations, platform)
-
-
-def _check_grid(location: str, grid: Grid) -> None:
-    """Refuse a geotransform that places pixels nowhere."""
-    numbers = [*list(grid.transform)[:6], grid.transform.determinant]
-    if not all(abs(number) < 1e15 for number in numbers) or not grid.transform.determinant:
-        raise SceneError(f"scene {location}", expected="a geotransform of finite numbers", got=f"{numbers[:6]}")
-
-
-def _labels(source: Any) -> tuple[Label, ...]:
-    labels = []
-    for description, color in zip(source.descriptions, source.colorinterp, strict=True):
-        named = color in (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
-        labels.append(Label.of(description or (color.name if named else "")))
-    return tuple(labels)
-
-
-def _said(error: BaseException) -> str:
-    return str(error) or type(error).__name__
-
-
-def check_extent(what: str, box: Box) -> None:
-    """Refuse an extent of more pixels than any map has, such as that of two files at the ends of the world."""
-    top, left, bottom, right = box
-    height, width = bottom - top, right - left
-    if max(height, width) > _MOST_SIDE or height * width > _MOST_PIXELS:
-        expected = f"at most {_MOST_SIDE} pixels a side and {_MOST_PIXELS} pixels"
-        raise SceneError(what, expected=expected, got=f"{width} × {height} pixels", do="set scene.area")

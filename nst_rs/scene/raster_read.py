@@ -13,7 +13,8 @@ from rasterio.windows import Window
 
 from nst_rs.arrays import Mask
 from nst_rs.geo.grid import Box, Grid
-from nst_rs.scene.products import Header, Source, opened
+from nst_rs.scene.products import Source
+from nst_rs.scene.raster_file import Header, opened
 
 Values = npt.NDArray[Any]
 

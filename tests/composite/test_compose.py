@@ -17,7 +17,7 @@ from nst_rs.errors import ConfigError, SceneError
 from nst_rs.files.storage import DiskStorage, MemoryStorage, Storage, strips
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.opening import open_scene
-from nst_rs.scene.products import DTYPES
+from nst_rs.scene.raster_file import DTYPES
 from tests.rasters import TRANSFORMS, random_values, write_raster, write_tiles
 
 # Files take their time on a busy disk.

@@ -17,7 +17,7 @@ from nst_rs.geo.grid import Grid, crs_name
 from nst_rs.scene.inspect import report
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.opening import open_scene
-from nst_rs.scene.products import DTYPES
+from nst_rs.scene.raster_file import DTYPES
 from tests.rasters import NORTH_UP, ROTATED, TRANSFORMS, UTM, random_values, write_raster, write_tiles
 
 # Files take their time on a busy disk.

@@ -8,7 +8,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 
 from nst_rs.errors import SceneError
-from nst_rs.scene.products import read_header
+from nst_rs.scene.raster_file import read_header
 from tests.rasters import UTM, random_values, write_raster
 
 

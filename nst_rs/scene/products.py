@@ -1,17 +1,18 @@
 """Files to products: which bands there are, in which file each lies, and what its stored values mean."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nst_rs.errors import SceneError
 from nst_rs.files.locations import is_path
+from nst_rs.geo.grid import bounds
 from nst_rs.scene.acquisition import Acquisition
 from nst_rs.scene.listing import files_at
 from nst_rs.scene.metadata import Calibration, mtl_time, read_mtl, read_safe, safe_time
 from nst_rs.scene.raster_file import Header, read_header
-from nst_rs.scene.sensors import Label, MaskKind, Registry, Sensor
+from nst_rs.scene.sensors import Label, MaskKind, Registry, Sensor, labels_of, names_of_bands
 
 log = logging.getLogger(__name__)
 
@@ -82,27 +83,73 @@ class Meaning:
 def find_products(locations: Sequence[str], registry: Registry, sensor: Sensor | None, detect: bool) -> list[Product]:
     """Return the products that files, and folders of them, are of; in the order given.
 
-    `sensor` is what the user says they are of; else, with `detect`, file names and metadata say it. Raises SceneError.
+    `sensor` is what the user says they are of; else, with `detect`, file names and metadata say it. Files of one band
+    each that cover the same ground are the bands of one product, by their names. Raises SceneError.
     """
-    files = [file for location in locations for file in files_at(location)]
+    files = list(dict.fromkeys(file for location in locations for file in files_at(location)))
     known = Registry((sensor,)) if sensor else registry if detect else Registry(())
     bands = {file: named for file in files if (named := known.of_file(_name(file)))}
     grouped: dict[tuple[str, str], dict[str, str]] = {}
     for file, (band_sensor, product, band) in bands.items():
         _keep_finer(grouped.setdefault((band_sensor.name, product), {}), band, file)
-    found: dict[object, Product] = {}
+    others = _headers([file for file in files if file not in bands], [product for _, product in grouped])
+    together = _on_one_ground(others.values())
+    products: dict[object, Product] = {}
     for file in files:
         if file in bands:
             band_sensor, product, _ = bands[file]
             key = band_sensor.name, product
-            if key not in found:
-                found[key] = _gathered(product, band_sensor, grouped[key])
-        elif any(_name(file).startswith(f"{product}_") for _, product in grouped):
+            if key not in products:
+                products[key] = _gathered(product, band_sensor, grouped[key])
+        elif file in together:
+            headers = together[file]
+            if headers[0].location not in products:
+                products[headers[0].location] = _by_band_names(headers, sensor, registry)
+        elif file in others:
+            products[file] = _stack(others[file], sensor or _sensor_of(others[file], known))
+    return list(products.values())
+
+
+def _headers(files: Sequence[str], products: Sequence[str]) -> dict[str, Header]:
+    """Return file → header, without the files that belong to one of `products` and are none of its bands."""
+    headers = {}
+    for file in files:
+        if any(_name(file).startswith(f"{product}_") for product in products):
             log.info("%s is no band of its product, and is not read", file)
         else:
-            header = read_header(file)
-            found[file] = _stack(header, sensor or _sensor_of(header, known))
-    return list(found.values())
+            headers[file] = read_header(file)
+    return headers
+
+
+def _on_one_ground(headers: Iterable[Header]) -> dict[str, tuple[Header, ...]]:
+    """Return location → all files of its ground, for files of one band that others of one band cover wholly."""
+    grounds: dict[object, list[Header]] = {}
+    for header in headers:
+        if len(header.labels) == 1:
+            edges = tuple(f"{edge:.9g}" for edge in bounds(header.grid))  # rounding in headers is forgiven
+            grounds.setdefault((header.grid.crs, edges), []).append(header)
+    return {header.location: tuple(some) for some in grounds.values() if len(some) > 1 for header in some}
+
+
+def _by_band_names(headers: Sequence[Header], sensor: Sensor | None, registry: Registry) -> Product:
+    """Return the product of files of one band each, as their descriptions or names say which band each is."""
+    described = [header.labels[0].name for header in headers]
+    distinct = len({name.lower() for name in described if name}) == len(headers)
+    names = described if distinct else names_of_bands([Path(header.location).stem for header in headers])
+    first = headers[0]
+    if names is None:
+        raise SceneError(
+            f"scene {first.location} and {headers[1].location}",
+            expected="tiles beside each other, or bands of one scene that are named as such",
+            got=f"{len(headers)} files of one band each on the same ground",
+            do="name each file by its band, such as scene_B04.tif or scene_red.tif, or give one of them alone",
+        )
+    labels = labels_of(names, (sensor,) if sensor else registry.sensors)
+    sources = tuple(
+        Source(header, 1, _calibration_of(sensor, label, header.calibrations[0]), None)
+        for header, label in zip(headers, labels, strict=True)
+    )
+    return Product(first.location, sensor, labels, sources)
 
 
 def _name(location: str) -> str:

@@ -109,8 +109,19 @@ def _check_grid(first: Product, other: Product, grid: Grid, own: Grid) -> None:
     """Refuse by name a product that does not lie on the first one's grid."""
     difference = grid.difference(own)
     if difference is not None:
-        remedy = "give the tiles of one scene, on one grid, or set scene.crs to bring them onto one"
-        raise _no_part(first, other, difference, remedy)
+        raise _no_part(first, other, difference, _remedy(first, difference[0]))
+
+
+def _remedy(first: Product, what: str) -> str:
+    """Return what to do about tiles that differ in `what`; nothing that would make tiles of the bands of one scene."""
+    if what == "CRS":
+        return "give the tiles of one scene, on one grid, or set scene.crs to bring them onto one"
+    if len(first.labels) == 1:
+        return (
+            "if they are bands of one scene, name each file by its band, such as scene_B04.tif or scene_red.tif; "
+            "if they are its tiles, set scene.resolution to a number"
+        )
+    return "give the tiles of one scene, on one grid, or set scene.resolution to a number to bring them onto one"
 
 
 def _no_part(first: Product, other: Product, difference: tuple[str, object, object], remedy: str) -> SceneError:

@@ -1,5 +1,6 @@
 """The raster files that a location stands for: itself, or those in a folder."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,4 +29,8 @@ def files_at(location: str) -> Iterable[str]:
 def _listed(folder: Path) -> Iterable[Path]:
     """Return a folder's files; of a SAFE folder the bands deep inside."""
     bands = list(folder.glob("GRANULE/*/IMG_DATA/**/*"))
-    return [path for path in bands if path.is_file()] or folder.iterdir()
+    return [path for path in bands if path.is_file() and not _NO_BAND.match(path.name)] or folder.iterdir()
+
+
+_NO_BAND = re.compile(r"S2._(OPER|USER)_(?!MSI_)")
+"""Classes and other rasters beside the bands of Sentinel-2 products of before December 2016."""

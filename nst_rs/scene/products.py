@@ -16,6 +16,9 @@ from nst_rs.scene.sensors import Label, MaskKind, Registry, Sensor, labels_of, n
 
 log = logging.getLogger(__name__)
 
+_SAFE_METADATA = ("MTD_MSIL[12][AC].xml", "S2?_*_MTD_SAFL[12][AC]_*.xml")
+"""What the metadata of a Sentinel-2 product are called, the latter until December 2016."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -240,7 +243,7 @@ def _metadata(sensor: Sensor, product: str, file: Path) -> _Metadata:
     folder = file.absolute().parent
     if "GRANULE" in folder.parts:  # GRANULE/*/IMG_DATA/R10m, of a SAFE folder
         folder = Path(*folder.parts[: folder.parts.index("GRANULE")])
-    found = sorted(folder.glob("MTD_MSIL[12][AC].xml"))
+    found = sorted(path for pattern in _SAFE_METADATA for path in folder.glob(pattern))
     if found:
         return _Metadata(read_safe(found[0]), safe_time(found[0]))
     log.info("no metadata with %s: its values stay as stored, if scene.scale and scene.offset do not say else", file)

@@ -224,6 +224,26 @@ def test_a_tile_of_another_scene_is_refused_by_name(tmp_path: Path, differing: d
         open_scene([first, other])
 
 
+@pytest.mark.parametrize(
+    ("differing", "advised", "not_advised"),
+    [
+        ({"crs": "EPSG:32722"}, "set scene.crs", "scene.resolution"),
+        ({"transform": NORTH_UP @ Affine.scale(0.5)}, "set scene.resolution", "scene.crs"),
+        ({"transform": NORTH_UP @ Affine.translation(0.5, 0)}, "set scene.resolution", "scene.crs"),
+    ],
+)
+@pytest.mark.parametrize("bands", [1, 2])
+def test_the_advice_mends_what_differs_and_makes_no_tiles_of_bands(
+    tmp_path: Path, bands: int, differing: dict[str, Any], advised: str, not_advised: str
+) -> None:
+    values = random_values((bands, 4, 4))
+    paths = [write_raster(tmp_path / "a.tif", values), write_raster(tmp_path / "b.tif", values, **differing)]
+    with pytest.raises(SceneError, match=advised) as refused:
+        open_scene(paths)
+    assert not_advised not in str(refused.value)
+    assert ("name each file by its band" in str(refused.value)) is (bands == 1 and not_advised == "scene.crs")
+
+
 def test_rounding_in_a_tiles_header_is_forgiven(tmp_path: Path) -> None:
     values = random_values((1, 4, 8))
     first = write_raster(tmp_path / "first.tif", values[..., :4])

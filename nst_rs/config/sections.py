@@ -65,9 +65,13 @@ class SceneSection(Section):
     """A file of sensors of one's own, as those in nst_rs/data/sensors."""
     assets: tuple[str, ...] = ()
     """Of a STAC item, by key; none: those that hold data."""
-    nodata: float | Literal["guess"] | None = None
-    """A stored value that means no data, besides what the files' own tags and masks say; ``guess``: what the corners
-    hold, where that is a value that often means it."""
+    nodata: float | Literal["guess", "none"] | None = None
+    """The stored value that means no data, in place of what the files' own tags and the product say; ``none``: no value
+    does; ``guess``: what the corners hold, where that is a value that often means it. Masks and alpha bands count in
+    any case."""
+    nodata_in: Literal["auto", "any", "all"] = "auto"
+    """Whether a pixel is without data where ``any`` of its bands holds that value, or where ``all`` of them do;
+    ``auto``: all in a file of several bands of 8 bits, where 0 and 255 are colours like others, else any."""
     saturated: Literal["keep", "nodata"] = "keep"
     """Whether pixels at which the instrument saturated, as the product defines it, are data."""
     scale: Annotated[float, Field(allow_inf_nan=False)] | None = None

@@ -21,10 +21,9 @@ class SceneReport:
 
 def report(scene: Scene) -> SceneReport:
     """Read every band once and return the report. Raises SceneError when a file cannot be read."""
-    bands = range(1, len(scene.band_names) + 1)
     pixels = scene.grid.width * scene.grid.height
-    counts = np.zeros(len(bands))
+    counts = np.zeros(len(scene.labels), np.int64)
     for window in scene.blocks():
-        counts += [scene.read([band], window)[1].sum() for band in bands]
+        counts += scene.coverage(window).sum(axis=(1, 2))
     guessed = guess_nodata([tile.product for tile in scene.tiles])
     return SceneReport(scene, tuple(float(count / pixels) for count in counts), guessed)

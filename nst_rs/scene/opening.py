@@ -32,7 +32,7 @@ class Reading:
 def open_scene(paths: Iterable[Path | str], nodata: float | None = None) -> Scene:
     """Open files, or folders of files, as one scene, on the grid of its finest band.
 
-    `nodata` is a value that stands for no data besides what the files' tags and masks say. Raises SceneError, naming
+    `nodata` is the value that stands for no data, in place of what the files' tags say. Raises SceneError, naming
     the file, when one is missing, is not a raster, has no CRS, or does not belong on the first one's grid.
     """
     products = find_products([str(path) for path in paths], load_sensors(), sensor=None, detect=True)
@@ -102,7 +102,7 @@ def open_scene_of(section: SceneSection) -> Scene:
 def _reading(section: SceneSection) -> Reading:
     nodata = None if section.nodata == "guess" else section.nodata
     return Reading(
-        Meaning(nodata, section.scale, section.offset, section.saturated == "keep"),
+        Meaning(nodata, section.nodata_in, section.scale, section.offset, section.saturated == "keep"),
         section.nodata == "guess",
         Target(section.crs, section.resolution, section.resampling, read_area(section.area) if section.area else None),
     )

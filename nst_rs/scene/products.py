@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from nst_rs.errors import SceneError
 from nst_rs.files.locations import is_path
@@ -30,8 +31,19 @@ class Source:
     calibration: Calibration
     fill: float | None
     """A stored value that means no data, besides what the file's own tags and masks say."""
+    tagged: bool = True
+    """Whether the file's own nodata value means no data too."""
+    whole: bool = False
+    """Whether there is no data only where all bands of the file hold such a value; else where this one does."""
     saturated: float | None = None
     """A stored value that is to count as no data because the instrument saturated."""
+
+    @property
+    def nodata(self) -> float | None:
+        """The stored value that stands for no data."""
+        if self.fill is None and self.tagged:
+            return self.header.nodata
+        return self.fill
 
 
 @dataclass(frozen=True)
@@ -58,16 +70,18 @@ class Product:
 
     @property
     def nodata(self) -> float | None:
-        """The stored value that stands for no data."""
-        first = self.sources[0]
-        return first.header.nodata if first.fill is None else first.fill
+        """The stored value that stands for no data, of the first band."""
+        return self.sources[0].nodata
 
 
 @dataclass(frozen=True)
 class Meaning:
     """What stored values mean, by what a user says; None leaves it to the files and the sensor."""
 
-    nodata: float | None = None
+    nodata: float | Literal["none"] | None = None
+    """In place of the files' own nodata values."""
+    nodata_in: Literal["auto", "any", "all"] = "auto"
+    """Whether any band must hold a nodata value, or all of them."""
     scale: float | None = None
     offset: float | None = None
     keep_saturated: bool = True
@@ -77,10 +91,25 @@ class Meaning:
         calibration = source.calibration
         scale = calibration.scale if self.scale is None else self.scale
         offset = calibration.offset if self.offset is None else self.offset
-        known = (self.nodata, sensor.nodata if sensor else None, source.fill)
+        known = (sensor.nodata if sensor else None, source.fill)
         fill = next((value for value in known if value is not None), None)
-        saturated = sensor.saturated if sensor and not self.keep_saturated else None
-        return replace(source, calibration=Calibration(scale, offset), fill=fill, saturated=saturated)
+        return replace(
+            source,
+            calibration=Calibration(scale, offset),
+            fill=fill if self.nodata is None else None if self.nodata == "none" else self.nodata,
+            tagged=self.nodata is None,
+            whole=self._whole(source.header, sensor),
+            saturated=sensor.saturated if sensor and not self.keep_saturated else None,
+        )
+
+    def _whole(self, header: Header, sensor: Sensor | None) -> bool:
+        """Return whether all bands must hold the value: in pictures of bytes, where 0 and 255 are colours like others.
+
+        A product that defines its fill means it band by band.
+        """
+        if self.nodata_in != "auto":
+            return self.nodata_in == "all"
+        return header.dtype == "uint8" and len(header.colors) > 1 and (sensor is None or sensor.nodata is None)
 
 
 def find_products(locations: Sequence[str], registry: Registry, sensor: Sensor | None, detect: bool) -> list[Product]:
@@ -171,17 +200,11 @@ def _sensor_of(header: Header, registry: Registry) -> Sensor | None:
 
 def _stack(header: Header, sensor: Sensor | None) -> Product:
     """Return the product of one file of several bands."""
-    labels = header.labels
-    if sensor:
-        named = [_matching(sensor, label) for label in labels]
-        known = sensor.labels()
-        if any(named):
-            labels = tuple(found or label for found, label in zip(named, labels, strict=True))
-        elif len(labels) >= len(known):
-            labels = (*known, *labels[len(known) :])
-        else:
-            expected = f"at least {len(known)} bands, or bands that are named"
-            raise SceneError(f"scene {header.location} as {sensor.name}", expected=expected, got=f"{len(labels)} bands")
+    if header.has_palette:
+        header = header.as_colors()
+    labels = _stack_labels(header, sensor) if sensor else header.labels
+    if header.alpha is not None and not labels[header.alpha - 1].answers_to("alpha"):
+        header = replace(header, alpha=None)  # GDAL tags a fourth band of bytes so, whatever the product has there
     sources = tuple(
         Source(header, index, _calibration_of(sensor, label, header.calibrations[index - 1]), None)
         for index, label in enumerate(labels, start=1)
@@ -190,8 +213,26 @@ def _stack(header: Header, sensor: Sensor | None) -> Product:
     return Product(header.location, sensor, labels, sources, acquired=acquired)
 
 
-def _matching(sensor: Sensor, label: Label) -> Label | None:
-    return next((known for known in sensor.labels() if known.answers_to(label.name)), None)
+def _stack_labels(header: Header, sensor: Sensor) -> tuple[Label, ...]:
+    """Return the labels of a sensor's file: by the bands' descriptions, else by their order, else by their colours.
+
+    Colours come last: files tag their first three bands red, green and blue whatever these hold.
+    """
+    known = sensor.labels()
+    described = [_matching(sensor, name) for name in header.descriptions]
+    colored = [_matching(sensor, label.name) for label in header.labels]
+    if any(described):
+        return tuple(own or label for own, label in zip(described, header.labels, strict=True))
+    if header.count >= len(known):
+        return (*known, *header.labels[len(known) :])
+    if any(colored):
+        return tuple(own or label for own, label in zip(colored, header.labels, strict=True))
+    expected = f"at least {len(known)} bands, or bands that are named"
+    raise SceneError(f"scene {header.location} as {sensor.name}", expected=expected, got=f"{header.count} bands")
+
+
+def _matching(sensor: Sensor, name: str) -> Label | None:
+    return next((known for known in sensor.labels() if known.answers_to(name)), None)
 
 
 def _gathered(product: str, sensor: Sensor, files: dict[str, str]) -> Product:

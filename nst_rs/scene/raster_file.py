@@ -1,15 +1,16 @@
 """One raster file: what it says of itself, opened with GDAL held to this program's limits."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import rasterio
 from rasterio._err import CPLE_BaseError  # rasterio has no public name for it
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 
@@ -20,6 +21,12 @@ from nst_rs.scene.metadata import Calibration
 from nst_rs.scene.sensors import Label
 
 DTYPES = ("uint8", "uint16", "int16", "float32")
+"""What pixels are computed in."""
+_CONVERTED = {
+    "int8": "int16",
+    **dict.fromkeys(("float16", "float64", "uint32", "int32", "uint64", "int64"), "float32"),
+}
+"""Types of files → what they are read as."""
 GDAL_CACHE_BYTES = 256 * 2**20
 """For decoded blocks, in place of GDAL's own twentieth of all memory: a strip of rows of a wide scene."""
 
@@ -42,11 +49,46 @@ class Header:
     location: str
     grid: Grid
     labels: tuple[Label, ...]
+    """One per band: by its description, else by its colour."""
     dtype: str
+    """What its pixels are read as."""
     nodata: float | None
     calibrations: tuple[Calibration, ...]
     platform: str
     """The satellite that its metadata names, or nothing."""
+    descriptions: tuple[str, ...] = ()
+    """One per band; empty where it has none."""
+    stored: str = ""
+    """The type of its pixels in the file."""
+    alpha: int | None = None
+    """The band, from 1, that is 0 where there is no data."""
+    masked: bool = False
+    """Whether it has a mask, inside or beside it, which comes before a nodata value."""
+    has_palette: bool = False
+    """Whether its one band holds the numbers of colours."""
+    in_colors: bool = False
+    """Whether it is read as these colours."""
+
+    @property
+    def count(self) -> int:
+        """How many bands it has."""
+        return len(self.labels)
+
+    @property
+    def colors(self) -> tuple[int, ...]:
+        """The bands, from 1, without alpha."""
+        return tuple(band for band in range(1, self.count + 1) if band != self.alpha)
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether its pixels are read as another type than they are stored in."""
+        return self.stored != self.dtype
+
+    def as_colors(self) -> "Header":
+        """Return the header of a file that has a palette, read as the palette's colours."""
+        labels = tuple(map(Label.of, ("red", "green", "blue")))
+        plain = (Calibration(),) * 3
+        return replace(self, labels=labels, descriptions=("",) * 3, calibrations=plain, dtype="uint8", in_colors=True)
 
 
 @contextmanager
@@ -61,6 +103,7 @@ def opened(location: str, expected: str = "a raster that GDAL can read") -> Iter
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # read_header refuses such files
+            warnings.simplefilter("ignore", NodataShadowWarning)  # alpha is looked at beside a nodata value
             with rasterio.Env(**options), DatasetReader(location, driver=_drivers(location)) as source:
                 yield source
     except _FAILURES as error:
@@ -127,15 +170,46 @@ def _check_place(location: str, source: Any) -> None:
 
 
 def _header(location: str, source: Any) -> Header:
-    dtype = source.dtypes[0]
-    if set(source.dtypes) != {dtype} or dtype not in DTYPES:
-        expected = f"bands of one type of {', '.join(DTYPES)}"
-        raise SceneError(f"scene {location}", expected=expected, got=f"{source.dtypes}")
+    stored = source.dtypes[0]
+    dtype = _CONVERTED.get(stored, stored)
+    if set(source.dtypes) != {stored} or dtype not in DTYPES:
+        expected = f"bands of one type of {', '.join((*DTYPES, *_CONVERTED))}"
+        remedy = "convert it, for example with gdal_translate -ot Float32"
+        raise SceneError(f"scene {location}", expected=expected, got=", ".join(dict.fromkeys(source.dtypes)), do=remedy)
     grid = Grid(source.crs, source.transform, source.width, source.height)
     _check_grid(location, grid)
-    calibrations = tuple(Calibration(*pair) for pair in zip(source.scales, source.offsets, strict=True))
-    platform = source.tags(ns="IMAGERY").get("SATELLITEID", "")
-    return Header(location, grid, _labels(source), dtype, source.nodata, calibrations, platform)
+    descriptions = tuple(description or "" for description in source.descriptions)
+    flags = {flag.name for flag in source.mask_flag_enums[0]}
+    return Header(
+        location,
+        grid,
+        _labels(source),
+        dtype,
+        _nodata(source.nodata, stored),
+        tuple(Calibration(*pair) for pair in zip(source.scales, source.offsets, strict=True)),
+        platform=source.tags(ns="IMAGERY").get("SATELLITEID", ""),
+        descriptions=descriptions,
+        stored=stored,
+        alpha=_alpha(source.colorinterp, descriptions),
+        masked="per_dataset" in flags and "alpha" not in flags,
+        has_palette=source.count == 1 and source.colorinterp[0] == ColorInterp.palette,
+    )
+
+
+def _nodata(value: float | None, stored: str) -> float | None:
+    """Return a file's nodata value as its pixels hold it once they are read."""
+    if value is None or _CONVERTED.get(stored) != "float32" or not np.isfinite(value):
+        return value
+    least, most = np.finfo("float32").min, np.finfo("float32").max
+    return float(np.float32(np.clip(value, least, most)))
+
+
+def _alpha(colors: Sequence[ColorInterp], descriptions: Sequence[str]) -> int | None:
+    """Return the band that is alpha: GDAL tags a fourth band of bytes so, even one that is described as another."""
+    for band, (color, description) in enumerate(zip(colors, descriptions, strict=True), start=1):
+        if color == ColorInterp.alpha and len(colors) > 1:
+            return band if not description or "alpha" in description.lower() else None
+    return None
 
 
 def _check_grid(location: str, grid: Grid) -> None:
@@ -154,7 +228,17 @@ def _labels(source: Any) -> tuple[Label, ...]:
 
 
 def _said(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    """Return what GDAL says: of a failed read, rasterio has it in what caused the error."""
+    said = [str(error) or type(error).__name__]
+    cause = error.__cause__
+    while cause is not None and len(said) < _MOST_CAUSES:
+        said.append(getattr(cause, "errmsg", str(cause)))
+        cause = cause.__cause__
+    known = [text for text in said if text and "previous exception" not in text]
+    return ": ".join(dict.fromkeys(known)) or said[0]
+
+
+_MOST_CAUSES = 4
 
 
 def check_extent(what: str, box: Box) -> None:

@@ -135,7 +135,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 VALUES = np.array([[[1, 2, 3, 4]], [[5, 6, 7, 9]]])
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", [dtype for dtype in DTYPES if dtype != "uint8"])
 @pytest.mark.parametrize("value", [2, 9])
 def test_the_nodata_tag_masks_a_pixel_that_holds_it_in_any_band(tmp_path: Path, dtype: str, value: int) -> None:
     path = write_raster(tmp_path / "scene.tif", VALUES.astype(dtype), nodata=value)
@@ -144,11 +144,11 @@ def test_the_nodata_tag_masks_a_pixel_that_holds_it_in_any_band(tmp_path: Path, 
 
 
 def test_only_the_bands_that_are_read_are_asked_for_data(tmp_path: Path) -> None:
-    scene = open_scene([write_raster(tmp_path / "scene.tif", VALUES.astype("uint8"), nodata=9)])
+    scene = open_scene([write_raster(tmp_path / "scene.tif", VALUES.astype("uint16"), nodata=9)])
     assert scene.read([1], Window(0, 0, 4, 1))[1].all()
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", [dtype for dtype in DTYPES if dtype != "uint8"])
 def test_nodata_can_be_named_where_the_file_does_not(tmp_path: Path, dtype: str) -> None:
     path = write_raster(tmp_path / "scene.tif", VALUES.astype(dtype))
     assert valid_of(path) == [[1, 1, 1, 1]]
@@ -185,11 +185,10 @@ def test_tiles_that_all_have_nan_for_nodata_belong_together(tmp_path: Path) -> N
     assert open_scene(paths).grid.shape == (4, 4)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "uint32", "int32", "complex64"])
-def test_other_types_are_refused(tmp_path: Path, dtype: str) -> None:
-    path = write_raster(tmp_path / "scene.tif", random_values((1, 2, 2), dtype))
-    expected = f"expected bands of one type of uint8, uint16, int16, float32, got ('{dtype}',)"
-    with pytest.raises(SceneError, match=re.escape(f"scene {path}: {expected}")):
+def test_complex_pixels_are_refused_saying_how_to_convert_them(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "scene.tif", random_values((1, 2, 2), "complex64"))
+    said = r"expected bands of one type of uint8, .*float64.*, got complex64; convert it, for example with gdal_"
+    with pytest.raises(SceneError, match=said):
         open_scene([path])
 
 
@@ -305,7 +304,7 @@ def test_bands_are_named_by_description_else_by_colour(
 
 
 def test_a_report_tells_each_bands_share_of_valid_pixels(tmp_path: Path) -> None:
-    values = random_values((2, 4, 4))
+    values = random_values((2, 4, 4), "uint16")
     values[0, 0, :] = values[1, 0, 0] = 0
     # The second tile lies apart: of a grid of 4 × 12 pixels a third is in no tile.
     paths = [

@@ -14,6 +14,7 @@ from rasterio.windows import Window
 from nst_rs.errors import SceneError
 from nst_rs.scene.opening import open_scene
 from nst_rs.scene.raster_file import read_header
+from tests.products import write_landsat_level2
 from tests.rasters import NORTH_UP, UTM, random_values, write_raster
 
 
@@ -121,3 +122,42 @@ def test_files_of_one_band_on_the_same_ground_whose_names_tell_nothing_are_refus
 def test_a_file_given_twice_is_one_tile(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "scene.tif", random_values((1, 8, 8)))
     assert len(open_scene([path, tmp_path]).tiles) == 1
+
+
+RECOGNISED = {
+    "20170831_172754_101c_3B_AnalyticMS.tif": ("uint16", ("blue", "green", "red", "nir")),
+    "m_3211605_ne_11_060_20200415.tif": ("uint8", ("red", "green", "blue", "nir")),
+}
+
+
+@pytest.mark.parametrize(("name", "product"), RECOGNISED.items())
+@pytest.mark.parametrize("alpha", ["no", "yes"])
+def test_what_a_product_is_comes_before_the_colours_that_a_file_is_tagged_with(
+    tmp_path: Path, name: str, product: tuple[str, tuple[str, ...]], alpha: str
+) -> None:
+    dtype, names = product
+    values = random_values((4, 8, 8), dtype)
+    values[3, 2:6] = 0 if dtype == "uint8" else 1  # water is black in near infrared
+    scene = open_scene([write_raster(tmp_path / name, values, photometric="rgb", alpha=alpha)])
+    assert scene.band_names == names
+    found, valid = scene.read([1, 2, 3, 4], Window(0, 0, 8, 8))
+    np.testing.assert_array_equal(found, values)
+    assert valid.all()
+
+
+def test_a_band_that_is_described_as_another_is_no_alpha_though_it_is_tagged_so(tmp_path: Path) -> None:
+    values = random_values((4, 8, 8))
+    values[3, 2:6] = 0
+    options = {"photometric": "rgb", "alpha": "yes", "names": ("blue", "green", "red", "nir")}
+    scene = open_scene([write_raster(tmp_path / "scene.tif", values, **options)])
+    assert scene.read([1, 2, 3], Window(0, 0, 8, 8))[1].all()
+
+
+def test_a_quality_band_keeps_its_numbers_though_it_has_a_palette(tmp_path: Path) -> None:
+    product = write_landsat_level2(tmp_path)
+    path = next(product.glob("*_QA_PIXEL.TIF"))
+    with rasterio.open(path, "r+") as target:
+        target.write_colormap(1, dict.fromkeys(range(256), (1, 2, 3, 255)))
+    header = read_header(str(path))
+    assert header.labels[0].name in ("", "palette")
+    assert header.dtype == "uint16"

@@ -57,13 +57,15 @@ def _meant(product: Product, meaning: Meaning) -> Product:
 def guess_nodata(products: Sequence[Product]) -> float | None:
     """Return what the corners of `products` hold in all bands, where that is a value that often means no data.
 
-    None where a file says itself what means no data, or no corner looks like it.
+    None where a file, its product or the user says what means no data, or no corner looks like it.
     """
     for product in products:
-        sources = product.sources
-        if product.nodata is not None or len({source.header for source in sources}) > 1:
+        headers = {source.header for source in product.sources}
+        said = any(header.masked or header.alpha is not None or header.in_colors for header in headers)
+        if said or product.nodata is not None or not product.sources[0].tagged:
             continue
-        for values in _corners(sources[0].header):
+        for corner in zip(*map(_corners, headers), strict=True):
+            values = set[float]().union(*corner)
             if len(values) == 1 and not values.isdisjoint(_FILLS):
                 return values.pop()
     return None
@@ -73,10 +75,8 @@ _FILLS = frozenset({0.0, 255.0, 65535.0, -9999.0, -32768.0, float(np.finfo("floa
 
 
 def _corners(header: Header) -> Iterator[set[float]]:
-    """Return the values that the bands hold in each corner; nothing where a mask says what is valid."""
+    """Return the values that a file's bands hold in each of its four corners."""
     with opened(header.location, "readable pixels") as source:
-        if any("all_valid" not in {flag.name for flag in flags} for flags in source.mask_flag_enums):
-            return
         for row in (0, source.height - 1):
             for column in (0, source.width - 1):
                 yield set(source.read(window=Window(column, row, 1, 1)).astype(float).ravel().tolist())

@@ -1,5 +1,6 @@
 """Products to one scene: whether they belong together, and the grid that they lie on."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from nst_rs.errors import ConfigError, SceneError
 from nst_rs.geo.grid import Box, Grid, bounds, union
 from nst_rs.scene.mosaic import Scene, SceneTile, Target, common_dtype
 from nst_rs.scene.products import Product, Source
-from nst_rs.scene.raster_file import check_extent
+from nst_rs.scene.raster_file import check_density, check_extent
 
 
 def lay_out(products: Sequence[Product], target: Target, bands: Sequence[int] | None = None) -> Scene:
@@ -32,6 +33,9 @@ def lay_out(products: Sequence[Product], target: Target, bands: Sequence[int] | 
     if outline is not None:
         whole = _cropped(whole, outline.box(grid))
     check_extent(f"scene {first.name}", whole)
+    for sources, box in zip(chosen, boxes, strict=True):
+        for header in {source.header for source in sources}:
+            check_density(header, _pixels(box, whole, header.grid))
     tiles = tuple(
         SceneTile(product, top - whole[0], left - whole[1], right - left, bottom - top)
         for product, (top, left, bottom, right) in zip(products, boxes, strict=True)
@@ -96,6 +100,14 @@ def _cropped(whole: Box, box: Box) -> Box:
     if met[0] >= met[2] or met[1] >= met[3]:
         raise ConfigError("scene.area", expected="an area that meets the scene", got="one beside it")
     return met
+
+
+def _pixels(box: Box, whole: Box, own: Grid) -> int:
+    """Return how many pixels of a file's `own` grid lie in the part of a tile's `box` that is read."""
+    top, left, bottom, right = box
+    met = max(0, min(bottom, whole[2]) - max(top, whole[0])), max(0, min(right, whole[3]) - max(left, whole[1]))
+    share = met[0] * met[1] / ((bottom - top) * (right - left))
+    return math.ceil(share * own.width * own.height)
 
 
 def _check_content(first: Product, other: Product) -> None:

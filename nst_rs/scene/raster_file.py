@@ -1,13 +1,19 @@
 """One raster file: what it says of itself, opened with GDAL held to this program's limits."""
 
+import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock, get_ident
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 import numpy as np
 import rasterio
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 from rasterio._err import CPLE_BaseError  # rasterio has no public name for it
 from rasterio.enums import ColorInterp
 from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
@@ -15,6 +21,7 @@ from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 
 from nst_rs.errors import SceneError
+from nst_rs.files.documents import DocumentError, read_text
 from nst_rs.files.locations import file_of, is_path
 from nst_rs.geo.grid import Box, Grid
 from nst_rs.scene.metadata import Calibration
@@ -30,7 +37,10 @@ _CONVERTED = {
 GDAL_CACHE_BYTES = 256 * 2**20
 """For decoded blocks, in place of GDAL's own twentieth of all memory: a strip of rows of a wide scene."""
 
-_DRIVERS = ("GTiff", "JP2OpenJPEG", "HFA", "NITF", "ENVI", "PNG", "JPEG")
+_DRIVERS = (
+    *("GTiff", "JP2OpenJPEG", "HFA", "NITF", "ENVI", "EHdr", "PNG", "JPEG", "WEBP", "BMP"),
+    *("AAIGrid", "DTED", "SRTMHGT", "USGSDEM", "RMF"),
+)
 """Formats of pictures of the ground. GDAL knows others that fetch what a text file tells them to."""
 _MOST_SIDE = 2**20
 _MOST_PIXELS = 2**36
@@ -39,7 +49,7 @@ _MOST_BANDS = 1000
 _MOST_UNFOLDED, _UNFOLDED_ANYWAY = 2000, 2**28
 _NETWORK = {"GDAL_HTTP_TIMEOUT": 60, "GDAL_HTTP_CONNECTTIMEOUT": 15, "GDAL_HTTP_MAX_RETRY": 2}
 _FAILURES = (RasterioError, CPLE_BaseError, ValueError, OverflowError, SystemError)
-"""What rasterio raises for what is damaged or hostile in a file; the last for a name that is no UTF-8."""
+"""What rasterio raises for what is damaged or hostile in a file."""
 
 
 @dataclass(frozen=True)
@@ -100,19 +110,92 @@ def opened(location: str, expected: str = "a raster that GDAL can read") -> Iter
     options: dict[str, Any] = {"GDAL_CACHEMAX": GDAL_CACHE_BYTES, **_NETWORK}
     if not is_path(location):
         options["GDAL_DISABLE_READDIR_ON_OPEN"] = "EMPTY_DIR"
+    if location.encode("utf-8", "ignore").decode("utf-8") != location:
+        raise SceneError(f"scene {location}", expected="a name in UTF-8", got="other bytes", do="rename it")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _HEARD.messages():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # read_header refuses such files
             warnings.simplefilter("ignore", NodataShadowWarning)  # alpha is looked at beside a nodata value
             with rasterio.Env(**options), DatasetReader(location, driver=_drivers(location)) as source:
                 yield source
     except _FAILURES as error:
-        raise SceneError(f"scene {location}", expected=expected, got=_said(error)) from error
+        said = _said(error)
+        raise SceneError(f"scene {location}", expected=expected, got=said, do=_remedy(location, said)) from error
+
+
+class _Heard:
+    """Hears of GDAL's messages that rasterio loses, as it cannot decode them: it would go on as if nothing had failed.
+
+    Python tells of exceptions that cannot be raised by one hook for all threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._listeners: dict[int, list[str]] = {}
+        self._before: Callable[[Any], object] = sys.unraisablehook
+
+    @contextmanager
+    def messages(self) -> Iterator[None]:
+        """Raise RasterioError at the end where a message was lost in this thread."""
+        lost: list[str] = []
+        outer = self._listen(lost)
+        try:
+            yield
+        finally:
+            self._forget(outer)
+        if lost:
+            raise RasterioError(lost[-1])
+
+    def _listen(self, lost: list[str]) -> list[str] | None:
+        with self._lock:
+            if not self._listeners:
+                self._before, sys.unraisablehook = sys.unraisablehook, self._hear
+            outer = self._listeners.get(get_ident())
+            self._listeners[get_ident()] = lost
+            return outer
+
+    def _forget(self, outer: list[str] | None) -> None:
+        with self._lock:
+            del self._listeners[get_ident()]
+            if outer is not None:
+                self._listeners[get_ident()] = outer
+            if not self._listeners:
+                sys.unraisablehook = self._before
+
+    def _hear(self, event: Any) -> None:
+        lost = self._listeners.get(get_ident())
+        if lost is not None and "rasterio" in str(event.object) and isinstance(event.exc_value, UnicodeDecodeError):
+            lost.append(event.exc_value.object.decode("utf-8", "backslashreplace"))
+        else:
+            self._before(event)
+
+
+_HEARD = _Heard()
 
 
 def _drivers(location: str) -> list[str]:
     """Return the formats to try; a VRT, which names other files, must be called one."""
     return [*_DRIVERS, "VRT"] if location.lower().endswith(".vrt") else list(_DRIVERS)
+
+
+def _remedy(location: str, said: str) -> str:
+    """Return what to do about a raster that GDAL cannot open."""
+    if "not recognized" in said:
+        return f"formats read are {', '.join(_DRIVERS)} and VRT; convert another with gdal_translate"
+    missing = _missing_sources(location) if location.lower().endswith(".vrt") and is_path(location) else []
+    return f"the VRT is of {missing[0]}, which is not there" if missing else ""
+
+
+def _missing_sources(vrt: str) -> list[str]:
+    """Return the files that a VRT names and that are not there."""
+    try:
+        root = fromstring(read_text(Path(vrt)), forbid_dtd=True)
+    except (DocumentError, ParseError, DefusedXmlException, ValueError):
+        return []
+    named = [element for element in root.iter() if element.tag in ("SourceFilename", "SourceDataset")]
+    texts = [(element.text or "", element.get("relativeToVRT") == "1") for element in named]
+    paths = [Path(vrt).parent / text if relative else Path(text) for text, relative in texts if is_path(text)]
+    return [str(path) for path in paths if not path.exists()]
 
 
 def read_header(location: str) -> Header:
@@ -125,10 +208,8 @@ def read_header(location: str) -> Header:
 
 def _check_size(location: str, source: Any) -> None:
     """Refuse what would take all memory, or all time, for what it holds."""
-    check_extent(f"scene {location}", (0, 0, source.height, source.width))
-    if source.count > _MOST_BANDS:
-        raise SceneError(f"scene {location}", expected=f"at most {_MOST_BANDS} bands", got=f"{source.count}")
-    _check_density(location, source)
+    if not 1 <= source.count <= _MOST_BANDS:
+        raise SceneError(f"scene {location}", expected=f"1 to {_MOST_BANDS} bands", got=f"{source.count or 'none'}")
     rows, columns = source.block_shapes[0]
     if rows * columns * 4 > _MOST_BLOCK_BYTES:
         raise SceneError(
@@ -139,18 +220,18 @@ def _check_size(location: str, source: Any) -> None:
         )
 
 
-def _check_density(location: str, source: Any) -> None:
-    """Refuse a file of next to nothing that unfolds to gigabytes: deflate packs a thousand bytes into one at best."""
-    file = file_of(location)
-    if file is None or source.driver == "VRT":
+def check_density(header: Header, pixels: int) -> None:
+    """Refuse to read `pixels` of a file of next to nothing: deflate packs a thousand bytes into one at best."""
+    file = file_of(header.location)
+    if file is None or not file.is_file() or header.location.lower().endswith(".vrt"):
         return
-    held = source.width * source.height * source.count
-    stored = file.stat().st_size
+    held, stored = pixels * header.count, file.stat().st_size
     if held > _MOST_UNFOLDED * stored and held > _UNFOLDED_ANYWAY:
         raise SceneError(
-            f"scene {location}",
+            f"scene {header.location}",
             expected=f"a file of at least a byte for {_MOST_UNFOLDED} pixels",
-            got=f"{stored} bytes for {source.width} × {source.height} pixels in {source.count} bands",
+            got=f"{stored} bytes for {pixels} pixels in {header.count} bands",
+            do="set scene.area to where its data lie, if most of it is empty",
         )
 
 

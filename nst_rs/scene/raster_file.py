@@ -76,6 +76,8 @@ class Header:
     """Whether it has a mask, inside or beside it, which comes before a nodata value."""
     has_palette: bool = False
     """Whether its one band holds the numbers of colours."""
+    block: tuple[int, int] = (1, 1)
+    """Rows and columns that are stored, and decoded, together."""
     in_colors: bool = False
     """Whether it is read as these colours."""
 
@@ -273,6 +275,7 @@ def _header(location: str, source: Any) -> Header:
         stored=stored,
         alpha=_alpha(source.colorinterp, descriptions),
         masked="per_dataset" in flags and "alpha" not in flags,
+        block=source.block_shapes[0],
         has_palette=source.count == 1 and source.colorinterp[0] == ColorInterp.palette,
     )
 

@@ -14,7 +14,7 @@ from rasterio.windows import Window
 
 from nst_rs.errors import SceneError
 from nst_rs.geo.grid import Grid, crs_name
-from nst_rs.scene.inspect import report
+from nst_rs.scene.inspect import _windows, report
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.opening import open_scene
 from nst_rs.scene.raster_file import DTYPES
@@ -314,6 +314,34 @@ def test_a_report_tells_each_bands_share_of_valid_pixels(tmp_path: Path) -> None
     scene = open_scene(paths)
     assert report(scene).valid_shares == (24 / 48, 30 / 48)
     assert report(scene).scene is scene
+
+
+@pytest.mark.parametrize("bands", [1, 5])
+@pytest.mark.parametrize(
+    "layout",
+    [{"blockysize": 3}, {"tiled": True, "blockxsize": 16, "blockysize": 32}, {"blockysize": 50}],
+    ids=["strips", "tiles", "whole"],
+)
+def test_a_report_reads_every_block_of_a_file_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: dict[str, Any], bands: int
+) -> None:
+    values = random_values((bands, 50, 70), "int16")
+    values[bands - 1, :, :7] = -1
+    path = write_raster(tmp_path / "scene.tif", values, nodata=-1, interleave="pixel", **layout)
+    monkeypatch.setattr("nst_rs.scene.inspect._MOST_VALUES", 16 * 32 * bands)  # else it would be one window
+    scene = open_scene([path])
+    seen = np.zeros((50, 70), int)
+    with rasterio.open(path) as source:
+        blocks = {window.toranges() for _, window in source.block_windows(1)}
+    for window in _windows(scene):
+        (top, bottom), (left, right) = window.toranges()
+        seen[top:bottom, left:right] += 1
+        for (block_top, block_bottom), (block_left, block_right) in blocks:
+            rows = max(0, min(bottom, block_bottom) - max(top, block_top))
+            columns = max(0, min(right, block_right) - max(left, block_left))
+            assert rows * columns in (0, (block_bottom - block_top) * (block_right - block_left))
+    assert (seen == 1).all()
+    assert report(scene).valid_shares == (*[1.0] * (bands - 1), 0.9)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from nst_rs.learned.style_file import Facts, HeldOut, Source
 from nst_rs.output.figures import describe
 from nst_rs.runs import progress
 from nst_rs.scene.inspect import SceneReport
+from nst_rs.scene.raster_file import Header
 
 if TYPE_CHECKING:  # The pipeline brings TensorFlow, which inspecting a scene does without.
     from nst_rs.learning.session import LearningProgress
@@ -120,7 +121,8 @@ def show_scene(console: Console, report: SceneReport) -> None:
     nodata = "none set" if scene.nodata is None else f"{scene.nodata:g}"
     lines = [
         f"{files} on one grid: {scene.grid.describe()}",
-        f"{len(scene.band_names)} bands of {scene.dtype}, nodata {nodata}",
+        f"{len(scene.band_names)} bands of {scene.dtype}{_stored(scene.tiles[0].product.sources[0].header)}, "
+        f"nodata {nodata}",
         f"sensor {scene.sensor.name}: {scene.sensor.title}" if scene.sensor else "sensor not known",
     ]
     if scene.acquired is not None:
@@ -153,6 +155,13 @@ def show_settings(console: Console, settings: Sequence[Setting]) -> None:
     for setting in settings:
         table.add_row(*map(Text, (setting.name, setting.default, setting.values, setting.meaning)))
     console.print(table)
+
+
+def _stored(header: Header) -> str:
+    """Return what pixels are made of, where that is something else."""
+    if header.in_colors:
+        return ", the colours of a palette"
+    return f", stored as {header.stored}" if header.is_converted else ""
 
 
 def show_forecast(console: Console, forecast: "Forecast") -> None:

@@ -33,9 +33,13 @@ class SceneSection(Section):
     """A file that describes further sensors, as the files in nst_rs/data/sensors do."""
     assets: tuple[Annotated[str, InWords("an asset's key")], ...] = ()
     """The assets of a STAC item that are read, by key. Where none are named, all that hold data are read."""
-    nodata: float | Literal["guess"] | None = None
-    """A stored value that means no data, besides what the files' own tags and masks say. ``guess``: the value of the
-    scene's corners, where it is one that often means no data."""
+    nodata: float | Literal["guess", "none"] | None = None
+    """The stored value that means no data, in place of what the files' own tags and the product say. ``none``: no value
+    does. ``guess``: the value of the scene's corners, where it is one that often means no data. Masks and alpha bands
+    count in any case."""
+    nodata_in: Literal["auto", "any", "all"] = "auto"
+    """Whether a pixel is without data where ``any`` of its bands holds that value, or where ``all`` of them do.
+    ``auto``: ``all`` in a file of several bands of 8 bits, where 0 and 255 are colours like others, else ``any``."""
     saturated: Literal["keep", "nodata"] = "keep"
     """Whether pixels at which the instrument saturated, as the product defines it, are kept or become nodata."""
     scale: Number | None = None

@@ -17,7 +17,7 @@ from nst_rs.config.sections import Profile
 from nst_rs.errors import OutputError
 from nst_rs.files.storage import STRIP_ROWS, PixelArray, strips
 from nst_rs.geo.grid import Grid, crs_name
-from nst_rs.scene.products import GDAL_CACHE_BYTES
+from nst_rs.scene.raster_file import GDAL_CACHE_BYTES
 
 BLOCK = STRIP_ROWS
 """Pixels along a side of a GeoTIFF's blocks: a strip of rows is written as whole blocks."""

@@ -157,7 +157,7 @@ def test_the_readout_says_where_the_pointer_is(desktop: webdriver.Chrome, tmp_pa
 @pytest.mark.parametrize("name", PLACES)
 def test_the_compass_is_shown_where_there_is_one_north(desktop: webdriver.Chrome, tmp_path: Path, name: str) -> None:
     made = Outputs(tmp_path / "map.tif")
-    write_report(pictures_of(grid=EVERYWHERE[name]), made, record_of())
+    made.report.write_text(render(pictures_of(grid=EVERYWHERE[name]), made.tif, record_of()), encoding="utf-8")
     opened(desktop, made.report.as_uri())
     assert complaints(desktop) == []
     assert desktop.find_element(By.ID, "compass").is_displayed() == ("pole" not in name)
@@ -165,7 +165,9 @@ def test_the_compass_is_shown_where_there_is_one_north(desktop: webdriver.Chrome
 
 def test_ticks_in_degrees_stay_on_the_globe(desktop: webdriver.Chrome, tmp_path: Path) -> None:
     made = Outputs(tmp_path / "map.tif")
-    write_report(pictures_of(grid=EVERYWHERE["degrees, 178 to 182"]), made, record_of())
+    made.report.write_text(
+        render(pictures_of(grid=EVERYWHERE["degrees, 178 to 182"]), made.tif, record_of()), encoding="utf-8"
+    )
     opened(desktop, made.report.as_uri())
     ticks = [tick.text for tick in desktop.find_elements(By.CSS_SELECTOR, "#ticks .e")]
     assert {tick[-1] for tick in ticks} == {"E", "W"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nst_rs.arrays import Array, Pixels
+from nst_rs.arrays import Array
 from nst_rs.config.sections import RunConfig, trunk_of
 from nst_rs.neural.device import Device
 from nst_rs.neural.vgg16 import Encoder, load_convolutions
@@ -18,7 +18,7 @@ from nst_rs.objective.problem import scene_moments
 from nst_rs.optimise.adam import Iterate, Move
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.tiling import make_level
-from nst_rs.style.images import Style
+from nst_rs.style.picture import Style
 from nst_rs.vgg16 import Trunk
 
 _SMALL_TRIAL, _TRIAL = 160, 448
@@ -60,18 +60,18 @@ def build_objective(config: RunConfig, kernel: Kernel, styles: Sequence[Style], 
 
 def blended_grams(kernel: Kernel, styles: Sequence[Style], trunk: Trunk, tile: int) -> dict[str, Array]:
     """Return layer → Σ share · Ĝ over `styles`: as if the picture's positions were divided among them."""
-    grams = [style_grams(kernel, style.image, trunk, tile) for style in styles]
+    grams = [style_grams(kernel, style, trunk, tile) for style in styles]
     return {
         name: np.sum([style.share * gram[name] for style, gram in zip(styles, grams, strict=True)], axis=0)
         for name in grams[0]
     }
 
 
-def style_grams(kernel: Kernel, style: Pixels, trunk: Trunk, tile: int) -> dict[str, Array]:
+def style_grams(kernel: Kernel, style: Style, trunk: Trunk, tile: int) -> dict[str, Array]:
     """Return layer → the style's Gram matrix per position. It is cut and its borders are mirrored as a scene's are."""
-    height, width, _ = style.shape
+    height, width = style.weight.shape
     level = make_level((height, width), 1, tile, trunk)
-    canvas = Canvas.around(level, style, np.ones(level.shape, np.float32))
+    canvas = Canvas.around(level, style.image, style.weight)
     return scene_moments(kernel, canvas, canvas.image).grams
 
 

@@ -49,7 +49,7 @@ from nst_rs.runs import progress, record
 from nst_rs.runs.inputs import open_outputs
 from nst_rs.runs.job import check_executor, threads_each, workers_to_start
 from nst_rs.runs.stylize import Result
-from nst_rs.style.images import Style
+from nst_rs.style.picture import Style
 
 if TYPE_CHECKING:
     from nst_rs.executors.dask import Found
@@ -334,4 +334,4 @@ class _Beat:
 def _preview(style: LearnedStyle) -> Style:
     """Return the picture that a style carries, as the run's page shows it."""
     image = Image.open(io.BytesIO(style.preview)).convert("RGB")
-    return Style(np.asarray(image, np.float32))
+    return Style.opaque(np.asarray(image, np.float32))

@@ -14,7 +14,8 @@ from nst_rs.output.files import Outputs, check_output
 from nst_rs.output.geotiff import check_crs
 from nst_rs.output.webtiles import check_place
 from nst_rs.scene.mosaic import Scene
-from nst_rs.style.images import Style, read_styles
+from nst_rs.style.images import read_styles
+from nst_rs.style.picture import Style
 from nst_rs.style.stroke import settle_stroke
 
 Stamp = tuple[int, int, int]

@@ -16,7 +16,8 @@ from nst_rs.files import lock
 from nst_rs.files.workspace import Workspace
 from nst_rs.learned.style_file import SUFFIX, LearnedStyle, is_learned, read_learned
 from nst_rs.neural.device import Device, choose_device, choose_precision
-from nst_rs.style.images import Style, read_styles
+from nst_rs.style.images import read_styles
+from nst_rs.style.picture import Style
 from nst_rs.style.stroke import settle_learned_stroke
 
 _SAME_RESOLUTION = 1.25

@@ -51,7 +51,7 @@ from nst_rs.pyramid.resample import halve_into, mirror
 from nst_rs.runs import progress, record
 from nst_rs.runs.job import Job
 from nst_rs.style.color import count_colors, to_imitate, to_optimise, to_show
-from nst_rs.style.images import Style
+from nst_rs.style.picture import Style
 
 if TYPE_CHECKING:  # Dask is an extra
     from nst_rs.executors.dask import Cluster, Found, Scattered
@@ -363,7 +363,7 @@ class Session:
         if color == "style":
             return styles
         scene = count_colors(self._composed.image, self._composed.canvases[-1].scene_weight)
-        return [replace(style, image=to_imitate(color, style.image, scene)) for style in styles]
+        return [to_imitate(color, style, scene) for style in styles]
 
     @cached_property
     def _tracker(self) -> progress.Tracker:

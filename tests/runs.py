@@ -11,7 +11,7 @@ from nst_rs.geo.grid import Grid
 from nst_rs.objective.terms.registry import describe
 from nst_rs.output.provenance import settings_digest
 from nst_rs.output.report import Pictures
-from nst_rs.style.images import Style
+from nst_rs.style.picture import Style
 from tests.rasters import NORTH_UP, UTM
 
 SCENE, MAP = (20, 160, 60), (220, 40, 30)
@@ -23,7 +23,7 @@ def pictures_of(shape: tuple[int, int] = (200, 300), grid: Grid | None = None) -
     weight = np.ones(shape, np.float32)
     weight[-shape[0] // 5 :, -shape[1] // 5 :] = 0
     scene, styled = (np.broadcast_to(np.float32(color), (*shape, 3)) for color in (SCENE, MAP))
-    painting = Style(np.full((60, 90, 3), 128, np.float32))
+    painting = Style.opaque(np.full((60, 90, 3), 128, np.float32))
     return Pictures(scene, styled, weight, grid or Grid(CRS.from_string(UTM), NORTH_UP, shape[1], shape[0]), [painting])
 
 

@@ -19,7 +19,8 @@ from nst_rs.learned.style_file import SUFFIX, LearnedStyle, is_learned, read_lea
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.neural.trainer import refuse_untaught
 from nst_rs.objective.terms.registry import chosen_terms
-from nst_rs.style.images import Style, read_styles
+from nst_rs.style.images import read_styles
+from nst_rs.style.picture import Style
 from nst_rs.style.stroke import settle_learned_stroke
 
 _SAME_RESOLUTION = 1.25

@@ -208,9 +208,7 @@ class LearningSession:
     def _reference(self) -> Reference:
         config = self.job.config
         colors = reduce(add, (count_colors(scene.image, scene.weight) for scene in self._composed))
-        styles = [
-            replace(style, image=to_imitate(config.style.color, style.image, colors)) for style in self.job.styles
-        ]
+        styles = [to_imitate(config.style.color, style, colors) for style in self.job.styles]
         return Reference(self._kernel, build_objective(config, self._kernel, styles, _STYLE_TILE), config)
 
     @cached_property

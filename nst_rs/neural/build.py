@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nst_rs.arrays import Array, Pixels
+from nst_rs.arrays import Array
 from nst_rs.config.sections import RunConfig, trunk_of
 from nst_rs.neural.device import Device
 from nst_rs.neural.vgg16 import Encoder, load_convolutions
@@ -20,7 +20,7 @@ from nst_rs.objective.terms.registry import chosen_terms, needed_statistics
 from nst_rs.optimise.adam import Iterate, Move
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.tiling import make_level
-from nst_rs.style.images import Style
+from nst_rs.style.picture import Style
 from nst_rs.vgg16 import Trunk
 
 _SMALL_TRIAL, _TRIAL = 160, 448
@@ -62,7 +62,7 @@ def build_objective(config: RunConfig, kernel: WindowModel, styles: Sequence[Sty
 
 def blended_moments(kernel: WindowModel, styles: Sequence[Style], trunk: Trunk, tile: int) -> Moments:
     """Return the styles' moments per position, Σ share · Ĝ: as if the picture's positions were divided among them."""
-    grams = [style_grams(kernel, style.image, trunk, tile) for style in styles]
+    grams = [style_grams(kernel, style, trunk, tile) for style in styles]
     blend: dict[str, Array] = {
         name: np.sum([style.share * gram[name] for style, gram in zip(styles, grams, strict=True)], axis=0)
         for name in grams[0]
@@ -70,11 +70,11 @@ def blended_moments(kernel: WindowModel, styles: Sequence[Style], trunk: Trunk, 
     return Moments(dict.fromkeys(kernel.statistics.counted, 1.0), blend)
 
 
-def style_grams(kernel: WindowModel, style: Pixels, trunk: Trunk, tile: int) -> dict[str, Array]:
+def style_grams(kernel: WindowModel, style: Style, trunk: Trunk, tile: int) -> dict[str, Array]:
     """Return layer → the style's Gram matrix per position. It is cut and its borders are mirrored as a scene's are."""
-    height, width, _ = style.shape
+    height, width = style.weight.shape
     level = make_level((height, width), 1, tile, trunk)
-    canvas = Canvas.around(level, style, np.ones(level.shape, np.float32))
+    canvas = Canvas.around(level, style.image, style.weight)
     return scene_moments(kernel, canvas, canvas.image).grams
 
 

@@ -4,6 +4,7 @@ Its geometry is in nst_rs/learned/architecture.py.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,8 @@ class GeneratorNetwork:
         self._device = device
         with tf.device(device):
             self._weights = {name: tf.constant(value, dtype) for name, value in folded(weights).items()}
-        self._apply = tf.function(lambda scene, grain: _applied(self._weights, architecture, scene, grain))
+        # Without AutoGraph, which leaves a file in the temporary folder for every function it rewrites.
+        self._apply = tf.function(partial(_applied, self._weights, architecture), autograph=False)
 
     def __call__(self, scene: Pixels, grain: Pixels) -> Pixels:
         """Return the picture, (H, W, 3) in [0, 255], of a window with its margin.

@@ -34,10 +34,11 @@ class WindowModel:
         self.seconds = 0.0
         """What this kernel's arithmetic has taken so far."""
         tf.get_logger().addFilter(_is_news)
-        self._measure = tf.function(self._trace_measure)
-        self._content = tf.function(self._trace_content)
-        self._forward = tf.function(self._trace_forward)
-        self._backward = tf.function(self._trace_backward)
+        # Without AutoGraph, which leaves a file in the temporary folder for every function it rewrites.
+        self._measure, self._content, self._forward, self._backward = (
+            tf.function(trace, autograph=False)
+            for trace in (self._trace_measure, self._trace_content, self._trace_forward, self._trace_backward)
+        )
 
     @contextmanager
     def _computing(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from nst_rs.composite.rendering import Subject
 from nst_rs.config.sections import OutputSection
 from nst_rs.files.storage import PixelArray
 from nst_rs.output.geotiff import StyledMap
-from nst_rs.style.images import Style
+from nst_rs.style.picture import Style
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from nst_rs.geo.grid import Grid, crs_name
 from nst_rs.output.companion import Companion, FinishedMap
 from nst_rs.output.loss_chart import curves, draw
 from nst_rs.output.preview import preview
-from nst_rs.style.images import Style
+from nst_rs.style.picture import Style
 
 PICTURE_SIDE = 1600
 """Pixels of the longer side of the pictures that a page holds."""
@@ -113,8 +113,7 @@ def _geometry(grid: Grid) -> dict[str, Any]:
 def _styles(config: RunConfig, styles: Sequence[Style]) -> list[dict[str, Any]]:
     shown = []
     for path, style in zip(config.style.images, styles, strict=True):
-        image = Image.fromarray(np.rint(style.image).astype(np.uint8))
-        image.thumbnail((_STYLE_SIDE, _STYLE_SIDE))
+        image = preview(style.image, style.weight, _STYLE_SIDE)
         shown.append({"name": path.name, "share": style.share, "uri": _data_uri(image), "size": image.size})
     return shown
 

@@ -26,6 +26,7 @@ from nst_rs.objective.terms.base import Term, Value
 from nst_rs.objective.terms.registry import chosen_terms
 from nst_rs.output.files import Outputs
 from nst_rs.output.preview import preview
+from nst_rs.style.images import read_style
 
 _COLUMNS = 4
 _CELL_INCHES = 2.6
@@ -200,9 +201,9 @@ def _contact_sheet(runs: Sequence[Run], folder: Path) -> Figure:
 def sources(runs: Sequence[Run], folder: Path) -> list[tuple[str, Rgb]]:
     """Return the scenes' composites and the styles that the runs used, each once."""
     scenes = {run.config.model_dump_json(include={"scene", "composite"}): run.config for run in runs}
-    styles = dict.fromkeys(path for run in runs for path in run.config.style.images)
+    styles = {path: run.config.style.size for run in runs for path in run.config.style.images}
     contents = [("content", _composite(config, folder)) for config in scenes.values()]
-    return [*contents, *((f"style: {path.stem}", _read(path)) for path in styles)]
+    return [*contents, *((f"style: {path.stem}", _style(path, size)) for path, size in styles.items())]
 
 
 def _composite(config: RunConfig, folder: Path) -> Rgb:
@@ -210,6 +211,10 @@ def _composite(config: RunConfig, folder: Path) -> Rgb:
     with tempfile.TemporaryDirectory(prefix=".scene.", dir=folder) as temporary:
         image, weight, _ = compose_anew(config, DiskStorage(Path(temporary)))
         return np.asarray(preview(image, weight).convert("RGB"))
+
+
+def _style(path: Path, size: int) -> Rgb:
+    return np.rint(read_style(path, size).image).astype(np.uint8)
 
 
 def _read(path: Path) -> Rgb:

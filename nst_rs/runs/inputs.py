@@ -13,7 +13,7 @@ from nst_rs.output.companions import COMPANIONS
 from nst_rs.output.files import Outputs, check_output
 from nst_rs.output.geotiff import check_crs
 from nst_rs.scene.mosaic import Scene
-from nst_rs.style.images import Style
+from nst_rs.style.picture import Style
 
 Stamp = tuple[int, int, int]
 """A file's inode, its size in bytes, and when it was last written to, in nanoseconds."""

@@ -27,7 +27,7 @@ from nst_rs.output.files import Outputs
 from nst_rs.output.publish import disk_bytes
 from nst_rs.runs.estimate import Kept, Memory
 from nst_rs.runs.inputs import Inputs
-from nst_rs.style.images import Style
+from nst_rs.style.picture import Style
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from nst_rs.neural.device import Device
 from nst_rs.runs.estimate import Kept, Memory, rows_bytes
 from nst_rs.runs.inputs import Inputs
 from nst_rs.runs.job import Job
-from nst_rs.style.images import Style
+from nst_rs.style.picture import Style
 
 _TRIALS = 3
 _SECONDS_PER_PIXEL_AROUND = 7e-7
@@ -170,7 +170,7 @@ class LearnedKind:
     def styles(self, config: RunConfig) -> tuple[Style, ...]:  # noqa: ARG002 - the style is read already
         """Return the picture that the style carries."""
         image = Image.open(BytesIO(self.style.preview)).convert("RGB")
-        return (Style(np.asarray(image, np.float32)),)
+        return (Style.opaque(np.asarray(image, np.float32)),)
 
     def job(self, config: RunConfig, inputs: Inputs, device: Device, budget: float) -> LearnedJob:
         """Return the job. Raises ConfigError for colours that the style cannot be shown in."""

@@ -32,7 +32,7 @@ from nst_rs.runs.finish import Finished
 from nst_rs.runs.optimised_job import OptimisedJob
 from nst_rs.runs.progress import Stopwatch
 from nst_rs.style.color import count_colors, to_imitate, to_optimise, to_show
-from nst_rs.style.images import Style
+from nst_rs.style.picture import Style
 
 log = logging.getLogger(__name__)
 
@@ -209,7 +209,7 @@ class Levels:
         if color == "style":
             return styles
         scene = count_colors(self._composed.scene.image, self._composed.scene.weight)
-        return [replace(style, image=to_imitate(color, style.image, scene)) for style in styles]
+        return [to_imitate(color, style, scene) for style in styles]
 
     @cached_property
     def _tracker(self) -> progress.Tracker:

@@ -20,7 +20,8 @@ from nst_rs.pyramid.tiling import Plan, make_plan
 from nst_rs.runs import estimate
 from nst_rs.runs.inputs import Inputs
 from nst_rs.runs.job import Job
-from nst_rs.style.images import Style, read_styles
+from nst_rs.style.images import read_styles
+from nst_rs.style.picture import Style
 from nst_rs.style.stroke import settle_stroke
 
 

@@ -18,8 +18,10 @@ from nst_rs.optimise.adam import Move
 from nst_rs.optimise.rounds import Exact
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.tiling import make_plan
-from nst_rs.style.images import Style, read_style, read_styles
+from nst_rs.style.images import read_style, read_styles
+from nst_rs.style.picture import Style
 from tests.pixel_kernel import scene_gradient, state_of
+from tests.rasters import write_raster
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 CONFIG = RunConfig.model_validate({"compute": {"precision": "float32"}})
@@ -102,17 +104,42 @@ def test_the_trunk_goes_as_deep_as_the_objectives_layers() -> None:
     assert trunk_of(shallow).layers[-1].name == "conv2_1"
 
 
+def grams_of(kernel: WindowModel, image: Pixels) -> dict[str, Array]:
+    return style_grams(kernel, Style.opaque(image), trunk_of(CONFIG), 1024)
+
+
+@pytest.mark.parametrize("border", [(40, 40), (0, 37)])
+def test_the_border_of_a_style_that_holds_no_data_leaves_its_gram_matrices_almost_as_they_are(
+    kernel: WindowModel, tmp_path: Path, border: tuple[int, int]
+) -> None:
+    painting = read_style(SAMPLES / "styles" / "harvest.jpg", 256).image.astype(np.uint8)
+    sides = (border, border)
+    bands = np.moveaxis(np.pad(painting, (*sides, (0, 0))), -1, 0)
+    bands[2][np.pad(np.zeros(painting.shape[:2], bool), sides, constant_values=True)] = 255  # blue, behind a mask
+    mask = np.pad(np.ones(painting.shape[:2], bool), sides)
+    path = write_raster(tmp_path / "map.tif", bands, photometric="RGB", mask=mask)
+    style = read_style(path, max(bands.shape[1:]))
+    alone = grams_of(kernel, painting.astype(np.float32))
+    masked = style_grams(kernel, style, trunk_of(CONFIG), 1024)
+    painted = grams_of(kernel, np.moveaxis(bands, 0, -1).astype(np.float32))
+    for name, gram in alone.items():
+        apart, blue = (np.linalg.norm(other[name] - gram) / np.linalg.norm(gram) for other in (masked, painted))
+        # A mirrored border and a continued one are not the same, and deep features see far across it.
+        assert apart < {"conv4_1": 0.2, "conv5_1": 0.5}.get(name, 0.05)
+        assert apart < blue / 3
+
+
 def test_a_styles_gram_matrices_do_not_depend_on_how_often_it_is_repeated(kernel: WindowModel) -> None:
-    style = read_style(SAMPLES / "styles" / "harvest.jpg", 128)
+    style = read_style(SAMPLES / "styles" / "harvest.jpg", 128).image
     # Mirrored, so that the seam looks like the border does to a single copy.
     twice = np.concatenate([style, style[:, ::-1]], axis=1)
-    once, both = (style_grams(kernel, s, trunk_of(CONFIG), 1024)["conv1_1"] for s in (style, twice))
-    flipped = style_grams(kernel, style[:, ::-1].copy(), trunk_of(CONFIG), 1024)["conv1_1"]
+    once, both = (grams_of(kernel, image)["conv1_1"] for image in (style, twice))
+    flipped = grams_of(kernel, style[:, ::-1].copy())["conv1_1"]
     np.testing.assert_allclose(both, (once + flipped) / 2, rtol=1e-4)
 
 
 def blend(kernel: WindowModel, *blended: tuple[str, float]) -> dict[str, Array]:
-    styles = [Style(read_style(SAMPLES / "styles" / f"{name}.jpg", 96), share) for name, share in blended]
+    styles = [read_style(SAMPLES / "styles" / f"{name}.jpg", 96, share) for name, share in blended]
     return blended_moments(kernel, styles, trunk_of(CONFIG), 1024).grams
 
 

@@ -22,6 +22,7 @@ from nst_rs.arrays import Rgb
 from nst_rs.composite.recompose import compose_anew
 from nst_rs.config.sections import RunConfig
 from nst_rs.files.storage import DiskStorage
+from nst_rs.learned.style_file import is_learned, read_learned
 from nst_rs.objective.terms.base import Term, Value
 from nst_rs.objective.terms.registry import chosen_terms
 from nst_rs.output.files import Outputs
@@ -59,20 +60,29 @@ class Run:
         return sum(level["iterations"] for level in self.record["levels"])
 
     @property
+    def is_learned(self) -> bool:
+        """Whether a learned style painted the map: then there is no objective to tell of."""
+        return "learned" in self.record
+
+    @property
     def label(self) -> str:
         """The run in two lines: its name, and what the runs of one experiment usually differ in."""
+        if self.is_learned:
+            return f"{self.name}\nlearned, strength {self.config.style.strength:g}"
         objective = self.config.objective
         weights = [f"α {_joined(objective.alpha)}", f"β {objective.beta:g}", *map(_weighed, self._further_terms)]
         return f"{self.name}\n{', '.join(weights)}, {self.epochs} epochs"
 
     @property
-    def total(self) -> float:
-        """The objective at the finest level's last iteration."""
-        return float(self.record["levels"][-1]["losses"]["total"][-1])
+    def total(self) -> float | None:
+        """The objective at the finest level's last iteration; None of a learned style."""
+        return None if self.is_learned else float(self._losses(-1)["total"][-1])
 
     @cached_property
     def terms(self) -> Mapping[str, Term]:
         """Name → term, of all terms whose values the record holds, in the order in which they are added up."""
+        if self.is_learned:
+            return {}
         recorded = self._losses(-1)
         return {term.name: term for term in chosen_terms(self.config.objective) if term.name in recorded}
 
@@ -123,7 +133,7 @@ class Run:
         for weight in ("alpha", "beta", "variation", "terms"):
             del config["objective"][weight]
         inputs = [entry["sha256"] for entry in self.record["inputs"]]
-        return json.dumps([config, inputs, self.record["levels"][-1]["shape"]], sort_keys=True)
+        return json.dumps([config, inputs, self.record["scene"]["shape"]], sort_keys=True)
 
 
 def write_comparison(runs: Sequence[Run], folder: Path) -> tuple[Path, Path, Path]:
@@ -148,9 +158,11 @@ def all_terms(runs: Sequence[Run]) -> list[Term]:
 
 
 def _row(run: Run, before: Run | None, terms: Sequence[Term]) -> dict[str, str]:
-    row = {"run": run.name, "alpha": _joined(run.config.objective.alpha), "beta": f"{run.config.objective.beta:g}"}
+    objective = run.config.objective
+    alpha, beta = ("", "") if run.is_learned else (_joined(objective.alpha), f"{objective.beta:g}")
+    row = {"run": run.name, "alpha": alpha, "beta": beta}
     row |= {f"{term.name} weight": _number(run.weight(term.name)) for term in terms if not term.always}
-    row["epochs"] = str(run.epochs)
+    row["epochs"] = "" if run.is_learned else str(run.epochs)
     for term in terms:
         row[term.name] = _number(run.distance(term.name))
         row[f"{term.name} change"] = "" if before is None else _change(before, run, term.name)
@@ -214,6 +226,9 @@ def _composite(config: RunConfig, folder: Path) -> Rgb:
 
 
 def _style(path: Path, size: int) -> Rgb:
+    """Return a style picture, or the picture that a learned style carries."""
+    if is_learned(path):
+        return np.asarray(Image.open(io.BytesIO(read_learned(path).preview)).convert("RGB"))
     return np.rint(read_style(path, size).image).astype(np.uint8)
 
 
@@ -229,8 +244,10 @@ def _loss_curves(runs: Sequence[Run]) -> Figure:
     total, *panels = figure.subplots(1, len(terms) + 1)
     for number, run in enumerate(runs):
         history = [value for level in run.record["levels"] for value in level["losses"]["total"]]
-        total.plot(history, color=f"C{number}", label=run.name)
-    total.legend(fontsize=8)
+        if history:
+            total.plot(history, color=f"C{number}", label=run.name)
+    if total.lines:
+        total.legend(fontsize=8)
     _label(total, "total, all weights included")
     for axes, term in zip(panels, terms, strict=True):
         _draw_term(axes, runs, term)

@@ -241,7 +241,7 @@ def _loss_curves(runs: Sequence[Run]) -> Figure:
     """Draw the total and every term, a panel each: a colour for each run, a kind of line for each layer."""
     terms = all_terms(runs)
     figure = Figure(figsize=((len(terms) + 1) * _PANEL_INCHES, 5), layout="constrained")
-    total, *panels = figure.subplots(1, len(terms) + 1)
+    total, *panels = figure.subplots(1, len(terms) + 1, squeeze=False)[0]
     for number, run in enumerate(runs):
         history = [value for level in run.record["levels"] for value in level["losses"]["total"]]
         if history:

@@ -120,6 +120,8 @@ def _styles(config: RunConfig, styles: Sequence[Style]) -> list[dict[str, Any]]:
 
 def _figures(record: Mapping[str, Any]) -> list[_Figure]:
     figures = record["figures"]
+    if not figures:  # they could not be measured
+        return []
     legibility, seams, frame = figures["legibility"], figures["seams"], figures["frame"]
     others = ", ".join(f"{_number(value)} at {key}" for key, value in legibility.items() if key != "1")
     found = [

@@ -79,11 +79,15 @@ def finish(job: Job, finished: Finished, watch: Stopwatch) -> Result:
 
 
 def _measure(finished: Finished, watch: Stopwatch) -> dict[str, Any]:
-    with watch.timed("figures"):
-        scene = finished.scene
-        figures = measure(scene.image, finished.picture, scene.weight, finished.seams)
-        figures["calm"] = measure_calm(scene.image, finished.picture, scene.weight)
-    return figures
+    """Return the map's figures; none where they cannot be measured, which is told: the map is computed."""
+    scene = finished.scene
+    try:
+        with watch.timed("figures"):
+            figures = measure(scene.image, finished.picture, scene.weight, finished.seams)
+            return {**figures, "calm": measure_calm(scene.image, finished.picture, scene.weight)}
+    except Exception as error:  # noqa: BLE001 - no figure is worth a map
+        log.warning("the map stands without its figures, which failed: %s: %s", type(error).__name__, error)
+        return {}
 
 
 def _publish(job: Job, finished: Finished, finished_record: Callable[[], Mapping[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """What red, green and blue are made of: bands, or spectral indices, by number or name."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,6 +12,8 @@ from nst_rs.arrays import Mask, Pixels
 from nst_rs.errors import ConfigError
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.sensors import Label
+
+log = logging.getLogger(__name__)
 
 SPYNDEX_BANDS = {
     "coastal": "A",
@@ -29,6 +32,10 @@ SPYNDEX_BANDS = {
     "swir2": "S2",
     "thermal1": "T1",
     "thermal2": "T2",
+    "vv": "VV",
+    "vh": "VH",
+    "hh": "HH",
+    "hv": "HV",
 }
 """Common names → what spyndex's formulas call them."""
 
@@ -86,7 +93,8 @@ def resolve_channels(scene: Scene, wanted: Sequence[Channel] | str | None) -> Th
     """Return the channels for red, green and blue: bands as numbers from 1, spectral indices as spyndex names them.
 
     `wanted` holds numbers, names and indices, or is the name of a composite; None takes the bands named red, green and
-    blue, else the first three, else the only one three times. Raises ConfigError for what the scene has not.
+    blue, else the first three, else the first one three times: of a scene of two that is warned of. Raises ConfigError
+    for what the scene has not.
     """
     if isinstance(wanted, str):
         wanted = _composite(scene, wanted)
@@ -97,7 +105,14 @@ def resolve_channels(scene: Scene, wanted: Sequence[Channel] | str | None) -> Th
     if all(named):
         red, green, blue = (number or 1 for number in named)
         return red, green, blue
-    return (1, 2, 3) if len(scene.labels) >= 3 else (1, 1, 1)
+    if len(scene.labels) >= 3:
+        return 1, 2, 3
+    if len(scene.labels) == 2 and not any(label.answers_to("alpha") for label in scene.labels):
+        log.warning(
+            "red, green and blue are all band 1 of two (%s); choose with composite.bands, for example [1, 2, 2]",
+            ", ".join(str(label) or "unnamed" for label in scene.labels),
+        )
+    return 1, 1, 1
 
 
 def resolve_bands(scene: Scene, wanted: Sequence[Channel] | Literal["all"] | None) -> tuple[int, ...]:

@@ -27,6 +27,9 @@ COMPOSITES: Mapping[str, tuple[str, str, str]] = {
 }
 """Composites by common name: name → bands for red, green and blue. A sensor may have others of these names."""
 
+POLARISATIONS = ("vv", "vh", "hh", "hv")
+"""A radar's bands, by the common names that they have: sent and received vertically or horizontally."""
+
 SYNONYMS = {
     "swir16": "swir1",
     "swir22": "swir2",
@@ -37,8 +40,11 @@ SYNONYMS = {
     "rededge078": "rededge3",
     "near_infrared": "nir",
     "green_i": "green1",
+    **{
+        f"{kind}0_{polarisation}": polarisation for kind in ("sigma", "gamma", "beta") for polarisation in POLARISATIONS
+    },
 }
-"""What others call the common names: STAC's eo extension, PlanetScope's band descriptions."""
+"""What others call the common names: STAC's eo extension, PlanetScope's band descriptions, radar programs."""
 
 MaskKind = Literal["qa_pixel", "bqa", "scl"]
 
@@ -197,7 +203,7 @@ def names_of_bands(stems: Sequence[str]) -> list[str] | None:
 
 def _is_band_name(word: str) -> bool:
     common = {band.common for sensor in _packaged() for band in sensor.bands}
-    return _BAND_NUMBER.fullmatch(word) is not None or word.lower() in common | set(SYNONYMS)
+    return _BAND_NUMBER.fullmatch(word) is not None or word.lower() in common | set(SYNONYMS) | set(POLARISATIONS)
 
 
 def labels_of(names: Sequence[str], sensors: Iterable[Sensor]) -> tuple[Label, ...]:

@@ -1,5 +1,6 @@
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,6 +74,40 @@ def test_an_index_that_the_bands_are_not_enough_for_is_refused(scene: Scene, nam
 def test_the_names_of_bands_are_those_of_spyndex() -> None:
     import spyndex
 
-    assert set(SPYNDEX_BANDS.values()) <= set(spyndex.bands)
+    in_formulas = {band for index in spyndex.indices.values() for band in index.bands}
+    assert set(SPYNDEX_BANDS.values()) <= set(spyndex.bands) | in_formulas
     bands = {band.common for sensor in load_sensors().sensors for band in sensor.bands}
     assert bands - set(SPYNDEX_BANDS) == {"cirrus", "pan"}
+
+
+@pytest.mark.parametrize("names", [("VV", "VH"), ("Sigma0_VV", "Sigma0_VH"), ("gamma0_vv", "gamma0_vh")])
+def test_a_radars_bands_make_its_indices(tmp_path: Path, names: tuple[str, str]) -> None:
+    values = random_values((2, 6, 6), "float32")
+    scene = open_scene([write_raster(tmp_path / "scene.tif", values, names=names)])
+    chosen = resolve_channels(scene, ["VV", "VH", "VHVVR"])
+    assert chosen == (1, 2, "VHVVR")
+    channels = Channels(scene, chosen)
+    found, valid = channels.compute(scene.read(channels.bands, Window(0, 0, 6, 6))[0])
+    np.testing.assert_allclose(found[2], values[1] / values[0], rtol=1e-6)
+    assert valid.all()
+
+
+def test_a_radars_bands_in_files_of_their_own_are_one_scene(tmp_path: Path) -> None:
+    for name in ("s1a_vv_20200101", "s1a_vh_20200101"):
+        write_raster(tmp_path / f"{name}.tif", random_values((1, 6, 6), "float32"))
+    assert [label.common for label in open_scene([tmp_path]).labels] == ["vh", "vv"]
+
+
+@pytest.mark.parametrize(("bands", "options", "warned"), [
+    (2, {"names": ("VV", "VH")}, ["VV, VH"]),
+    (2, {}, ["unnamed, unnamed"]),
+    (2, {"alpha": "yes"}, []),
+    (1, {}, []),
+    (3, {}, []),
+])  # fmt: skip
+def test_a_scene_of_two_bands_does_not_become_one_band_in_silence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, bands: int, options: dict[str, Any], warned: list[str]
+) -> None:
+    scene = open_scene([write_raster(tmp_path / "scene.tif", random_values((bands, 6, 6)), **options)])
+    resolve_channels(scene, None)
+    assert [message.partition("(")[2].partition(")")[0] for message in caplog.messages] == warned

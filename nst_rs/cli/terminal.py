@@ -11,6 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from nst_rs.files.text import duration
+from nst_rs.geo.area import describe_degrees, extent_of
+from nst_rs.geo.grid import Grid
 from nst_rs.learned.style_file import Facts, HeldOut, Source
 from nst_rs.output.figures import describe
 from nst_rs.runs import progress
@@ -120,6 +122,7 @@ def show_scene(console: Console, report: SceneReport) -> None:
     nodata = "none set" if scene.nodata is None else f"{scene.nodata:g}"
     lines = [
         f"{files} on one grid: {scene.grid.describe()}",
+        *_bounds(scene.grid),
         f"{len(scene.band_names)} bands of {scene.dtype}{_stored(scene.tiles[0].product.sources[0].header)}, "
         f"nodata {nodata}",
         f"sensor {scene.sensor.name}: {scene.sensor.title}" if scene.sensor else "sensor not known",
@@ -140,6 +143,13 @@ def show_scene(console: Console, report: SceneReport) -> None:
     if not scene.composites:
         example = [3, 2, 1] if len(scene.band_names) >= 3 else [1, 1, 1]
         console.print(f"No composite by name; by index for example composite.bands={example}", markup=False)
+
+
+def _bounds(grid: Grid) -> list[str]:
+    """Return where a scene lies, as scene.area takes it."""
+    found = describe_degrees(grid)
+    in_degrees = [f"west, south, east, north in degrees: {found}"] if found else []
+    return [*in_degrees, f"in {grid.unit}: {extent_of(grid)}"]
 
 
 def _stored(header: Header) -> str:

@@ -9,8 +9,10 @@ from pydantic import (
     BaseModel,
     ByteSize,
     ConfigDict,
+    Discriminator,
     Field,
     StrictInt,
+    Tag,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
@@ -27,6 +29,7 @@ Band = StrictInt | str
 Archive = Literal["pmtiles", "mbtiles"]
 Color = Literal["style", "scene", "histogram"]
 Pair = tuple[Annotated[float, Field(allow_inf_nan=False)], Annotated[float, Field(allow_inf_nan=False)]]
+Coordinate = Annotated[float, Field(allow_inf_nan=False)]
 Longitude = Annotated[float, Field(ge=-180, le=180)]
 Latitude = Annotated[float, Field(ge=-90, le=90)]
 Profile = Literal["deflate", "lzw", "jpeg", "webp"]
@@ -52,6 +55,61 @@ class Section(BaseModel):
     """What all sections share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+def _with_keys(value: Any, keys: tuple[str, ...]) -> Any:
+    if isinstance(value, dict) and set(value) != set(keys):
+        raise ValueError(f"{', '.join(keys[:-1])} and {keys[-1]}")
+    return value
+
+
+class UnitsArea(Section):
+    """A part of the scene, by coordinates in the units of its grid."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return _with_keys(value, ("left", "bottom", "right", "top"))
+
+    left: Coordinate
+    bottom: Coordinate
+    right: Coordinate
+    top: Coordinate
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if not (self.left < self.right and self.bottom < self.top):
+            raise ValueError("left below right, and bottom below top")
+        return self
+
+
+class PixelsArea(Section):
+    """A part of the scene, by its pixels."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return _with_keys(value, ("rows", "columns"))
+
+    rows: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+    """The first one, counted from 0 at the top, and the one after the last."""
+    columns: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+
+    @field_validator("rows", "columns")
+    @classmethod
+    def _rising(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if value[0] >= value[1]:
+            raise ValueError("two rising numbers")
+        return value
+
+
+def _kind_of_area(value: Any) -> str:
+    """Return which of the forms of an area a value is to be understood as."""
+    if isinstance(value, PixelsArea) or (isinstance(value, dict) and {"rows", "columns"} & value.keys()):
+        return "pixels"
+    if isinstance(value, UnitsArea | dict):
+        return "units"
+    return "degrees" if isinstance(value, list | tuple) else "file"
 
 
 class SceneSection(Section):
@@ -83,14 +141,31 @@ class SceneSection(Section):
     """Of the chosen bands, or the side of a pixel in the CRS's units."""
     resampling: Literal["nearest", "bilinear", "cubic"] = "bilinear"
     """How bands of another grid are brought onto the scene's."""
-    area: tuple[Longitude, Latitude, Longitude, Latitude] | Path | None = None
-    """West, south, east, north in degrees, to which the scene is cut; or a GeoJSON file of polygons, outside of which
-    there is no data."""
+    area: (
+        Annotated[
+            Annotated[tuple[Longitude, Latitude, Longitude, Latitude], Tag("degrees")]
+            | Annotated[UnitsArea, Tag("units")]
+            | Annotated[PixelsArea, Tag("pixels")]
+            | Annotated[Path, Tag("file")],
+            Discriminator(_kind_of_area),
+        ]
+        | None
+    ) = None
+    """West, south, east, north in degrees, to which the scene is cut; or ``left``, ``bottom``, ``right``, ``top`` in
+    the units of its grid; or ``rows`` and ``columns`` of it; or a GeoJSON file of polygons, outside of which there is
+    no data."""
 
     @field_validator("paths", mode="before")
     @classmethod
     def _as_text(cls, value: Any) -> Any:
         return [str(path) if isinstance(path, Path) else path for path in value] if _is_list(value) else value
+
+    @field_validator("area", mode="before")
+    @classmethod
+    def _four(cls, value: Any) -> Any:
+        if _is_list(value) and len(value) != 4:
+            raise ValueError("west, south, east and north in degrees, such as [9.0, 45.1, 9.2, 45.3]")
+        return value
 
     @field_validator("scale")
     @classmethod

@@ -1,5 +1,6 @@
 """What red, green and blue are made of: bands, or spectral indices, by number or name."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,8 @@ from nst_rs.errors import ConfigError
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.sensors import Label
 
+log = logging.getLogger(__name__)
+
 _OWN_NAMES = {
     "green1": "G1",
     "rededge1": "RE1",
@@ -22,6 +25,10 @@ _OWN_NAMES = {
     "swir2": "S2",
     "thermal1": "T1",
     "thermal2": "T2",
+    "vv": "VV",
+    "vh": "VH",
+    "hh": "HH",
+    "hv": "HV",
 }
 """Common names that are not spyndex's → what its formulas call these bands."""
 
@@ -88,8 +95,9 @@ def resolve_channels(scene: Scene, wanted: Sequence[Channel] | str | None) -> Th
     """Return the channels for red, green and blue: bands as numbers from 1, spectral indices as spyndex names them.
 
     `wanted` holds numbers, names and indices, or is the name of a composite; None takes the bands named red, green and
-    blue, else the first three, else the only one three times. Raises ConfigError for what the scene has not, and where
-    nothing is wanted of bands that are neither named red, green and blue nor in an order that means something.
+    blue, else the first three, else the first one three times: of a scene of two that is warned of. Raises ConfigError
+    for what the scene has not, and where nothing is wanted of bands that are neither named red, green and blue nor in
+    an order that means something.
     """
     if isinstance(wanted, str):
         wanted = _composite(scene, wanted)
@@ -102,7 +110,14 @@ def resolve_channels(scene: Scene, wanted: Sequence[Channel] | str | None) -> Th
         return red, green, blue
     if any(tile.product.gathered for tile in scene.tiles):
         raise _no_order(scene)
-    return (1, 2, 3) if len(scene.labels) >= 3 else (1, 1, 1)
+    if len(scene.labels) >= 3:
+        return 1, 2, 3
+    if len(scene.labels) == 2 and not any(label.answers_to("alpha") for label in scene.labels):
+        log.warning(
+            "red, green and blue are all band 1 of two (%s); choose with composite.bands, for example [1, 2, 2]",
+            ", ".join(str(label) or "unnamed" for label in scene.labels),
+        )
+    return 1, 1, 1
 
 
 def resolve_bands(scene: Scene, wanted: Sequence[Channel] | Literal["all"] | None) -> tuple[int, ...]:

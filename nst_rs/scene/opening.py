@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from rasterio.windows import Window
 
+from nst_rs.config.area import PixelsArea, UnitsArea
 from nst_rs.config.sections import SceneSection
-from nst_rs.geo.area import read_area
+from nst_rs.geo.area import Area, Bounds, read_area, rectangle
 from nst_rs.scene.layout import lay_out
 from nst_rs.scene.mosaic import Scene, Target
 from nst_rs.scene.products import Meaning, Product, find_products
@@ -104,5 +105,13 @@ def _reading(section: SceneSection) -> Reading:
     return Reading(
         Meaning(nodata, section.nodata_in, section.scale, section.offset, section.saturated == "keep"),
         section.nodata == "guess",
-        Target(section.crs, section.resolution, section.resampling, read_area(section.area) if section.area else None),
+        Target(section.crs, section.resolution, section.resampling, _area(section.area)),
     )
+
+
+def _area(area: Bounds | UnitsArea | PixelsArea | Path | None) -> Area | None:
+    if isinstance(area, UnitsArea):
+        return rectangle(area.left, area.bottom, area.right, area.top, "units")
+    if isinstance(area, PixelsArea):
+        return rectangle(area.columns[0], area.rows[1], area.columns[1], area.rows[0], "pixels")
+    return None if area is None else read_area(area)

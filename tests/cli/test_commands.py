@@ -39,7 +39,9 @@ def assignments(settings: Settings) -> list[str]:
 def test_inspect_shows_grid_bands_and_composites(olinda: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("inspect", olinda) == 0
     printed = capfd.readouterr().out
-    assert "4 files on one grid: 349 × 352 pixels of 28.5 × 28.5, EPSG:31985" in printed
+    assert "4 files on one grid: 349 × 352 pixels of 28.5 × 28.5 m, EPSG:31985" in printed
+    assert "west, south, east, north in degrees: [-34.9165" in printed
+    assert "in m: {left: " in printed
     assert "6 bands of uint8, nodata none set" in printed
     assert "100.00%" in printed
     assert "color_infrared: composite.bands=[nir, red, green]" in printed

@@ -1,5 +1,6 @@
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,7 +75,8 @@ def test_every_sensors_bands_are_known_to_spyndex_but_those_that_no_index_is_mad
     import spyndex
 
     names = spyndex_bands()
-    assert set(names.values()) == set(spyndex.bands)
+    in_formulas = {band for index in spyndex.indices.values() for band in index.bands}
+    assert set(spyndex.bands) <= set(names.values()) <= set(spyndex.bands) | in_formulas
     assert {short: name for name, short in names.items()}["N"] == "nir"
     bands = {band.common for sensor in load_sensors().sensors for band in sensor.bands}
     assert bands - set(names) == {"cirrus", "pan"}
@@ -94,3 +96,36 @@ def test_a_band_has_one_name_and_it_is_the_sensor_tables_own() -> None:
     }
     assert names.items() >= ours.items()
     assert "swir16" not in names
+
+
+@pytest.mark.parametrize("names", [("VV", "VH"), ("Sigma0_VV", "Sigma0_VH"), ("gamma0_vv", "gamma0_vh")])
+def test_a_radars_bands_make_its_indices(tmp_path: Path, names: tuple[str, str]) -> None:
+    values = random_values((2, 6, 6), "float32")
+    scene = open_scene([write_raster(tmp_path / "scene.tif", values, names=names)])
+    chosen = resolve_channels(scene, ["VV", "VH", "VHVVR"])
+    assert chosen == (1, 2, "VHVVR")
+    channels = Channels(scene, chosen)
+    found, valid = channels.compute(scene.read(channels.bands, Window(0, 0, 6, 6))[0])
+    np.testing.assert_allclose(found[2], values[1] / values[0], rtol=1e-6)
+    assert valid.all()
+
+
+def test_a_radars_bands_in_files_of_their_own_are_one_scene(tmp_path: Path) -> None:
+    for name in ("s1a_vv_20200101", "s1a_vh_20200101"):
+        write_raster(tmp_path / f"{name}.tif", random_values((1, 6, 6), "float32"))
+    assert [label.common for label in open_scene([tmp_path]).labels] == ["vh", "vv"]
+
+
+@pytest.mark.parametrize(("bands", "options", "warned"), [
+    (2, {"names": ("VV", "VH")}, ["VV, VH"]),
+    (2, {}, ["unnamed, unnamed"]),
+    (2, {"alpha": "yes"}, []),
+    (1, {}, []),
+    (3, {}, []),
+])  # fmt: skip
+def test_a_scene_of_two_bands_does_not_become_one_band_in_silence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, bands: int, options: dict[str, Any], warned: list[str]
+) -> None:
+    scene = open_scene([write_raster(tmp_path / "scene.tif", random_values((bands, 6, 6)), **options)])
+    resolve_channels(scene, None)
+    assert [message.partition("(")[2].partition(")")[0] for message in caplog.messages] == warned

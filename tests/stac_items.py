@@ -292,3 +292,13 @@ def rendering() -> Assets:
 
 def classes() -> Assets:
     return {"map": raster("map.tif", 10, dtype="uint8", **{"classification:classes": [{"value": 10}]})}
+
+
+def landsat_by_number() -> Assets:
+    """USGS in 2020: keys are ends of files' names; bands are numbers of the list in the item's properties."""
+    product = "LC08_L2SR_081119_20200101_20200823_02_T2"
+    ends = ("SR_B2.TIF", "SR_B3.TIF", "SR_B4.TIF", "SR_B5.TIF")
+    return {
+        **{end: raster(f"{product}_{end}", 30, **{"eo:bands": [number]}) for number, end in enumerate(ends)},
+        "QA_PIXEL.TIF": raster(f"{product}_QA_PIXEL.TIF", 30, roles=None),
+    }

@@ -19,8 +19,8 @@ _PICTURE_ROLES = {"visual", "overview"}
 _PICTURES = {"visual", "tci", "true_color", "overview", "preview", "rendered_preview"}
 """Keys of renderings for the eye: several catalogues give them no other role than data."""
 _ASIDE_ROLES = {"thumbnail", "metadata"}
-_FORMAT = re.compile(r"([-_](jp2|tiff?|cog))+$", re.IGNORECASE)
-_FORMAT_OR_SIZE = re.compile(r"([-_](jp2|tiff?|cog|\d+m))+$", re.IGNORECASE)
+_FORMAT = re.compile(r"([-_.](jp2|tiff?|cog))+$", re.IGNORECASE)
+_FORMAT_OR_SIZE = re.compile(r"([-_.](jp2|tiff?|cog|\d+m))+$", re.IGNORECASE)
 _BAND_LISTS = ("raster:bands", "eo:bands", "bands")
 """Lists of bands' fields by position, of STAC 1.0 and 1.1; where several name one field, the last one stands."""
 _SHARED_VALUES = ("nodata", "raster:scale", "raster:offset", "raster:spatial_resolution")
@@ -148,24 +148,29 @@ def describe(item: pystac.Item, definitions: Mapping[str, Said]) -> list[Asset]:
 
     Raises SceneError where bands are no lists of objects.
     """
-    common = _plain(item.properties, _SHARED_VALUES)
-    return [
-        _asset(item.id, str(key), asset, definitions.get(str(key), {}), common) for key, asset in item.assets.items()
-    ]
+    return [_asset(item, str(key), asset, definitions.get(str(key), {})) for key, asset in item.assets.items()]
 
 
-def _asset(item: str, key: str, asset: pystac.Asset, definition: Said, common: Said) -> Asset:
+def _asset(item: pystac.Item, key: str, asset: pystac.Asset, definition: Said) -> Asset:
     fields = {**definition, **asset.extra_fields}
-    lists = [fields.get(name) or [] for name in _BAND_LISTS]
+    lists = [_by_number(fields.get(name) or [], item.properties.get(name)) for name in _BAND_LISTS]
     if not (all(map(_objects, lists)) and isinstance(asset.href, str)):
-        raise SceneError(f"STAC item {item}", expected="bands as lists of objects", got=f"others, in asset {key}")
-    shared = {**common, **_plain(fields, (*_SHARED_VALUES, *_SHARED_NAMES))}
+        raise SceneError(f"STAC item {item.id}", expected="bands as lists of objects", got=f"others, in asset {key}")
+    shared = {**_plain(item.properties, _SHARED_VALUES), **_plain(fields, (*_SHARED_VALUES, *_SHARED_NAMES))}
     count = max(map(len, lists))
     bands = tuple({**shared, **_merged(lists, position)} for position in range(count))
     roles = asset.roles or definition.get("roles")
     names = frozenset(map(str, roles)) if isinstance(roles, list) else frozenset()
     media_type = str(asset.media_type or definition.get("type") or "")
     return Asset(key, asset.href, media_type, names, shared, bands, fields)
+
+
+def _by_number(bands: Any, listed: Any) -> Any:
+    """Return `bands`; those that are numbers of the item's own list, as in STAC before 1.0, as that list has them."""
+    if not (isinstance(bands, list) and isinstance(listed, list)):
+        return bands
+    known = dict(enumerate(listed))
+    return [known.get(band, band) if isinstance(band, int) else band for band in bands]
 
 
 def _objects(values: Any) -> bool:

@@ -104,6 +104,18 @@ def test_the_narrow_near_infrared_is_the_near_infrared_where_there_is_no_wide_on
     assert resolve_channels(both, ("nir", "nir08", "NDVI")) == (3, 1, "NDVI")
 
 
+def test_bands_that_are_numbers_are_those_of_the_items_own_list(tmp_path: Path) -> None:
+    listed = eo("SR_B2 blue", "SR_B3 green", "SR_B4 red", "SR_B5 nir08")
+    properties = {"datetime": "2020-01-01T00:00:00Z", "eo:bands": listed}
+    assets = given_items.landsat_by_number()
+    path = write_item(tmp_path, assets, stac_version="1.0.0-beta.2", properties=properties)
+    scene = open_scene_of(SceneSection(paths=(str(path),)))
+    assert band_names(scene) == ["SR_B2 blue", "SR_B3 green", "SR_B4 red", "SR_B5 nir"]
+    quality = scene.tiles[0].product.quality
+    assert quality is not None
+    assert quality.kind == "qa_pixel"
+
+
 @pytest.mark.parametrize("name", ["color_infrared", "swir", "agriculture", "natural", "urban"])
 def test_a_landsat_item_makes_the_composites_of_its_sensor(tmp_path: Path, name: str) -> None:
     scene = scene_of(tmp_path, given_items.landsat())

@@ -204,7 +204,8 @@ def modis_vegetation() -> Assets:
     names = ("EVI", "NDVI", "red_reflectance", "blue_reflectance")
     return {
         **{f"500m_16_days_{name}": raster(f"{name}.tif", 60, dtype="int16") for name in names},
-        "500m_16_days_VI_Quality": raster("quality.tif", 60, dtype="complex64"),
+        "500m_16_days_view_angle": raster("angle.tif", 60, dtype="complex64"),
+        "500m_16_days_VI_Quality": raster("quality.tif", 60, dtype="uint8"),
     }
 
 

@@ -174,7 +174,7 @@ def _bands(item: pystac.Item, chosen: Sequence[Choice], place: _Place, keeps_all
 def _source(band: Band, item: pystac.Item) -> Source:
     """Return where a band is stored, with scale, offset and nodata as the item says, else as the file says."""
     said, header = band.said, band.header
-    scale, offset, nodata = (said.get(f"raster:{name}", said.get(name)) for name in ("scale", "offset", "nodata"))
+    scale, offset, nodata = (said.get(name) for name in ("raster:scale", "raster:offset", "nodata"))
     try:
         calibration = header.calibrations[band.index - 1]
         if scale is not None or offset is not None:

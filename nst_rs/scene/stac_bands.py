@@ -72,16 +72,21 @@ def _known(band: Band, sensor: Sensor | None) -> Label | None:
 
 
 def _common(band: Band, common: str) -> str:
-    """Return the common name that the item gives, or the key's; of the bands that share ``rededge``, which it is."""
+    """Return the common name that the item gives, else the key's; which of them it is where it says ``rededge``."""
     base = band.asset.base
     by_key = SYNONYMS.get(base, base)
-    by_key = by_key if band.is_alone and by_key in COMMON_NAMES else ""
+    if not band.is_alone or by_key not in COMMON_NAMES:
+        by_key = ""
     if common != "rededge":
         return common or by_key
-    centre = band.said.get("eo:center_wavelength", band.said.get("center_wavelength"))
-    known = isinstance(centre, int | float)
-    by_centre = next((name for name, low, high in _RED_EDGES if known and low <= centre < high), "")
-    return by_centre or (by_key if by_key.startswith(common) else common)
+    return _red_edge(band.said.get("eo:center_wavelength")) or (by_key if by_key.startswith(common) else common)
+
+
+def _red_edge(centre: Any) -> str:
+    """Return the common name of a band that is called ``rededge`` by its centre; nothing where that says none."""
+    if not isinstance(centre, int | float):
+        return ""
+    return next((name for name, low, high in _RED_EDGES if low <= centre < high), "")
 
 
 def _as_nir(label: Label) -> Label:

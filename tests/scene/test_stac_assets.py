@@ -171,15 +171,15 @@ def test_any_raster_is_chosen_by_its_key(tmp_path: Path, key: str) -> None:
 
 def test_an_unwanted_asset_of_an_unread_type_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("WARNING"):
-        assert "quality.tif" not in files_of(product_of(tmp_path, given_items.modis_vegetation()))
-    assert "asset 500m_16_days_VI_Quality is left out" in caplog.text
+        assert "angle.tif" not in files_of(product_of(tmp_path, given_items.modis_vegetation()))
+    assert "asset 500m_16_days_view_angle is left out" in caplog.text
     mask = {"red": red(10, "red.tif"), "scl": raster("scl.tif", dtype="complex64")}
     assert product_of(tmp_path, mask).quality is None
 
 
 def test_a_wanted_asset_of_an_unread_type_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PixelTypeError, match="expected bands of one type"):
-        product_of(tmp_path, given_items.modis_vegetation(), "500m_16_days_VI_Quality")
+        product_of(tmp_path, given_items.modis_vegetation(), "500m_16_days_view_angle")
     with pytest.raises(PixelTypeError, match="expected bands of one type"):
         product_of(tmp_path, {"slc": raster("slc.tif", dtype="complex64")})
 

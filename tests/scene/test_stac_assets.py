@@ -147,6 +147,14 @@ def test_of_several_masks_the_finest_is_taken(tmp_path: Path) -> None:
     assert Path(product.quality.header.location).name == sentinel2_file("SCL", 20)
 
 
+@pytest.mark.parametrize("key", ["udm", "ortho_udm2", "Fmask", "sur_refl_qc_500m", "VI_Quality", "cloud-mask", "QA"])
+def test_what_says_how_far_others_can_be_used_is_no_band(tmp_path: Path, key: str) -> None:
+    flags = {key: raster("flags.tif", dtype="uint8")}
+    assert files_of(product_of(tmp_path, {**flags, "analytic": raster("a.tif", 10, 4)})) == ["a.tif"] * 4
+    assert files_of(product_of(tmp_path, {**flags, **given_items.rendering()})) == ["visual.tif"] * 3
+    assert files_of(product_of(tmp_path, flags)) == ["flags.tif"]
+
+
 @pytest.mark.parametrize(
     "fields", [{"roles": ["visual"]}, {"roles": ["overview"]}, {"roles": ["data"]}, {"roles": None}]
 )

@@ -32,8 +32,8 @@ from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.learned.style_file import Facts
 
 if TYPE_CHECKING:  # these bring TensorFlow
-    from nst_rs.runs.learn import LearningProgress
-    from nst_rs.runs.learn_job import LearningJob
+    from nst_rs.learning.job import LearningJob
+    from nst_rs.learning.session import LearningProgress
 
 SECONDS_BETWEEN_REPORTS = 5.0
 
@@ -66,7 +66,7 @@ def learn_style(
         stage_hours: Learning that takes longer is stopped, and tried again: it goes on from where it was.
     """
     with native_notes_hidden():
-        from nst_rs.runs.learn_job import prepare
+        from nst_rs.learning.job import prepare
     try:
         base = read_configuration(config, preset, settings)
         job = prepare(name_files(base, scene or None, style or None, output or None))
@@ -81,7 +81,7 @@ def learn_style(
 @stage(tags={"computing"})
 def learn(job: "LearningJob") -> Facts:
     """Learn, judge and write the style."""
-    from nst_rs.runs.learn import LearningSession
+    from nst_rs.learning.session import LearningSession
 
     reporter = LearningReporter()
     session = LearningSession(job, reporter.hear)

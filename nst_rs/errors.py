@@ -15,7 +15,9 @@ class NstError(Exception):
         parts = [f"expected {expected}" if expected else "", f"got {got}" if got else ""]
         facts = ", ".join(part for part in parts if part)
         line = ": ".join(part for part in (what, facts) if part)
-        super().__init__(" ".join(f"{line}; {do}".split()) if do else " ".join(line.split()))
+        text = " ".join(f"{line}; {do}".split()) if do else " ".join(line.split())
+        # Names of files may hold bytes that are no UTF-8, which no terminal or log could print.
+        super().__init__(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 class ConfigError(NstError):

@@ -62,6 +62,20 @@ def write_safe(folder: Path, level: str, pixels: int = 36, offset: int | None = 
     return safe
 
 
+def write_old_safe(folder: Path, pixels: int = 36) -> Path:
+    """Write a SAFE folder of level 1C as delivered until December 2016, `pixels` of 10 m wide."""
+    safe = folder / "S2A_OPER_PRD_MSIL1C_PDMC_20151201T120000_R022_V20151201T101010_20151201T101010.SAFE"
+    granule = "S2A_OPER_MSI_L1C_TL_SGS__20151201T101010_A002345_T31TCJ"
+    images = safe / "GRANULE" / f"{granule}_N02.00" / "IMG_DATA"
+    images.mkdir(parents=True)
+    for band, resolution in S2_RESOLUTIONS.items():
+        write_jp2(images / f"{granule}_{band}.jp2", stored(band, (pixels * 10 // resolution,) * 2), resolution)
+    (safe / "S2A_OPER_MTD_SAFL1C_PDMC_20151201T120000_R022_V20151201T101010_20151201T101010.xml").write_text(
+        safe_metadata("1C", None)
+    )
+    return safe
+
+
 def safe_metadata(level: str, offset: int | None) -> str:
     """The part of a product's metadata that says what its values mean."""
     kind = "RADIO" if level == "1C" else "BOA"

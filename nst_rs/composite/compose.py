@@ -14,7 +14,7 @@ from nst_rs.composite.stretch import Limits, Stretch
 from nst_rs.errors import SceneError
 from nst_rs.files.storage import PixelArray, strips
 from nst_rs.scene.mosaic import Scene
-from nst_rs.scene.plausibility import Negatives, warn_of_unmarked_nodata
+from nst_rs.scene.plausibility import Negatives, Pinholes, warn_of_unmarked_nodata
 
 _LARGEST_VALUE = 1e30
 """Beyond it lies no measurement, but what marks nodata in floating-point rasters, such as -3.4e38."""
@@ -77,11 +77,13 @@ def compose(scene: Scene, chosen: Three, stretch: Stretch, sheets: Sheets) -> Co
 
 def _read(scene: Scene, channels: Channels, sheets: Sheets) -> list[Counter]:
     """Write the channels' values, which float32 holds exactly, and the weights; return each channel's counts."""
-    counters, negatives = [Counter(channels.dtype) for _ in range(3)], Negatives(scene, channels.bands)
+    counters = [Counter(channels.dtype) for _ in range(3)]
+    negatives, pinholes = Negatives(scene, channels.bands), Pinholes(scene)
     for window in scene.blocks():
         rows = slice(window.row_off, window.row_off + window.height)
         read, valid, clouded = scene.read_clouded(channels.bands, window)
         values, defined = channels.compute(read)
+        pinholes.add(valid)
         valid &= defined
         sheets.image[rows], sheets.weight[rows] = np.moveaxis(np.where(valid, values, 0), 0, -1), valid & ~clouded
         if sheets.unstyled is not None:
@@ -90,6 +92,7 @@ def _read(scene: Scene, channels: Channels, sheets: Sheets) -> list[Counter]:
         for counter, band in zip(counters, values, strict=True):
             counter.add(band[valid & ~clouded])
     negatives.warn()
+    pinholes.warn()
     return counters
 
 

@@ -1,10 +1,13 @@
 """The hidden folder beside a map in which a run keeps what does not fit in memory, until the map is there."""
 
+import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nst_rs.errors import OutputError
 from nst_rs.files.storage import DiskStorage
@@ -30,6 +33,23 @@ class Workspace:
     def checkpoint(self) -> Path:
         """The file that says where the run stands."""
         return self.folder / "checkpoint.json"
+
+    def read_checkpoint(self) -> dict[str, Any] | None:
+        """Return what :meth:`write_checkpoint` wrote; None where there is nothing that can be read."""
+        try:
+            data = json.loads(self.checkpoint.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return data if isinstance(data, dict) else None
+
+    def write_checkpoint(self, data: Mapping[str, Any]) -> None:
+        """Replace the checkpoint, at once. Raises OutputError."""
+        temporary = self.checkpoint.with_suffix(".new")
+        try:
+            temporary.write_text(json.dumps(data), encoding="utf-8")
+            os.replace(temporary, self.checkpoint)
+        except OSError as error:
+            raise OutputError(f"workspace {self.folder}", expected="room and leave to write", got=str(error)) from error
 
     @property
     def learning(self) -> Path:

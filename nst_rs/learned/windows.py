@@ -60,7 +60,7 @@ def cut(shape: tuple[int, ...], side: int) -> list[MapTile]:
 
 
 class Network(Protocol):
-    """A learned network: see :class:`nst_rs.neural.generator.Stylizer`."""
+    """A learned network: see :class:`nst_rs.neural.generator.GeneratorNetwork`."""
 
     @property
     def architecture(self) -> Architecture:

@@ -12,6 +12,7 @@ import psutil
 import tensorflow as tf
 
 from nst_rs.errors import ResourceError
+from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.neural.heap import keep_few_heaps
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ def choose_device(wanted: str) -> Device:
     ResourceError for a GPU that is not there.
     """
     keep_few_heaps()
-    gpus = tf.config.list_physical_devices("GPU")
+    with native_notes_hidden():
+        gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     if wanted == "cpu" or (wanted == "auto" and not gpus):
@@ -117,7 +119,7 @@ def choose_precision(wanted: str, device: Device) -> str:
 def _convolution_trial(dtype: str, device: Device) -> Callable[[], float]:
     """Return a function that runs one of VGG16's convolutions on a small picture and returns the seconds it took."""
 
-    @tf.function  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def convolve(x: Any, kernel: Any) -> Any:
         return tf.reduce_sum(tf.cast(tf.nn.conv2d(x, kernel, 1, "SAME"), tf.float32))
 

@@ -4,18 +4,20 @@ Its geometry is in nst_rs/learned/architecture.py.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
 from nst_rs.arrays import Pixels
 from nst_rs.learned.architecture import STRIDE, Architecture, Weights
+from nst_rs.learned.windows import Network
 from nst_rs.neural.folding import folded
 
 
-class Stylizer:
-    """A learned network, to be applied."""
+class GeneratorNetwork:
+    """A learned network, ready to be applied: it paints windows of scenes."""
 
     def __init__(self, architecture: Architecture, weights: Weights, device: str, dtype: str = "float32") -> None:
         """Compute on `device`, a TensorFlow name, in `dtype`; the correction is added to the scene in float32."""
@@ -23,7 +25,8 @@ class Stylizer:
         self._device = device
         with tf.device(device):
             self._weights = {name: tf.constant(value, dtype) for name, value in folded(weights).items()}
-        self._apply = tf.function(lambda scene, grain: _applied(self._weights, architecture, scene, grain))
+        # Without AutoGraph, which leaves a file in the temporary folder for every function it rewrites.
+        self._apply = tf.function(partial(_applied, self._weights, architecture), autograph=False)
 
     def __call__(self, scene: Pixels, grain: Pixels) -> Pixels:
         """Return the picture, (H, W, 3) in [0, 255], of a window with its margin.
@@ -121,3 +124,7 @@ def _middle(x: Any, other: Any) -> Any:
     """Return the middle of `x`, as large as `other`."""
     rows, columns = ((x.shape[axis] - other.shape[axis]) // 2 for axis in (1, 2))
     return x[:, rows : x.shape[1] - rows, columns : x.shape[2] - columns]
+
+
+if TYPE_CHECKING:
+    _: type[Network] = GeneratorNetwork

@@ -6,7 +6,7 @@ also what was learned: a network that was not taught with the statistics it is a
 unlike the mean.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,10 +16,15 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from nst_rs.arrays import Pixels
+from nst_rs.errors import ConfigError
 from nst_rs.learned.architecture import Architecture, Weights
 from nst_rs.neural.generator import convolve, corrected
 from nst_rs.neural.vgg16 import Encoder
-from nst_rs.objective.losses import Normalization, Objective
+from nst_rs.objective.losses import Objective
+from nst_rs.objective.terms.base import Term
+from nst_rs.objective.terms.content import Content, Normalization
+from nst_rs.objective.terms.gram import Gram
+from nst_rs.objective.terms.variation import Variation
 
 RING = 16
 """Pixels along a window's border whose features are not judged: there VGG16 sees its own zero padding."""
@@ -86,15 +91,29 @@ class Memory:
         return self.beginning(self.applied)
 
 
+def refuse_untaught(terms: Sequence[Term]) -> None:
+    """Raise ConfigError for a term that a network cannot be taught: the teacher has its own arithmetic for each."""
+    taught = (Content, Gram, Variation)
+    for term in terms:
+        if not isinstance(term, taught):
+            names = ", ".join(kind.name for kind in taught)
+            raise ConfigError(
+                f"objective.terms.{term.name}", expected=f"terms that a style can be learned with: {names}"
+            )
+
+
 class Teacher:
     """Teaches a network one objective. Each window of a lesson has statistics of its own."""
 
     def __init__(self, encoder: Encoder, objective: Objective, architecture: Architecture, memory: Memory) -> None:
         """Go on from `memory`. The network computes in the encoder's type, float32 or bfloat16."""
+        refuse_untaught(objective.terms)
         self._encoder = encoder
-        self._objective = objective
+        self._content = next(term for term in objective.terms if isinstance(term, Content))
+        self._style = next(term for term in objective.terms if isinstance(term, Gram))
+        self._variation = next((term.weight for term in objective.terms if isinstance(term, Variation)), 0.0)
         self._architecture = architecture
-        self._targets = {name: tf.constant(gram, tf.float32) for name, gram in objective.targets.items()}
+        self._targets = {name: tf.constant(gram, tf.float32) for name, gram in self._style.targets.items()}
         self._weights, self._first, self._second, self._average, self._statistics = (
             {name: tf.Variable(value) for name, value in values.items()}
             for values in (memory.weights, memory.first, memory.second, memory.average, memory.statistics)
@@ -108,8 +127,7 @@ class Teacher:
         arrays = (lesson.seen, lesson.grain, lesson.scene)
         self._steps += 1
         numbers = tf.constant(float(self._steps)), tf.constant(float(rate))
-        found = self._step(*map(tf.convert_to_tensor, arrays), *numbers)
-        return float(found)
+        return float(self._step(*map(tf.convert_to_tensor, arrays), *numbers))
 
     @property
     def normalises(self) -> bool:
@@ -130,23 +148,23 @@ class Teacher:
         return Memory(weights, first, second, average, statistics, float(self._usual_length.numpy()), self._steps)
 
     def _trace_step(self, seen: Any, grain: Any, scene: Any, number: Any, rate: Any) -> Any:
-        found_statistics: dict[str, Any] = {}
+        statistics: dict[str, Any] = {}
         with tf.GradientTape() as tape:
             weights = {name: tf.cast(value, self._encoder.dtype) for name, value in self._weights.items()}
-            convolve = partial(self._convolve, found_statistics)
-            found = corrected(weights, self._architecture, seen, grain, convolve)
-            picture = tf.stop_gradient(tf.clip_by_value(found, 0.0, 255.0))
+            convolve = partial(self._convolve, statistics)
+            made = corrected(weights, self._architecture, seen, grain, convolve)
+            picture = tf.stop_gradient(tf.clip_by_value(made, 0.0, 255.0))
             total, gradient = self._judge(picture, scene)
-            # As in the optimiser a pixel at the edge of the range is not asked to leave it.
-            outwards = ((found > 255.0) & (gradient < 0)) | ((found < 0.0) & (gradient > 0))
-            asked = tf.stop_gradient(tf.where(outwards, 0.0, gradient))
-            surrogate = tf.reduce_sum(asked * found) + _OUTSIDE * tf.reduce_mean((found - picture) ** 2)
-            surrogate += self._objective.variation * _variation(found)
+            # As in the optimiser, no gradient moves a pixel at the edge of the range out of it.
+            outwards = ((made > 255.0) & (gradient < 0)) | ((made < 0.0) & (gradient > 0))
+            inwards = tf.stop_gradient(tf.where(outwards, 0.0, gradient))
+            surrogate = tf.reduce_sum(inwards * made) + _OUTSIDE * tf.reduce_mean((made - picture) ** 2)
+            surrogate += self._variation * _variation(made)
         gradients = tape.gradient(surrogate, self._weights)
         self._move(self._shortened(gradients), number, rate)
         _approach(self._average, self._weights, number)
-        _approach(self._statistics, found_statistics, number)
-        return total + self._objective.variation * _variation(picture)
+        _approach(self._statistics, statistics, number)
+        return total + self._variation * _variation(picture)
 
     def _convolve(
         self, statistics: dict[str, Any], weights: Mapping[str, Any], name: str, x: Any, stride: int = 1
@@ -162,38 +180,21 @@ class Teacher:
 
     def _judge(self, picture: Any, scene: Any) -> tuple[Any, Any]:
         """Return the windows' mean total, without variation, and its gradient with respect to the picture."""
-        objective, count = self._objective, tf.cast(tf.shape(picture)[0], tf.float32)
+        content, style, count = self._content, self._style, tf.cast(tf.shape(picture)[0], tf.float32)
         features = self._encoder.features(picture)
-        wanted = self._encoder.features(scene) if objective.content_layers else {}
+        wanted = self._encoder.features(scene) if content.layers else {}
         total, upstream = tf.constant(0.0), {}
-        for name, weight in objective.style_layers.items():
-            loss, upstream[name] = self._style(features[name], self._targets[name], self._ring(picture, features[name]))
-            total += objective.beta * weight * loss / count
-            upstream[name] *= objective.beta * weight / count
-        for name, weight in objective.content_layers.items():
-            loss, asked = _content(
-                features[name], wanted[name], self._ring(picture, features[name]), objective.content_normalization
-            )
-            total += objective.alpha * weight * loss / count
-            upstream[name] = upstream.get(name, 0.0) + objective.alpha * weight * asked / count
+        for name, weight in style.layers.items():
+            loss, upstream[name] = _style(features[name], self._targets[name], _ring(picture, features[name]))
+            total += style.weight * weight * loss / count
+            upstream[name] *= style.weight * weight / count
+        for name, weight in content.layers.items():
+            ring = _ring(picture, features[name])
+            loss, gradient = _content(features[name], wanted[name], ring, content.normalization)
+            total += content.weight * weight * loss / count
+            upstream[name] = upstream.get(name, 0.0) + content.weight * weight * gradient / count
         given = {name: tf.cast(value, self._encoder.dtype) for name, value in upstream.items()}
         return total, tf.cast(self._encoder.carry_back(features, given), tf.float32)
-
-    @staticmethod
-    def _ring(picture: Any, features: Any) -> int:
-        """Return the positions of a layer along a window's border that are not judged."""
-        return RING // int(picture.shape[1] // features.shape[1])
-
-    @staticmethod
-    def _style(features: Any, target: Any, ring: int) -> tuple[Any, Any]:
-        """Return Σ_windows E_l, and its derivative with respect to the features."""
-        inner = tf.cast(features[:, ring:-ring, ring:-ring], tf.float32)
-        flat = tf.reshape(inner, (tf.shape(inner)[0], -1, inner.shape[-1]))
-        count, channels = float(inner.shape[1] * inner.shape[2]), float(inner.shape[-1])
-        difference = tf.matmul(flat, flat, transpose_a=True) / count - target
-        loss = tf.reduce_sum(difference**2) / (4 * channels**2)
-        asked = tf.reshape(tf.matmul(flat, difference), tf.shape(inner)) / (channels**2 * count)
-        return loss, _framed(asked, ring)
 
     def _shortened(self, gradients: Mapping[str, Any]) -> dict[str, Any]:
         length = tf.linalg.global_norm(list(gradients.values()))
@@ -224,6 +225,22 @@ def _approach(means: Mapping[str, Any], values: Mapping[str, Any], number: Any) 
         mean.assign_add(share * (values[name] - mean))
 
 
+def _ring(picture: Any, features: Any) -> int:
+    """Return the positions of a layer along a window's border that are not judged."""
+    return RING // int(picture.shape[1] // features.shape[1])
+
+
+def _style(features: Any, target: Any, ring: int) -> tuple[Any, Any]:
+    """Return Σ_windows E_l, and its derivative with respect to the features."""
+    inner = tf.cast(features[:, ring:-ring, ring:-ring], tf.float32)
+    flat = tf.reshape(inner, (tf.shape(inner)[0], -1, inner.shape[-1]))
+    count, channels = float(inner.shape[1] * inner.shape[2]), float(inner.shape[-1])
+    difference = tf.matmul(flat, flat, transpose_a=True) / count - target
+    loss = tf.reduce_sum(difference**2) / (4 * channels**2)
+    gradient = tf.reshape(tf.matmul(flat, difference), tf.shape(inner)) / (channels**2 * count)
+    return loss, _framed(gradient, ring)
+
+
 def _content(features: Any, wanted: Any, ring: int, normalization: Normalization) -> tuple[Any, Any]:
     """Return Σ_windows L_content(l), and its derivative with respect to the features."""
     inner = slice(ring, -ring)
@@ -237,7 +254,7 @@ def _framed(inner: Any, ring: int) -> Any:
 
 
 def _variation(pictures: Any) -> Any:
-    """Return the mean squared step from a pixel to the next, as nst_rs/objective/losses.py has it."""
+    """Return the mean squared step from a pixel to the next, as nst_rs/objective/terms/variation.py has it."""
     down, right = pictures[:, 1:] - pictures[:, :-1], pictures[:, :, 1:] - pictures[:, :, :-1]
     return (tf.reduce_sum(down**2) + tf.reduce_sum(right**2)) / tf.cast(tf.size(pictures), tf.float32)
 

@@ -11,9 +11,8 @@ import numpy.typing as npt
 
 from nst_rs.arrays import Pixels
 from nst_rs.files.storage import PixelArray, Storage
-from nst_rs.objective.losses import Objective, Pull
-from nst_rs.objective.moments import Moments, total
-from nst_rs.objective.variation import variation, variation_gradient
+from nst_rs.objective.losses import Objective
+from nst_rs.objective.moments import Moments, Pull, total
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.tiling import Tile
 from nst_rs.vgg16 import VGG16
@@ -102,12 +101,12 @@ class Problem:
 
     def measure(self, view: View) -> Moments:
         """Return the moments of a tile's core."""
-        return self._with_variation(view, self.kernel.measure(view.window, view.weight, view.content))
+        return self._with_pixels(view, self.kernel.measure(view.window, view.weight, view.content))
 
     def forward(self, view: View) -> Forward:
         """Return the moments of a tile's core, and what :meth:`share` needs."""
-        found = self.kernel.forward(view.window, view.weight, view.content)
-        return replace(found, moments=self._with_variation(view, found.moments))
+        forward = self.kernel.forward(view.window, view.weight, view.content)
+        return replace(forward, moments=self._with_pixels(view, forward.moments))
 
     def share(self, view: View, activations: Any, pull: Pull) -> Pixels:
         """Return what the tile's core asks of all the pixels it sees, (H, W, 3): the tile's share of the gradient.
@@ -126,14 +125,14 @@ class Problem:
 
     def _gradient(self, view: View, weight: Pixels, activations: Any, pull: Pull) -> Pixels:
         gradient = self.kernel.backward(activations, weight, view.content, pull)
-        if pull.variation:
-            gradient = gradient + np.float32(pull.variation) * variation_gradient(view.window, weight)
+        for term in self.objective.pixel_terms:
+            gradient = gradient + np.float32(pull.pixels[term.name]) * term.gradient(view.window, weight)
         return gradient
 
-    def _with_variation(self, view: View, moments: Moments) -> Moments:
-        if not self.objective.variation:
-            return moments
-        return replace(moments, variation=variation(view.window, view.weight))
+    def _with_pixels(self, view: View, moments: Moments) -> Moments:
+        """Return `moments` with what the objective's terms measure of the pixels themselves."""
+        terms = self.objective.pixel_terms
+        return replace(moments, pixels={term.name: term.measure(view.window, view.weight) for term in terms})
 
 
 def scene_moments(kernel: Kernel, canvas: Canvas, picture: PixelArray) -> Moments:

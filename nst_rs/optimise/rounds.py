@@ -7,7 +7,7 @@ begun again. The kinds of round differ in how the scene's moments are had while 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
@@ -236,3 +236,7 @@ class _Stepping:
             self._sum[:-count] = self._sum[count:]
             self._sum[-count:] = 0
             self._top = stop
+
+
+if TYPE_CHECKING:
+    _rounds: tuple[type[Round[State]], ...] = (Exact, Predicted, Local)

@@ -31,7 +31,7 @@ class Recollection:
     def put(self, tile: Tile, moments: Moments) -> None:
         """Keep a tile's moments."""
         counts = np.array([moments.counts[name] for name in self.counted])
-        values = np.concatenate([counts, *(moments.sums[name].ravel() for name in self.summed)])
+        values = np.concatenate([counts, *(moments.products[name].ravel() for name in self.summed)])
         rows, columns = self._place(tile)
         self.array[rows, columns] = np.resize(values.astype(np.float32), (rows.stop - rows.start, _COLUMNS))
 

@@ -1,5 +1,6 @@
 """Canvas and grid to GeoTIFF: the styled pixels, back where the scene was."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from nst_rs.config.sections import Profile
 from nst_rs.errors import OutputError
 from nst_rs.files.storage import STRIP_ROWS, PixelArray, strips
 from nst_rs.geo.grid import Grid, crs_name
-from nst_rs.scene.products import GDAL_CACHE_BYTES
+from nst_rs.scene.raster_file import GDAL_CACHE_BYTES
 
 BLOCK = STRIP_ROWS
 """Pixels along a side of a GeoTIFF's blocks: a strip of rows is written as whole blocks."""
@@ -61,6 +62,11 @@ def cache_bytes(grid: Grid) -> int:
     With all that it is allowed elsewhere, memory would grow with the map's rows until that was reached.
     """
     return min(GDAL_CACHE_BYTES, max(_LEAST_CACHE, 4 * BLOCK * grid.width * 4))
+
+
+def block_pixels(grid: Grid) -> int:
+    """Return how many pixels a GeoTIFF on `grid` stores: whole blocks."""
+    return math.prod(-(-size // BLOCK) * BLOCK for size in grid.shape)
 
 
 def check_crs(grid: Grid) -> None:

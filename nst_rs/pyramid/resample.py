@@ -40,6 +40,18 @@ def _mean_of_four(array: Pixels) -> Pixels:
     return found
 
 
+def continued(image: Pixels, weight: Pixels) -> Pixels:
+    """Return an image, (H, W, 3), whose pixels of weight 0 continue the others smoothly, near and far.
+
+    They are taken from the halved image, which is continued first. Where no pixel weighs anything the image stays.
+    """
+    if weight.all() or not weight.any():
+        return image
+    height, width = weight.shape
+    coarse = enlarge(continued(*halve(image, weight)))[:height, :width]
+    return np.where(weight[..., np.newaxis] > 0, image, coarse)
+
+
 def enlarge(picture: Pixels) -> Pixels:
     """Double a picture, (H, W, 3) in [0, 255], by cubic interpolation; pixel i becomes pixels 2i and 2i + 1."""
     height, width, channels = picture.shape

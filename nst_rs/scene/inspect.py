@@ -1,9 +1,12 @@
 """What can be said of a scene without composing it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from rasterio.windows import Window
 
+from nst_rs.files.storage import STRIP_ROWS
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.opening import guess_nodata
 
@@ -14,17 +17,33 @@ class SceneReport:
 
     scene: Scene
     valid_shares: tuple[float, ...]
-    """One a band: the share of the grid's pixels that hold data."""
+    """One per band: the share of the grid's pixels that hold data."""
     corners: float | None = None
     """What the corners hold, where that is likely to mean no data and no file says so."""
 
 
 def report(scene: Scene) -> SceneReport:
     """Read every band once and return the report. Raises SceneError when a file cannot be read."""
-    bands = range(1, len(scene.band_names) + 1)
     pixels = scene.grid.width * scene.grid.height
-    counts = np.zeros(len(bands))
-    for window in scene.blocks():
-        counts += [scene.read([band], window)[1].sum() for band in bands]
+    counts = np.zeros(len(scene.labels), np.int64)
+    for window in _windows(scene):
+        counts += scene.coverage(window).sum(axis=(1, 2))
     guessed = guess_nodata([tile.product for tile in scene.tiles])
     return SceneReport(scene, tuple(float(count / pixels) for count in counts), guessed)
+
+
+_MOST_VALUES = 2**25
+"""Of a window, in all bands together, where the files' blocks allow."""
+
+
+def _windows(scene: Scene) -> Iterator[Window]:
+    """Return windows over the whole scene that are whole blocks of its first file, so that each is decoded once."""
+    height, width = scene.grid.shape
+    rows, columns = scene.tiles[0].product.sources[0].header.block
+    columns = min(width, columns)
+    tall = max(1, min(STRIP_ROWS, _MOST_VALUES // (len(scene.labels) * columns)))
+    rows *= max(1, tall // rows)
+    columns *= max(1, _MOST_VALUES // (len(scene.labels) * rows * columns))
+    for top in range(0, height, rows):
+        for left in range(0, width, columns):
+            yield Window(left, top, min(columns, width - left), min(rows, height - top))

@@ -1,5 +1,6 @@
 """Products to one scene: whether they belong together, and the grid that they lie on."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,7 +13,8 @@ from rasterio.warp import calculate_default_transform
 from nst_rs.errors import ConfigError, SceneError
 from nst_rs.geo.grid import Box, Grid, bounds, union
 from nst_rs.scene.mosaic import Scene, SceneTile, Target, common_dtype
-from nst_rs.scene.products import Product, Source, check_extent
+from nst_rs.scene.products import Product, Source
+from nst_rs.scene.raster_file import check_density, check_extent
 
 
 def lay_out(products: Sequence[Product], target: Target, bands: Sequence[int] | None = None) -> Scene:
@@ -31,6 +33,9 @@ def lay_out(products: Sequence[Product], target: Target, bands: Sequence[int] | 
     if outline is not None:
         whole = _cropped(whole, outline.box(grid))
     check_extent(f"scene {first.name}", whole)
+    for sources, box in zip(chosen, boxes, strict=True):
+        for header in {source.header for source in sources}:
+            check_density(header, _pixels(box, whole, header.grid))
     tiles = tuple(
         SceneTile(product, top - whole[0], left - whole[1], right - left, bottom - top)
         for product, (top, left, bottom, right) in zip(products, boxes, strict=True)
@@ -97,6 +102,14 @@ def _cropped(whole: Box, box: Box) -> Box:
     return met
 
 
+def _pixels(box: Box, whole: Box, own: Grid) -> int:
+    """Return how many pixels of a file's `own` grid lie in the part of a tile's `box` that is read."""
+    top, left, bottom, right = box
+    met = max(0, min(bottom, whole[2]) - max(top, whole[0])), max(0, min(right, whole[3]) - max(left, whole[1]))
+    share = met[0] * met[1] / ((bottom - top) * (right - left))
+    return math.ceil(share * own.width * own.height)
+
+
 def _check_content(first: Product, other: Product) -> None:
     """Refuse by name a product whose pixels hold something else than the first one's."""
     difference = _different_content(first, other)
@@ -108,8 +121,19 @@ def _check_grid(first: Product, other: Product, grid: Grid, own: Grid) -> None:
     """Refuse by name a product that does not lie on the first one's grid."""
     difference = grid.difference(own)
     if difference is not None:
-        remedy = "give the tiles of one scene, on one grid, or set scene.crs to bring them onto one"
-        raise _no_part(first, other, difference, remedy)
+        raise _no_part(first, other, difference, _remedy(first, difference[0]))
+
+
+def _remedy(first: Product, what: str) -> str:
+    """Return what to do about tiles that differ in `what`; nothing that would make tiles of the bands of one scene."""
+    if what == "CRS":
+        return "give the tiles of one scene, on one grid, or set scene.crs to bring them onto one"
+    if len(first.labels) == 1:
+        return (
+            "if they are bands of one scene, name each file by its band, such as scene_B04.tif or scene_red.tif; "
+            "if they are its tiles, set scene.resolution to a number"
+        )
+    return "give the tiles of one scene, on one grid, or set scene.resolution to a number to bring them onto one"
 
 
 def _no_part(first: Product, other: Product, difference: tuple[str, object, object], remedy: str) -> SceneError:

@@ -17,6 +17,9 @@ from nst_rs.scene.acquisition import Acquisition
 SENTINEL2_BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 """By the band_id that the metadata counts from 0."""
 
+_QUANTIFICATIONS = ("BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE")
+"""Level 2A, level 2A of baselines up to 02.07 and of Sen2Cor up to 2.5, level 1C: the first that is there is taken."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -74,11 +77,12 @@ def read_safe(path: Path) -> dict[str, Calibration]:
     The offset is there since processing baseline 04.00; before, it is 0. Raises SceneError for a file that is none.
     """
     elements = list(_elements(_root(path)))
-    quantification = [e for e in elements if e.tag in ("QUANTIFICATION_VALUE", "BOA_QUANTIFICATION_VALUE")]
+    values = {e.tag: e.text for e in elements}
+    quantification = [values[tag] for tag in _QUANTIFICATIONS if tag in values]
     if not quantification:
         raise SceneError(f"metadata {path}", expected="a quantification value", got="none")
     offsets = {e.get("band_id"): e.text for e in elements if e.tag in ("RADIO_ADD_OFFSET", "BOA_ADD_OFFSET")}
-    divisor = quantification[0].text
+    divisor = quantification[0]
     return {
         band: _calibration(path, "1", offsets.get(str(number)) or "0", divisor or "")
         for number, band in enumerate(SENTINEL2_BANDS)

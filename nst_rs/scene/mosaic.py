@@ -17,7 +17,8 @@ from nst_rs.geo.area import Area, Outline
 from nst_rs.geo.grid import Box, Grid
 from nst_rs.scene.acquisition import Acquisition, together
 from nst_rs.scene.clouds import clouded
-from nst_rs.scene.products import Header, Product, Source
+from nst_rs.scene.products import Product, Source
+from nst_rs.scene.raster_file import Header
 from nst_rs.scene.raster_read import Place, Values, box_of, overlap, read_file
 from nst_rs.scene.sensors import Label, Sensor, composites_of
 
@@ -148,28 +149,45 @@ class Scene:
             if met is None:
                 continue
             inside, part = met
-            found, found_valid, found_cloudy = self._read_tile(tile, bands, part)
-            new = found_valid & (~valid[inside] | (cloudy[inside] & ~found_cloudy))
-            values[(slice(None), *inside)][:, new] = found[:, new]
-            cloudy[inside][new] = found_cloudy[new]
+            tile_values, tile_valid = self._read_tile(tile, bands, part)
+            tile_cloudy = self._read_clouds(tile, part)
+            new = tile_valid.all(axis=0) & (~valid[inside] | (cloudy[inside] & ~tile_cloudy))
+            values[(slice(None), *inside)][:, new] = tile_values[:, new]
+            cloudy[inside][new] = tile_cloudy[new]
             valid[inside] |= new
-        if self.outline is not None and self.outline.outlined:
-            valid &= self.outline.inside(self.grid.cut(box_of(window)))
+        valid &= self._inside(window)
         return values, valid, cloudy & valid
 
-    def _read_tile(self, tile: SceneTile, bands: Sequence[int], part: Window) -> tuple[Values, Mask, Mask]:
-        """Return values, validity and clouds of a tile in `part` of the scene."""
+    def coverage(self, window: Window) -> Mask:
+        """Return, (bands, h, w), where each of the scene's bands holds data in some tile, clouds or not."""
+        bands = range(1, len(self.labels) + 1)
+        valid = np.zeros((len(bands), window.height, window.width), np.bool_)
+        for tile in self.tiles:
+            met = overlap(tile.box, window)
+            if met is not None:
+                inside, part = met
+                valid[(slice(None), *inside)] |= self._read_tile(tile, bands, part)[1]
+        return valid & self._inside(window)
+
+    def _inside(self, window: Window) -> Mask:
+        """Return, (h, w), what lies in the area that is asked for."""
+        if self.outline is None or not self.outline.outlined:
+            return np.ones((window.height, window.width), np.bool_)
+        return self.outline.inside(self.grid.cut(box_of(window)))
+
+    def _read_tile(self, tile: SceneTile, bands: Sequence[int], part: Window) -> tuple[Values, Mask]:
+        """Return values, and where each of the bands holds data, (bands, h, w), of a tile in `part` of the scene."""
         values = np.zeros((len(bands), part.height, part.width), self.dtype)
-        valid = np.ones((part.height, part.width), np.bool_)
+        valid = np.ones(values.shape, np.bool_)
         by_file: dict[Header, list[int]] = {}
         for place, band in enumerate(bands):
             by_file.setdefault(tile.product.sources[band - 1].header, []).append(place)
         for header, places in by_file.items():
             sources = [tile.product.sources[bands[place] - 1] for place in places]
-            found, found_valid = read_file(header, sources, self._place(tile, header, part), self.target.resampling)
-            values[places] = found
-            valid &= found_valid
-        return values, valid, self._read_clouds(tile, part)
+            values[places], valid[places] = read_file(
+                header, sources, self._place(tile, header, part), self.target.resampling
+            )
+        return values, valid
 
     def _read_clouds(self, tile: SceneTile, part: Window) -> Mask:
         quality = tile.product.quality

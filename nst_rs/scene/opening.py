@@ -12,7 +12,8 @@ from nst_rs.config.sections import SceneSection
 from nst_rs.geo.area import read_area
 from nst_rs.scene.layout import lay_out
 from nst_rs.scene.mosaic import Scene, Target
-from nst_rs.scene.products import Header, Meaning, Product, find_products, opened
+from nst_rs.scene.products import Meaning, Product, find_products
+from nst_rs.scene.raster_file import Header, opened
 from nst_rs.scene.sensors import load_sensors
 from nst_rs.scene.stac import is_stac, read_items
 
@@ -31,7 +32,7 @@ class Reading:
 def open_scene(paths: Iterable[Path | str], nodata: float | None = None) -> Scene:
     """Open files, or folders of files, as one scene, on the grid of its finest band.
 
-    `nodata` is a value that stands for no data besides what the files' tags and masks say. Raises SceneError, naming
+    `nodata` is the value that stands for no data, in place of what the files' tags say. Raises SceneError, naming
     the file, when one is missing, is not a raster, has no CRS, or does not belong on the first one's grid.
     """
     products = find_products([str(path) for path in paths], load_sensors(), sensor=None, detect=True)
@@ -56,13 +57,15 @@ def _meant(product: Product, meaning: Meaning) -> Product:
 def guess_nodata(products: Sequence[Product]) -> float | None:
     """Return what the corners of `products` hold in all bands, where that is a value that often means no data.
 
-    None where a file says itself what means no data, or no corner looks like it.
+    None where a file, its product or the user says what means no data, or no corner looks like it.
     """
     for product in products:
-        sources = product.sources
-        if product.nodata is not None or len({source.header for source in sources}) > 1:
+        headers = {source.header for source in product.sources}
+        said = any(header.masked or header.alpha is not None or header.in_colors for header in headers)
+        if said or product.nodata is not None or not product.sources[0].tagged:
             continue
-        for values in _corners(sources[0].header):
+        for corner in zip(*map(_corners, headers), strict=True):
+            values = set[float]().union(*corner)
             if len(values) == 1 and not values.isdisjoint(_FILLS):
                 return values.pop()
     return None
@@ -72,10 +75,8 @@ _FILLS = frozenset({0.0, 255.0, 65535.0, -9999.0, -32768.0, float(np.finfo("floa
 
 
 def _corners(header: Header) -> Iterator[set[float]]:
-    """Return the values that the bands hold in each corner; nothing where a mask says what is valid."""
+    """Return the values that a file's bands hold in each of its four corners."""
     with opened(header.location, "readable pixels") as source:
-        if any("all_valid" not in {flag.name for flag in flags} for flags in source.mask_flag_enums):
-            return
         for row in (0, source.height - 1):
             for column in (0, source.width - 1):
                 yield set(source.read(window=Window(column, row, 1, 1)).astype(float).ravel().tolist())
@@ -101,7 +102,7 @@ def open_scene_of(section: SceneSection) -> Scene:
 def _reading(section: SceneSection) -> Reading:
     nodata = None if section.nodata == "guess" else section.nodata
     return Reading(
-        Meaning(nodata, section.scale, section.offset, section.saturated == "keep"),
+        Meaning(nodata, section.nodata_in, section.scale, section.offset, section.saturated == "keep"),
         section.nodata == "guess",
         Target(section.crs, section.resolution, section.resampling, read_area(section.area) if section.area else None),
     )

@@ -14,6 +14,10 @@ MANY = 0.05
 """Of the valid pixels. Correction for the atmosphere leaves fewer below 0 by itself, in shadows and over dark water."""
 
 
+FEW_HOLES, SHARE_OF_HOLES = 20, 1e-4
+"""So many pinholes are no cause, nor so small a part of the valid pixels: single pixels of a sensor fail."""
+
+
 def warn_of_unmarked_nodata(scene: Scene) -> None:
     """Log a warning where the corners hold what often means no data, and neither a file nor the user says so."""
     value = guess_nodata([tile.product for tile in scene.tiles])
@@ -24,6 +28,35 @@ def warn_of_unmarked_nodata(scene: Scene) -> None:
             value,
             value,
         )
+
+
+class Pinholes:
+    """Counts single pixels without data in the midst of data, as a wrong nodata value makes them."""
+
+    def __init__(self, scene: Scene) -> None:
+        """Prepare to count; where no value means no data there is nothing to do."""
+        self._nodata = scene.nodata
+        self._valid = self._holes = 0
+
+    def add(self, valid: Mask) -> None:
+        """Count in a window: where it holds data, (h, w). Its outermost pixels are no holes."""
+        if self._nodata is None or min(valid.shape) < 3:
+            return
+        self._valid += int(valid.sum())
+        if not valid.all():
+            middle = ~valid[1:-1, 1:-1]
+            beside = valid[:-2, 1:-1] & valid[2:, 1:-1] & valid[1:-1, :-2] & valid[1:-1, 2:]
+            self._holes += int((middle & beside).sum())
+
+    def warn(self) -> None:
+        """Log a warning where they are many."""
+        if self._holes > FEW_HOLES and self._holes > self._valid * SHARE_OF_HOLES:
+            log.warning(
+                "%d single pixels in the midst of data hold no data; if their value %.17g is a measurement, set "
+                "scene.nodata=none, or scene.nodata_in=all where only all bands together mean it",
+                self._holes,
+                self._nodata,
+            )
 
 
 class Negatives:

@@ -1,59 +1,24 @@
 """Files to products: which bands there are, in which file each lies, and what its stored values mean."""
 
 import logging
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import rasterio
-from rasterio._err import CPLE_BaseError  # rasterio has no public name for it
-from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.io import DatasetReader
-from rasterio.transform import Affine
-
-from nst_rs.errors import PixelTypeError, SceneError
-from nst_rs.files.locations import file_of, is_path
-from nst_rs.geo.grid import Box, Grid
+from nst_rs.errors import SceneError
+from nst_rs.files.locations import is_path
+from nst_rs.geo.grid import bounds
 from nst_rs.scene.acquisition import Acquisition
+from nst_rs.scene.listing import files_at
 from nst_rs.scene.metadata import Calibration, mtl_time, read_mtl, read_safe, safe_time
-from nst_rs.scene.sensors import Label, MaskKind, Registry, Sensor
+from nst_rs.scene.raster_file import Header, read_header
+from nst_rs.scene.sensors import Label, MaskKind, Registry, Sensor, labels_of, names_of_bands
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = frozenset({".tif", ".tiff", ".jp2", ".vrt", ".img", ".ntf"})
-"""File names that are looked for in a folder."""
-DTYPES = ("uint8", "uint16", "int16", "float32")
-GDAL_CACHE_BYTES = 256 * 2**20
-"""For decoded blocks, in place of GDAL's own twentieth of all memory: a strip of rows of a wide scene."""
-
-_DRIVERS = ("GTiff", "JP2OpenJPEG", "HFA", "NITF", "ENVI", "PNG", "JPEG")
-"""Formats of pictures of the ground. GDAL knows others that fetch what a text file tells them to."""
-_MOST_SIDE = 2**20
-_MOST_PIXELS = 2**36
-_MOST_BLOCK_BYTES = 2**30
-_MOST_BANDS = 1000
-_MOST_UNFOLDED, _UNFOLDED_ANYWAY = 2000, 2**28
-_NETWORK = {"GDAL_HTTP_TIMEOUT": 60, "GDAL_HTTP_CONNECTTIMEOUT": 15, "GDAL_HTTP_MAX_RETRY": 2}
-_FAILURES = (RasterioError, CPLE_BaseError, ValueError, OverflowError, SystemError)
-"""What rasterio raises for what is damaged or hostile in a file; the last for a name that is no UTF-8."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says of itself."""
-
-    location: str
-    grid: Grid
-    labels: tuple[Label, ...]
-    dtype: str
-    nodata: float | None
-    calibrations: tuple[Calibration, ...]
-    platform: str
-    """The satellite that its metadata names, or nothing."""
+_SAFE_METADATA = ("MTD_MSIL[12][AC].xml", "S2?_*_MTD_SAFL[12][AC]_*.xml")
+"""What the metadata of a Sentinel-2 product are called, the latter until December 2016."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +31,19 @@ class Source:
     calibration: Calibration
     fill: float | None
     """A stored value that means no data, besides what the file's own tags and masks say."""
+    tagged: bool = True
+    """Whether the file's own nodata value means no data too."""
+    whole: bool = False
+    """Whether there is no data only where all bands of the file hold such a value; else where this one does."""
     saturated: float | None = None
     """A stored value that is to count as no data because the instrument saturated."""
+
+    @property
+    def nodata(self) -> float | None:
+        """The stored value that stands for no data."""
+        if self.fill is None and self.tagged:
+            return self.header.nodata
+        return self.fill
 
 
 @dataclass(frozen=True)
@@ -96,16 +72,18 @@ class Product:
 
     @property
     def nodata(self) -> float | None:
-        """The stored value that stands for no data."""
-        first = self.sources[0]
-        return first.header.nodata if first.fill is None else first.fill
+        """The stored value that stands for no data, of the first band."""
+        return self.sources[0].nodata
 
 
 @dataclass(frozen=True)
 class Meaning:
     """What stored values mean, by what a user says; None leaves it to the files and the sensor."""
 
-    nodata: float | None = None
+    nodata: float | Literal["none"] | None = None
+    """In place of the files' own nodata values."""
+    nodata_in: Literal["auto", "any", "all"] = "auto"
+    """Whether any band must hold a nodata value, or all of them."""
     scale: float | None = None
     offset: float | None = None
     keep_saturated: bool = True
@@ -115,67 +93,97 @@ class Meaning:
         calibration = source.calibration
         scale = calibration.scale if self.scale is None else self.scale
         offset = calibration.offset if self.offset is None else self.offset
-        known = (self.nodata, sensor.nodata if sensor else None, source.fill)
+        known = (sensor.nodata if sensor else None, source.fill)
         fill = next((value for value in known if value is not None), None)
-        saturated = sensor.saturated if sensor and not self.keep_saturated else None
-        return replace(source, calibration=Calibration(scale, offset), fill=fill, saturated=saturated)
+        return replace(
+            source,
+            calibration=Calibration(scale, offset),
+            fill=fill if self.nodata is None else None if self.nodata == "none" else self.nodata,
+            tagged=self.nodata is None,
+            whole=self._whole(source.header, sensor),
+            saturated=sensor.saturated if sensor and not self.keep_saturated else None,
+        )
 
+    def _whole(self, header: Header, sensor: Sensor | None) -> bool:
+        """Return whether all bands must hold the value: in pictures of bytes, where 0 and 255 are colours like others.
 
-@contextmanager
-def opened(location: str, expected: str = "a raster that GDAL can read") -> Iterator[Any]:
-    """Open a raster for reading, with GDAL held to this program's limits.
-
-    Raises SceneError, which says what was `expected`, for whatever GDAL raises while it is open.
-    """
-    options: dict[str, Any] = {"GDAL_CACHEMAX": GDAL_CACHE_BYTES, **_NETWORK}
-    if not is_path(location):
-        options["GDAL_DISABLE_READDIR_ON_OPEN"] = "EMPTY_DIR"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # read_header refuses such files
-            with rasterio.Env(**options), DatasetReader(location, driver=_drivers(location)) as source:
-                yield source
-    except _FAILURES as error:
-        raise SceneError(f"scene {location}", expected=expected, got=_said(error)) from error
-
-
-def _drivers(location: str) -> list[str]:
-    """Return the formats to try; a VRT, which names other files, must be called one."""
-    return [*_DRIVERS, "VRT"] if location.lower().endswith(".vrt") else list(_DRIVERS)
-
-
-def read_header(location: str) -> Header:
-    """Return what a file says of itself. Raises SceneError for one that cannot be a part of a scene."""
-    with opened(location) as source:
-        _check_size(location, source)
-        _check_place(location, source)
-        return _header(location, source)
+        A product that defines its fill means it band by band.
+        """
+        if self.nodata_in != "auto":
+            return self.nodata_in == "all"
+        return header.dtype == "uint8" and len(header.colors) > 1 and (sensor is None or sensor.nodata is None)
 
 
 def find_products(locations: Sequence[str], registry: Registry, sensor: Sensor | None, detect: bool) -> list[Product]:
     """Return the products that files, and folders of them, are of; in the order given.
 
-    `sensor` is what the user says they are of; else, with `detect`, file names and metadata say it. Raises SceneError.
+    `sensor` is what the user says they are of; else, with `detect`, file names and metadata say it. Files of one band
+    each that cover the same ground are the bands of one product, by their names. Raises SceneError.
     """
-    files = [file for location in locations for file in _files(location)]
+    files = list(dict.fromkeys(file for location in locations for file in files_at(location)))
     known = Registry((sensor,)) if sensor else registry if detect else Registry(())
     bands = {file: named for file in files if (named := known.of_file(_name(file)))}
     grouped: dict[tuple[str, str], dict[str, str]] = {}
     for file, (band_sensor, product, band) in bands.items():
         _keep_finer(grouped.setdefault((band_sensor.name, product), {}), band, file)
-    found: dict[object, Product] = {}
+    others = _headers([file for file in files if file not in bands], [product for _, product in grouped])
+    together = _on_one_ground(others.values())
+    products: dict[object, Product] = {}
     for file in files:
         if file in bands:
             band_sensor, product, _ = bands[file]
             key = band_sensor.name, product
-            if key not in found:
-                found[key] = _gathered(product, band_sensor, grouped[key])
-        elif any(_name(file).startswith(f"{product}_") for _, product in grouped):
+            if key not in products:
+                products[key] = _gathered(product, band_sensor, grouped[key])
+        elif file in together:
+            headers = together[file]
+            if headers[0].location not in products:
+                products[headers[0].location] = _by_band_names(headers, sensor, registry)
+        elif file in others:
+            products[file] = _stack(others[file], sensor or _sensor_of(others[file], known))
+    return list(products.values())
+
+
+def _headers(files: Sequence[str], products: Sequence[str]) -> dict[str, Header]:
+    """Return file → header, without the files that belong to one of `products` and are none of its bands."""
+    headers = {}
+    for file in files:
+        if any(_name(file).startswith(f"{product}_") for product in products):
             log.info("%s is no band of its product, and is not read", file)
         else:
-            header = read_header(file)
-            found[file] = _stack(header, sensor or _sensor_of(header, known))
-    return list(found.values())
+            headers[file] = read_header(file)
+    return headers
+
+
+def _on_one_ground(headers: Iterable[Header]) -> dict[str, tuple[Header, ...]]:
+    """Return location → all files of its ground, for files of one band that others of one band cover wholly."""
+    grounds: dict[object, list[Header]] = {}
+    for header in headers:
+        if len(header.labels) == 1:
+            edges = tuple(f"{edge:.9g}" for edge in bounds(header.grid))  # rounding in headers is forgiven
+            grounds.setdefault((header.grid.crs, edges), []).append(header)
+    return {header.location: tuple(some) for some in grounds.values() if len(some) > 1 for header in some}
+
+
+def _by_band_names(headers: Sequence[Header], sensor: Sensor | None, registry: Registry) -> Product:
+    """Return the product of files of one band each, as their descriptions or names say which band each is."""
+    described = [header.labels[0].name for header in headers]
+    distinct = len({name.lower() for name in described if name}) == len(headers)
+    names = described if distinct else names_of_bands([Path(header.location).stem for header in headers])
+    first = headers[0]
+    if names is None:
+        raise SceneError(
+            f"scene {first.location} and {headers[1].location}",
+            expected="tiles beside each other, or bands of one scene that are named as such",
+            got=f"{len(headers)} files of one band each on the same ground",
+            do="name each file by its band, such as scene_B04.tif or scene_red.tif, or give one of them alone",
+        )
+    labels = labels_of(names, (sensor,) if sensor else registry.sensors)
+    sources = tuple(
+        Source(header, 1, _calibration_of(sensor, label, header.calibrations[0]), None)
+        for header, label in zip(headers, labels, strict=True)
+    )
+    return Product(first.location, sensor, labels, sources)
 
 
 def _name(location: str) -> str:
@@ -188,49 +196,41 @@ def _keep_finer(bands: dict[str, str], band: str, file: str) -> None:
         bands[band] = file
 
 
-def _files(location: str) -> Iterable[str]:
-    if not is_path(location):
-        return [location]
-    path = Path(location)
-    if path.is_dir():
-        found = sorted(str(p) for p in _listed(path) if p.suffix.lower() in SUFFIXES)
-        if not found:
-            raise SceneError(f"scene folder {path}", expected="GeoTIFF files", got="none")
-        return found
-    if path.exists():
-        return [location]
-    raise SceneError(f"scene {path}", expected="a file or folder", got="nothing of that name")
-
-
-def _listed(folder: Path) -> Iterable[Path]:
-    """Return a folder's files; of a SAFE folder the bands deep inside."""
-    bands = list(folder.glob("GRANULE/*/IMG_DATA/**/*"))
-    return [path for path in bands if path.is_file()] or folder.iterdir()
-
-
 def _sensor_of(header: Header, registry: Registry) -> Sensor | None:
     return registry.of_stack(_name(header.location), header.platform, len(header.labels))
 
 
 def _stack(header: Header, sensor: Sensor | None) -> Product:
     """Return the product of one file of several bands."""
-    labels = header.labels
-    if sensor:
-        named = [sensor.label_of(label.name) for label in labels]
-        known = sensor.labels()
-        if any(named):
-            labels = tuple(found or label for found, label in zip(named, labels, strict=True))
-        elif len(labels) >= len(known):
-            labels = (*known, *labels[len(known) :])
-        else:
-            expected = f"at least {len(known)} bands, or bands that are named"
-            raise SceneError(f"scene {header.location} as {sensor.name}", expected=expected, got=f"{len(labels)} bands")
+    if header.has_palette:
+        header = header.as_colors()
+    labels = _stack_labels(header, sensor) if sensor else header.labels
+    if header.alpha is not None and not labels[header.alpha - 1].answers_to("alpha"):
+        header = replace(header, alpha=None)  # GDAL tags a fourth band of bytes so, whatever the product has there
     sources = tuple(
         Source(header, index, _calibration_of(sensor, label, header.calibrations[index - 1]), None)
         for index, label in enumerate(labels, start=1)
     )
     acquired = sensor.acquired(_name(header.location)) if sensor else None
     return Product(header.location, sensor, labels, sources, acquired=acquired)
+
+
+def _stack_labels(header: Header, sensor: Sensor) -> tuple[Label, ...]:
+    """Return the labels of a sensor's file: by the bands' descriptions, else by their order, else by their colours.
+
+    Colours come last: files tag their first three bands red, green and blue whatever these hold.
+    """
+    known = sensor.labels()
+    described = [sensor.label_of(name) for name in header.descriptions]
+    colored = [sensor.label_of(label.name) for label in header.labels]
+    if any(described):
+        return tuple(own or label for own, label in zip(described, header.labels, strict=True))
+    if header.count >= len(known):
+        return (*known, *header.labels[len(known) :])
+    if any(colored):
+        return tuple(own or label for own, label in zip(colored, header.labels, strict=True))
+    expected = f"at least {len(known)} bands, or bands that are named"
+    raise SceneError(f"scene {header.location} as {sensor.name}", expected=expected, got=f"{header.count} bands")
 
 
 def _gathered(product: str, sensor: Sensor, files: dict[str, str]) -> Product:
@@ -282,94 +282,8 @@ def _metadata(sensor: Sensor, product: str, file: Path) -> _Metadata:
     folder = file.absolute().parent
     if "GRANULE" in folder.parts:  # GRANULE/*/IMG_DATA/R10m, of a SAFE folder
         folder = Path(*folder.parts[: folder.parts.index("GRANULE")])
-    found = sorted(folder.glob("MTD_MSIL[12][AC].xml"))
+    found = sorted(path for pattern in _SAFE_METADATA for path in folder.glob(pattern))
     if found:
         return _Metadata(read_safe(found[0]), safe_time(found[0]))
     log.info("no metadata with %s: its values stay as stored, if scene.scale and scene.offset do not say else", file)
     return _Metadata({}, None)
-
-
-def _check_size(location: str, source: Any) -> None:
-    """Refuse what would take all memory, or all time, for what it holds."""
-    check_extent(f"scene {location}", (0, 0, source.height, source.width))
-    if source.count > _MOST_BANDS:
-        raise SceneError(f"scene {location}", expected=f"at most {_MOST_BANDS} bands", got=f"{source.count}")
-    _check_density(location, source)
-    rows, columns = source.block_shapes[0]
-    if rows * columns * 4 > _MOST_BLOCK_BYTES:
-        raise SceneError(
-            f"scene {location}",
-            expected=f"blocks of at most {_MOST_BLOCK_BYTES // 2**20} MB",
-            got=f"blocks of {columns} × {rows} pixels",
-            do="cut it into tiles, with gdal_translate -co TILED=YES",
-        )
-
-
-def _check_density(location: str, source: Any) -> None:
-    """Refuse a file of next to nothing that unfolds to gigabytes: deflate packs a thousand bytes into one at best."""
-    file = file_of(location)
-    if file is None or source.driver == "VRT":
-        return
-    held = source.width * source.height * source.count
-    stored = file.stat().st_size
-    if held > _MOST_UNFOLDED * stored and held > _UNFOLDED_ANYWAY:
-        raise SceneError(
-            f"scene {location}",
-            expected=f"a file of at least a byte for {_MOST_UNFOLDED} pixels",
-            got=f"{stored} bytes for {source.width} × {source.height} pixels in {source.count} bands",
-        )
-
-
-def _check_place(location: str, source: Any) -> None:
-    """Refuse what does not say where its pixels lie."""
-    turned = source.transform == Affine.identity()
-    if turned and source.gcps[0]:
-        remedy = "rectify it first, with gdalwarp -order 1, or -tps"
-        raise SceneError(f"scene {location}", expected="a geotransform", got="ground control points", do=remedy)
-    if turned and source.rpcs is not None:
-        remedy = "rectify it first, with gdalwarp -rpc"
-        raise SceneError(f"scene {location}", expected="a geotransform", got="rational polynomials (RPCs)", do=remedy)
-    if source.crs is None:
-        raise SceneError(f"scene {location}", expected="a CRS", got="none", do="assign one, with gdal_edit.py -a_srs")
-    if turned:
-        raise SceneError(f"scene {location}", expected="a geotransform", got="none", do="georeference it first")
-
-
-def _header(location: str, source: Any) -> Header:
-    dtype = source.dtypes[0]
-    if set(source.dtypes) != {dtype} or dtype not in DTYPES:
-        expected = f"bands of one type of {', '.join(DTYPES)}"
-        raise PixelTypeError(f"scene {location}", expected=expected, got=f"{source.dtypes}")
-    grid = Grid(source.crs, source.transform, source.width, source.height)
-    _check_grid(location, grid)
-    calibrations = tuple(Calibration(*pair) for pair in zip(source.scales, source.offsets, strict=True))
-    platform = source.tags(ns="IMAGERY").get("SATELLITEID", "")
-    return Header(location, grid, _labels(source), dtype, source.nodata, calibrations, platform)
-
-
-def _check_grid(location: str, grid: Grid) -> None:
-    """Refuse a geotransform that places pixels nowhere."""
-    numbers = [*list(grid.transform)[:6], grid.transform.determinant]
-    if not all(abs(number) < 1e15 for number in numbers) or not grid.transform.determinant:
-        raise SceneError(f"scene {location}", expected="a geotransform of finite numbers", got=f"{numbers[:6]}")
-
-
-def _labels(source: Any) -> tuple[Label, ...]:
-    labels = []
-    for description, color in zip(source.descriptions, source.colorinterp, strict=True):
-        named = color in (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
-        labels.append(Label.of(description or (color.name if named else "")))
-    return tuple(labels)
-
-
-def _said(error: BaseException) -> str:
-    return str(error) or type(error).__name__
-
-
-def check_extent(what: str, box: Box) -> None:
-    """Refuse an extent of more pixels than any map has, such as that of two files at the ends of the world."""
-    top, left, bottom, right = box
-    height, width = bottom - top, right - left
-    if max(height, width) > _MOST_SIDE or height * width > _MOST_PIXELS:
-        expected = f"at most {_MOST_SIDE} pixels a side and {_MOST_PIXELS} pixels"
-        raise SceneError(what, expected=expected, got=f"{width} × {height} pixels", do="set scene.area")

@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from rasterio.dtypes import in_dtype_range
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from nst_rs.arrays import Mask
+from nst_rs.errors import SceneError
 from nst_rs.geo.grid import Box, Grid
-from nst_rs.scene.products import Header, Source, opened
+from nst_rs.scene.gdal_view import Fill, viewing
+from nst_rs.scene.products import Source
+from nst_rs.scene.raster_file import Header, opened
 
 Values = npt.NDArray[Any]
 
@@ -67,58 +71,127 @@ def overlap(box: Box, window: Window) -> tuple[tuple[slice, slice], Window] | No
 def read_file(
     header: Header, sources: Sequence[Source], place: Place, resampling: str, stored: bool = False
 ) -> tuple[Values, Mask]:
-    """Return values, (sources, h, w), physical or as `stored`, and where all of them hold data."""
+    """Return values, (sources, h, w), physical or as `stored`, and where each holds data, (sources, h, w)."""
     direct = place.direct()
     with opened(header.location, "readable pixels") as source:
         if direct is None:
-            values, valid = _read_warped(source, sources, place, resampling)
+            values, valid = _read_warped(source, header, sources, place, resampling)
         else:
-            values, valid = _read_window(source, sources, place.shape, direct)
-    for band, found in zip(values, sources, strict=True):
-        for excluded in (found.fill, found.saturated):
-            if excluded is not None:
-                valid &= band != excluded
-    if values.dtype.kind == "f":
-        valid &= np.isfinite(values).all(axis=0)
+            values, valid = _read_window(source, header, sources, place.shape, direct)
+    for place_of, found in enumerate(sources):
+        for excluded in _excluded(found):
+            valid[place_of] &= values[place_of] != excluded
+        if values.dtype.kind == "f":
+            valid[place_of] &= np.isfinite(values[place_of])
+    _check_exact(header, values, valid)
     return (values if stored else _physical(values, sources)), valid
 
 
+def _excluded(source: Source) -> list[float]:
+    """Return the values that mean no data in this band, but those that GDAL finds by itself."""
+    by_value = not (source.whole or source.header.in_colors)
+    converted = source.tagged and source.header.is_converted and not source.header.masked
+    values = (source.fill if by_value else None, source.header.nodata if by_value and converted else None)
+    return [value for value in (*values, source.saturated) if value is not None]
+
+
 def _read_window(
-    source: Any, sources: Sequence[Source], shape: tuple[int, int], place: tuple[tuple[slice, slice], Window]
+    source: Any,
+    header: Header,
+    sources: Sequence[Source],
+    shape: tuple[int, int],
+    place: tuple[tuple[slice, slice], Window],
 ) -> tuple[Values, Mask]:
     """Read pixels that are the scene's own."""
     inside, window = place
     indices = [found.index for found in sources]
-    values = np.zeros((len(indices), *shape), sources[0].header.dtype)
-    valid = np.zeros(shape, np.bool_)
+    values = np.zeros((len(indices), *shape), header.dtype)
+    valid = np.zeros((len(indices), *shape), np.bool_)
     if window.width:
-        values[(slice(None), *inside)] = source.read(indices, window=window)
-        valid[inside] = (source.read_masks(indices, window=window) > 0).all(axis=0)
+        with viewing(source, header, _fills(sources), masked=False) as view:
+            values[(slice(None), *inside)] = view.read(indices, window=window)
+            valid[(slice(None), *inside)] = _valid(view, header, sources, window)
     return values, valid
 
 
-def _read_warped(source: Any, sources: Sequence[Source], place: Place, resampling: str) -> tuple[Values, Mask]:
+def _valid(view: Any, header: Header, sources: Sequence[Source], window: Window) -> Mask:
+    """Return, (sources, h, w), where a file's mask, alpha band and nodata value say that there is data.
+
+    Values that no tag of the file tells are left to :func:`read_file`, but for those that all bands must hold.
+    """
+    first = sources[0]
+    valid = np.ones((len(sources), window.height, window.width), np.bool_)
+    if header.in_colors or header.masked or (first.tagged and not first.whole):
+        # GDAL knows values that differ by rounding for the same.
+        valid &= view.read_masks([found.index for found in sources], window=window) > 0
+    if header.alpha is not None and not header.masked:
+        valid &= view.read(header.alpha, window=window) != 0
+    whole = set() if header.in_colors or header.masked else {fill.value for fill in _fills(sources) if fill.whole}
+    for value in whole:
+        valid &= (view.read(header.colors, window=window) != value).any(axis=0)
+    return valid
+
+
+def _fills(sources: Sequence[Source]) -> list[Fill]:
+    """Return the values that mean no data in some of the sources; NaN and infinity do in any case."""
+    values = [
+        (found, value) for found in sources for value in (found.fill, found.header.nodata if found.tagged else None)
+    ]
+    return [Fill(found.index, value, found.whole) for found, value in values if value is not None and isfinite(value)]
+
+
+def _read_warped(
+    source: Any, header: Header, sources: Sequence[Source], place: Place, resampling: str
+) -> tuple[Values, Mask]:
     """Read pixels of another grid, brought onto the scene's; GDAL warps by blocks, whatever window is asked for."""
     top, left, _, _ = place.tile
     grid = place.scene.cut(place.tile)
     window = Window(place.part.col_off - left, place.part.row_off - top, *reversed(place.shape))
     indices = [found.index for found in sources]
-    options = _warp_options(source, sources[0])
+    masked = _needs_mask(source, header, sources)
+    options = {"src_nodata": None, "add_alpha": True} if masked else _warp_options(header, sources[0])
     at = {"crs": grid.crs, "transform": grid.transform, "width": grid.width, "height": grid.height}
-    with WarpedVRT(source, **at, resampling=Resampling[resampling], **options) as warped:
+    with (
+        viewing(source, header, _fills(sources), masked) as view,
+        WarpedVRT(view, **at, resampling=Resampling[resampling], **options) as warped,
+    ):
         values = warped.read(indices, window=window)
         if options.get("add_alpha"):  # GDAL takes an alpha band for a mask in whole numbers only
-            return values, warped.read(warped.count, window=window) > 0
-        return values, (warped.read_masks(indices, window=window) > 0).all(axis=0)
+            alpha = warped.read(warped.count, window=window) > 0
+            return values, np.broadcast_to(alpha, values.shape).copy()
+        return values, warped.read_masks(indices, window=window) > 0
 
 
-def _warp_options(source: Any, first: Source) -> dict[str, Any]:
+def _needs_mask(source: Any, header: Header, sources: Sequence[Source]) -> bool:
+    """Return whether GDAL, left alone, would not see all of what says where there is data, or see what says nothing."""
+    tagged_alpha = ColorInterp.alpha in source.colorinterp
+    has_value = bool(_fills(sources))
+    if has_value and (header.masked or header.alpha is not None or header.is_converted or sources[0].whole):
+        return True
+    return tagged_alpha and (header.alpha is None or header.stored not in ("uint8", "uint16"))
+
+
+def _warp_options(header: Header, first: Source) -> dict[str, Any]:
     """Return how GDAL is to know which pixels hold data: by a value, or by the mask, kept as an alpha band."""
-    nodata = first.header.nodata if first.fill is None else first.fill
-    if nodata is not None and in_dtype_range(nodata, first.header.dtype):
+    nodata = first.nodata
+    if nodata is not None and in_dtype_range(nodata, header.dtype) and not header.in_colors:
         return {"src_nodata": nodata, "nodata": nodata}
-    has_alpha = any(flag.name == "alpha" for flags in source.mask_flag_enums for flag in flags)
-    return {"add_alpha": not has_alpha}
+    return {"src_nodata": None, "add_alpha": header.alpha is None}
+
+
+_EXACT = 2**24
+"""Up to which float32 holds every whole number."""
+
+
+def _check_exact(header: Header, values: Values, valid: Mask) -> None:
+    """Refuse whole numbers that float32 rounds."""
+    if header.is_converted and np.dtype(header.stored).kind in "iu" and (np.abs(values[valid]) > _EXACT).any():
+        raise SceneError(
+            f"scene {header.location}",
+            expected=f"numbers up to {_EXACT} in pixels of {header.stored}",
+            got="larger ones",
+            do="set scene.nodata if they mean no data, else scale them with gdal_translate -ot Float32 -scale",
+        )
 
 
 def _physical(values: Values, sources: Sequence[Source]) -> Values:

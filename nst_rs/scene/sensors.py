@@ -194,6 +194,39 @@ class Registry:
         return next((sensor for sensor in flown if len(sensor.bands) == bands), None)
 
 
+_BAND_NUMBER = re.compile(r"b(?:and)?\d{1,2}a?", re.IGNORECASE)
+
+
+def names_of_bands(stems: Sequence[str]) -> list[str] | None:
+    """Return the band that each file's name tells, in its last word that is one; None unless all tell different ones.
+
+    >>> names_of_bands(["scene_B04_10m", "scene_B8A_20m"]), names_of_bands(["north", "south"])
+    (['B04', 'B8A'], None)
+    """
+    words = [[word for word in re.split(r"[^A-Za-z0-9]+", stem) if _is_band_name(word)] for stem in stems]
+    names = [found[-1] for found in words if found]
+    return names if len({name.lower() for name in names}) == len(stems) else None
+
+
+def _is_band_name(word: str) -> bool:
+    common = {band.common for sensor in _packaged() for band in sensor.bands}
+    return _BAND_NUMBER.fullmatch(word) is not None or word.lower() in common | set(SYNONYMS)
+
+
+def labels_of(names: Sequence[str], sensors: Iterable[Sensor]) -> tuple[Label, ...]:
+    """Return the labels of bands that are called `names`.
+
+    The names are those of a sensor that has them all, where all such sensors mean the same by them: ``B04`` is red, but
+    ``B4`` is red to Landsat 8 and near infrared to Landsat 7.
+    """
+    meanings = set()
+    for sensor in sensors:
+        own = {label.name.lower(): label for label in sensor.labels()}
+        if all(name.lower() in own for name in names):
+            meanings.add(tuple(own[name.lower()] for name in names))
+    return meanings.pop() if len(meanings) == 1 else tuple(Label.of(name) for name in names)
+
+
 def composites_of(sensor: Sensor | None, labels: Sequence[Label]) -> dict[str, tuple[str, str, str]]:
     """Return the composites, name → bands, that a scene of these bands can make."""
     own = sensor.composites if sensor else {}

@@ -18,7 +18,8 @@ from nst_rs.files.documents import MOST_BYTES, DocumentError, decode, parse_json
 from nst_rs.files.locations import is_path
 from nst_rs.scene.acquisition import Acquisition, together
 from nst_rs.scene.metadata import Calibration
-from nst_rs.scene.products import Header, Product, Quality, Source, read_header
+from nst_rs.scene.products import Product, Quality, Source
+from nst_rs.scene.raster_file import Header, read_header
 from nst_rs.scene.sensors import Registry, Sensor
 from nst_rs.scene.stac_assets import Asset, Choice, Said, choose, compare_sizes, describe, finest
 from nst_rs.scene.stac_bands import Band, label_bands

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nst_rs.scene.products import Header
+from nst_rs.scene.raster_file import Header
 from nst_rs.scene.sensors import COMMON_NAMES, SYNONYMS, Label, Sensor
 from nst_rs.scene.stac_assets import Asset, Said, common_name
 

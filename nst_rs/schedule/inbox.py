@@ -15,7 +15,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from nst_rs.errors import SceneError
-from nst_rs.scene.products import SUFFIXES
+from nst_rs.scene.listing import SUFFIXES
 
 _PARTIAL = frozenset({".part", ".partial", ".filepart", ".crdownload", ".tmp", ".download"})
 """Endings under which programs write what they have not received whole."""

@@ -5,7 +5,7 @@ scene's colours are counted once, over its whole composite; what is done to pixe
 any window of a picture may be given.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import Any
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from nst_rs.arrays import Array, Mask, Pixels
 from nst_rs.config.sections import Color
 from nst_rs.files.storage import PixelArray, strips
+from nst_rs.style.picture import Style
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 """Y of YIQ: the shares of red, green and blue."""
@@ -85,8 +86,8 @@ def luminance(image: Pixels) -> Pixels:
     """
     # No matrix product: its sums' order depends on the shape, and a window's pixels are to be the whole's to the bit.
     red, green, blue = (image[..., channel] * np.float32(share) for channel, share in enumerate(LUMINANCE))
-    found: Pixels = red + green + blue
-    return found
+    weighted: Pixels = red + green + blue
+    return weighted
 
 
 def grey(image: Pixels) -> Pixels:
@@ -133,12 +134,13 @@ def to_optimise(color: Color, scene: Pixels) -> Pixels:
     return grey(scene) if color == "scene" else scene
 
 
-def to_imitate(color: Color, style: Pixels, scene: Colors) -> Pixels:
-    """Return what stands for the style image, (H, W, 3), in a scene of the colours `scene`."""
+def to_imitate(color: Color, style: Style, scene: Colors) -> Style:
+    """Return the style image as it is to be imitated in a scene of the colours `scene`."""
     if color == "style":
         return style
-    own = Colors.of(style, np.ones(style.shape[:2], np.bool_))
-    return (match_luminance if color == "scene" else match_colors)(own, scene)(style)
+    own = Colors.of(style.image, style.weight > 0)
+    mapped = (match_luminance if color == "scene" else match_colors)(own, scene)
+    return replace(style, image=mapped(style.image))
 
 
 def to_show(color: Color, result: Pixels, scene: Pixels) -> Pixels:

@@ -14,6 +14,7 @@ import pytest
 import rasterio
 
 from nst_rs.cli import app
+from nst_rs.config.sections import OutputSection, sections, setting_names
 from nst_rs.output.files import Outputs
 
 Settings = dict[str, Any]
@@ -52,6 +53,32 @@ def test_inspect_knows_a_product_and_its_composites(olinda: Path, capfd: pytest.
     assert "sensor landsat-tm-l1: Landsat 4–5 TM, level 1" in printed
     assert "B4 nir" in printed
     assert "swir: composite.bands=[swir2, nir, green]" in printed
+
+
+def test_settings_prints_a_line_for_every_setting_with_its_default_values_and_meaning(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert run("settings") == 0
+    printed = capfd.readouterr().out.splitlines()
+    assert [line.split(" = ")[0] for line in printed] == setting_names()
+    assert (
+        "schedule.last_step = 1 (a number above 0, 1 at most): The last step of a level as a share of the first; "
+        "between them steps shorten evenly."
+    ) in printed
+
+
+def test_settings_of_one_section_are_printed_by_themselves(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("settings", "output") == 0
+    printed = capfd.readouterr().out.splitlines()
+    assert [line.split(" = ")[0] for line in printed] == [f"output.{key}" for key in OutputSection.model_fields]
+    assert "[nir, swir1]" in printed[-1]
+
+
+def test_settings_of_an_unknown_section_are_refused_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("settings", "nosuch") == 2
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert printed.err == f"error: unknown section nosuch: expected one of {', '.join(sections())}\n"
 
 
 def test_plan_shows_levels_memory_operations_and_time(

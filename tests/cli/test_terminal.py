@@ -41,3 +41,9 @@ def test_a_terminal_shows_one_live_line_and_then_the_result(
     assert "\x1b[2K" in shown  # the line is taken away again
     assert "legibility" in shown.splitlines()[-2]
     assert "map.run.json" in shown.splitlines()[-1]
+
+
+def test_a_terminal_shows_the_settings_as_a_table() -> None:
+    shown = run_in_terminal(Path(sys.executable).with_name("nst-rs"), "settings", "objective")
+    rows = [[cell.strip() for cell in line.split("│")] for line in shown.splitlines()]
+    assert ["", "objective.content_normalization", "mean", "mean or sum"] in [row[:4] for row in rows]

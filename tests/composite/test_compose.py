@@ -17,7 +17,7 @@ from nst_rs.errors import ConfigError, SceneError
 from nst_rs.files.storage import DiskStorage, MemoryStorage, Storage, strips
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.opening import open_scene
-from nst_rs.scene.products import DTYPES
+from nst_rs.scene.raster_file import DTYPES
 from tests.rasters import TRANSFORMS, random_values, write_raster, write_tiles
 
 # Files take their time on a busy disk.
@@ -222,7 +222,7 @@ def test_a_scene_of_nodata_only_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_pixel_is_valid_where_all_three_bands_are(tmp_path: Path) -> None:
-    values = random_values((4, 1, 5))
+    values = random_values((4, 1, 5), "uint16")
     values[range(4), 0, range(4)] = 0
     scene = scene_of(tmp_path / "scene.tif", values, nodata=0)
     np.testing.assert_array_equal(compose(scene, (1, 2, 4), (0, 100)).valid, [[0, 0, 1, 0, 1]])

@@ -19,7 +19,7 @@ from nst_rs.config.loading import override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, NstError, SceneError
 from nst_rs.scene.mosaic import Scene
-from tests.products import stored, write_landsat_level2, write_safe
+from tests.products import stored, write_landsat_level2, write_old_safe, write_safe
 from tests.rasters import NORTH_UP, random_values, write_raster
 
 LANDSAT = Path(__file__).parents[2] / "sample_data" / "landsat"
@@ -100,6 +100,18 @@ def test_what_the_metadata_say_can_be_overridden(tmp_path: Path) -> None:
     subject = subject_of(safe, scene__scale=2e-4, scene__offset=0.5)
     expected = stored("B04", (36, 36)) * 2e-4 + 0.5
     np.testing.assert_allclose(read_all(subject.scene, subject.channels[:1])[0], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_safe_folder_of_before_december_2016_is_a_scene_of_reflectances(tmp_path: Path) -> None:
+    subject = subject_of(write_old_safe(tmp_path), composite__bands="true_color")
+    assert subject.scene.sensor is not None
+    assert subject.scene.sensor.name == "sentinel2-l1c"
+    assert [subject.scene.labels[band - 1].name for band in subject.channels] == ["B04", "B03", "B02"]
+    assert subject.scene.grid.shape == (36, 36)
+    np.testing.assert_allclose(
+        read_all(subject.scene, subject.channels)[0][0], stored("B04", (36, 36))[0] * 1e-4, rtol=1e-5
+    )
+    assert str(subject.scene.acquired) == "2024-05-18T10:50:31.024000+00:00"
 
 
 @pytest.mark.parametrize(
@@ -282,7 +294,7 @@ def test_limits_are_taken_from_an_earlier_runs_record(tmp_path: Path, olinda: Pa
     record.write_text(json.dumps({"scene": {"limits": [[1, 2], [3, 4.5], [5, 6]]}}))
     subject = subject_of(olinda, composite__limits=record)
     assert subject.stretch.limits == (Limits(1, 2), Limits(3, 4.5), Limits(5, 6))
-    settled = subject.settled(RunConfig())
+    settled = override(RunConfig(), subject.settled())
     assert settled.composite.limits == ((1, 2), (3, 4.5), (5, 6))
 
 

@@ -13,7 +13,7 @@ from nst_rs.errors import OutputError
 from nst_rs.geo.grid import Grid
 from nst_rs.output.geotiff import BLOCK, StyledMap, cache_bytes, check_crs, to_bytes, write_geotiff
 from nst_rs.scene.opening import open_scene
-from nst_rs.scene.products import GDAL_CACHE_BYTES
+from nst_rs.scene.raster_file import GDAL_CACHE_BYTES
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 
 # Files take their time on a busy disk.

@@ -6,7 +6,6 @@ pystac ships those of STAC itself; schemas/ holds those of the extensions, as th
 import copy
 import json
 import socket
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,14 @@ from rasterio.transform import Affine
 
 from nst_rs.composite.rendering import open_subject
 from nst_rs.config.loading import override
-from nst_rs.config.sections import RunConfig
+from nst_rs.config.sections import OutputSection, RunConfig
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
-from nst_rs.output.publish import publish
-from nst_rs.output.scene_bands import PassedBands, write_bands
-from nst_rs.output.stac_item import write_item
+from nst_rs.output.scene_bands import COMPANION as BANDS
+from nst_rs.output.scene_bands import PassedBands
+from nst_rs.output.stac_item import COMPANION as ITEM
+from tests.published import publish_alone
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 from tests.runs import record_of
 
@@ -56,8 +56,8 @@ def item_of(
     rgb, valid = np.random.default_rng(0).integers(1, 256, (*shape, 3)).astype(np.float32), np.ones(shape, bool)
     valid[:6] = False
     grid = Grid(CRS.from_user_input(crs), transform, shape[1], shape[0])
-    page = lambda made, _: made.report.write_text("a page")  # noqa: E731
-    publish(Outputs(folder / "map.tif"), StyledMap(rgb, valid, grid), lambda: record or record_of(), [write_item, page])
+    outputs, styled = Outputs(folder / "map.tif"), StyledMap(rgb, valid, grid)
+    publish_alone(outputs, styled, lambda: record or record_of(), ITEM)
     found: dict[str, Any] = json.loads((folder / "map.stac.json").read_text(encoding="utf-8"))
     return found
 
@@ -87,9 +87,8 @@ def test_the_scenes_bands_are_an_asset_with_its_bands(
     passed = PassedBands(open_subject(override(RunConfig(), settings)), "deflate", {})
     grid = passed.scene.grid
     picture, weight = np.zeros((*grid.shape, 3), np.float32), np.ones(grid.shape, bool)
-    companions = [partial(write_bands, passed), write_item, lambda made, _: made.report.write_text("a page")]
-    outputs = Outputs(tmp_path / "map.tif", passes_bands=True)
-    publish(outputs, StyledMap(picture, weight, grid), record_of, companions)
+    outputs = Outputs(tmp_path / "map.tif", OutputSection(bands="all"))
+    publish_alone(outputs, StyledMap(picture, weight, grid), record_of, BANDS, ITEM, subject=passed.subject)
     found = json.loads(outputs.item.read_text(encoding="utf-8"))
     assert len(validate_dict(found, validator=validator)) == 4
     asset = found["assets"]["bands"]

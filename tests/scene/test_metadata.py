@@ -68,6 +68,16 @@ def test_an_mtl_without_a_time_says_none(tmp_path: Path, values: dict[str, str])
     assert mtl_time(tmp_path / "MTL.txt") is None
 
 
+def test_level_2a_metadata_of_before_october_2018_say_what_their_values_mean(tmp_path: Path) -> None:
+    """As of processing baselines up to 02.07, and of Sen2Cor up to 2.5, beside level 1C's own value."""
+    path = tmp_path / "MTD_MSIL2A.xml"
+    values = "<L1C_TOA_QUANTIFICATION_VALUE>1000</L1C_TOA_QUANTIFICATION_VALUE>"
+    values += "<L2A_BOA_QUANTIFICATION_VALUE>10000</L2A_BOA_QUANTIFICATION_VALUE>"
+    values += "<L2A_AOT_QUANTIFICATION_VALUE>1000.0</L2A_AOT_QUANTIFICATION_VALUE>"
+    path.write_text(f"<x><Quantification>{values}</Quantification></x>")
+    assert set(read_safe(path).values()) == {Calibration(1e-4)}
+
+
 def test_sentinel_2_metadata_say_when_sensing_began(tmp_path: Path) -> None:
     text = safe_metadata("2A", -1000)
     (tmp_path / "MTD.xml").write_text(text)

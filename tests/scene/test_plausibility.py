@@ -66,7 +66,7 @@ def test_nothing_is_guessed_unless_it_is_asked_for(tmp_path: Path, warned: Any) 
     assert [subject.scene.nodata for subject in asked] == [None, 0]
 
 
-@pytest.mark.parametrize("nodata", [0, 7, float("nan"), "guess"])
+@pytest.mark.parametrize("nodata", [0, 251, float("nan"), "guess", "none"])
 def test_who_has_said_what_means_no_data_is_not_told(tmp_path: Path, warned: Any, nodata: Any) -> None:
     scene = write_raster(tmp_path / "scene.tif", with_fill(0, "uint16"))
     assert warned(scene, scene__nodata=nodata) == []
@@ -75,8 +75,37 @@ def test_who_has_said_what_means_no_data_is_not_told(tmp_path: Path, warned: Any
 def test_a_file_that_says_itself_what_means_no_data_is_believed(tmp_path: Path, warned: Any) -> None:
     values = with_fill(0, "uint16")
     assert warned(write_raster(tmp_path / "tagged.tif", values, nodata=0)) == []
-    assert warned(write_raster(tmp_path / "other.tif", values, nodata=9)) == []
+    assert warned(write_raster(tmp_path / "other.tif", values, nodata=251)) == []
     assert warned(write_raster(tmp_path / "masked.tif", values, mask=values[0] > 0)) == []
+
+
+def test_fill_is_noticed_in_bands_that_are_files_of_their_own(tmp_path: Path, warned: Any) -> None:
+    for number, band in enumerate(with_fill(0, "uint16"), start=1):
+        write_raster(tmp_path / f"B0{number}.tif", band[np.newaxis])
+    (message,) = warned(tmp_path)
+    assert message.endswith("set scene.nodata=0")
+
+
+def test_a_mask_or_alpha_of_any_type_says_what_means_no_data(tmp_path: Path, warned: Any) -> None:
+    values = with_fill(0, "int16")
+    values[3] = np.where(values[0] > 0, 255, 0)
+    assert warned(write_raster(tmp_path / "alpha.tif", values, photometric="rgb", alpha="yes")) == []
+
+
+def test_pinholes_of_a_wrong_nodata_value_are_noticed(tmp_path: Path, warned: Any) -> None:
+    values = random_values((3, 60, 60), "uint16")
+    values[1, 5:50:4, 5:50:4] = 777
+    tagged = write_raster(tmp_path / "scene.tif", values, nodata=777)
+    (message,) = warned(tagged)
+    assert message.startswith("144 single pixels in the midst of data hold no data; if their value 777 is")
+    assert warned(tagged, scene__nodata="none") == []
+    assert warned(tagged, scene__nodata_in="all") == []
+
+
+def test_areas_without_data_and_a_few_pixels_are_no_pinholes(tmp_path: Path, warned: Any) -> None:
+    values = random_values((3, 60, 60), "uint16")
+    values[:, :20, :30] = values[:, 40:, 11:13] = values[:, 30, 5:50:5] = 777
+    assert warned(write_raster(tmp_path / "scene.tif", values, nodata=777)) == []
 
 
 def test_the_fill_of_a_known_product_needs_no_tag(tmp_path: Path, warned: Any) -> None:

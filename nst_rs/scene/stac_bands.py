@@ -24,13 +24,13 @@ class Band:
 
     @property
     def said(self) -> Said:
-        """What the item says of it."""
-        return self.asset.said_of(self.index, len(self.header.labels))
+        """What the item says of it; nothing of a palette's colours, as it speaks of their numbers."""
+        return {} if self.header.in_colors else self.asset.said_of(self.index, self.header.count)
 
     @property
     def is_alone(self) -> bool:
         """Whether its file holds no other, so that the asset's key is a name of the band."""
-        return len(self.header.labels) == 1
+        return self.header.count == 1
 
     @property
     def name(self) -> str:
@@ -50,6 +50,22 @@ def label_bands(bands: Sequence[Band], sensor: Sensor | None) -> tuple[Label, ..
     if sensor is None and not any(label.common == "nir" for label in labels):
         labels = [_as_nir(label) if label.common == "nir08" else label for label in labels]
     return tuple(_without_names_of_others(label, labels) for label in labels)
+
+
+def without_alpha_by_tag(bands: Sequence[Band], labels: Sequence[Label]) -> list[Band]:
+    """Return the bands; where one of a file's is tagged alpha and called something else, the file has no alpha.
+
+    GDAL tags the fourth band of bytes so, whatever it holds.
+    """
+    measured = {
+        band.header.location
+        for band, label in zip(bands, labels, strict=True)
+        if band.index == band.header.alpha and not label.answers_to("alpha")
+    }
+    return [
+        replace(band, header=replace(band.header, alpha=None)) if band.header.location in measured else band
+        for band in bands
+    ]
 
 
 def _label(band: Band, name: str, sensor: Sensor | None) -> Label:

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import rasterio
+from rasterio.windows import Window
 
 from nst_rs.composite.channels import resolve_channels
 from nst_rs.config.sections import SceneSection
@@ -230,3 +233,27 @@ def test_a_common_name_at_an_asset_of_several_bands_is_none_of_theirs(tmp_path: 
     scene = scene_of(tmp_path, {"stack": raster("a.tif", 10, 3, nodata=4, **{"eo:common_name": "red"})})
     assert band_names(scene) == ["", "", ""]
     assert scene.nodata == 4
+
+
+def test_a_band_that_the_item_names_is_no_alpha_though_its_file_tags_it_so(tmp_path: Path) -> None:
+    tagged = {"profile": {"photometric": "rgb", "alpha": "yes"}}
+    named = {"image": {**given_items.naip()["image"], **tagged}}
+    scene = scene_of(tmp_path, named)
+    assert band_names(scene)[3] == "NIR"
+    assert {source.header.alpha for source in scene.tiles[0].product.sources} == {None}
+    silent = scene_of(tmp_path, {"image": raster("image.tif", 10, 4, "uint8", **tagged)})
+    assert {source.header.alpha for source in silent.tiles[0].product.sources} == {4}
+
+
+def test_a_palette_is_read_as_its_colours_whatever_the_item_says_of_their_numbers(tmp_path: Path) -> None:
+    said = {"bands": [{"name": "b1", "nodata": 0}], "classification:classes": [{"value": 10}]}
+    path = write_item(tmp_path, {"map": raster("map.tif", 10, dtype="uint8", **said)})
+    with rasterio.open(tmp_path / "map.tif", "r+") as file:
+        file.write_colormap(1, {number: (number, 0, 255 - number, 255) for number in range(256)})
+    scene = open_scene_of(SceneSection(paths=(str(path),)))
+    assert band_names(scene) == ["red", "green", "blue"]
+    with rasterio.open(tmp_path / "map.tif") as file:
+        stored = file.read(1)
+    values, valid = scene.read([1, 2, 3], Window(0, 0, 12, 12))
+    assert valid.all()
+    np.testing.assert_array_equal(values, np.stack([stored, 0 * stored, 255 - stored]))

@@ -76,17 +76,14 @@ class Keeper:
     """
 
     def __init__(self, workspace: Workspace, in_memory: bool, on_cluster: bool = False) -> None:
-        """Keep the states that lie in :attr:`storage`: in memory, or the workspace's own.
-
-        With `on_cluster` the states only begin there, and are computed by workers.
-        """
+        """Keep what lies in :attr:`storage`: in memory, or the workspace's own; `on_cluster`: only begins there."""
         if not in_memory:
             workspace.create()
         self.storage: Storage = MemoryStorage() if in_memory else workspace.arrays
         self._workspace = workspace
         self._in_memory = in_memory
         self._copies = in_memory or on_cluster
-        # A worker of a driver that was killed may still be writing: to a state that nobody reads.
+        # What a worker of a driver that was killed may still be writing is no one's.
         mark = f"-{uuid.uuid4().hex}" if on_cluster else ""
         self._generations = f"a{mark}", f"b{mark}"
         self._generation = self._generations[0]

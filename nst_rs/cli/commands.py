@@ -238,8 +238,8 @@ def view(
             need = "the extra that serves maps"
             raise ResourceError("view", expected=need, got=str(error), do="pip install 'nst-rs[view]'") from error
 
-        with suppress(KeyboardInterrupt), viewing(map_) as found:
-            serve(found, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
+        with suppress(KeyboardInterrupt), viewing(map_) as opened:
+            serve(opened, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
 
 
 @contextmanager

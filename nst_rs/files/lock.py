@@ -1,7 +1,7 @@
 """Locks that keep two runs from one place. The operating system holds them and drops them when the process ends.
 
-A killed run leaves its lock's file behind and not the lock, so that nobody waits for it, whatever process has its number
-by now. What the file says of the holder is for people.
+A killed run leaves its lock's file behind and not the lock, so that nobody waits for it, whatever process has its
+number by now. What the file says of the holder is for people.
 """
 
 import json

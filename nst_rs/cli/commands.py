@@ -228,7 +228,7 @@ def settings(
 ) -> None:
     """List every setting of a configuration: its default, the values it takes, and its meaning."""
     with _errors_as_lines(verbose=False):
-        terminal.show_settings(Console(), describe(section))
+        terminal.show_settings(terminal.console(), describe(section))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""How progress and results look to a person: bars on a terminal, plain lines elsewhere."""
+"""Progress and results as people see them: bars on a terminal, plain lines elsewhere."""
 
 import io
 import logging

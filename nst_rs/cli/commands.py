@@ -246,12 +246,12 @@ def view(
     with _errors_as_lines(verbose=False) as screen:
         screen.print("starting the map server", highlight=False)  # which takes seconds to import
         try:
-            from nst_rs.view.server import ended_by_signals, serve, viewing
+            from nst_rs.view.server import serve, viewing
         except ModuleNotFoundError as error:
             need = "the extra that serves maps"
             raise ResourceError("view", expected=need, got=str(error), do="pip install 'nst-rs[view]'") from error
 
-        with suppress(KeyboardInterrupt), ended_by_signals(), viewing(map_) as shown:
+        with suppress(KeyboardInterrupt), viewing(map_) as shown:
             serve(shown, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
 
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import signal
 import socket
 import tempfile
 import warnings
@@ -11,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import jinja2
@@ -59,32 +57,6 @@ class View:
     """West, south, east, north in degrees; east may be beyond 180."""
     zoom: int
     """The zoom level of web tiles whose pixels are as large as the map's, or smaller."""
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, so that temporary files are removed.
-
-    A signal that is ignored, as `nohup` ignores SIGHUP, stays ignored.
-    """
-    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
-    heeded = [each for each, handler in before.items() if handler is not signal.SIG_IGN]
-
-    def interrupt(*_: Any) -> None:
-        for each in heeded:
-            signal.signal(each, signal.SIG_IGN)  # a second one would interrupt the cleaning up
-        raise KeyboardInterrupt
-
-    def terminate(_number: int, _frame: FrameType | None) -> None:
-        signal.raise_signal(signal.SIGTERM)  # which the server handles while it runs, as it does not handle SIGHUP
-
-    try:
-        for each in heeded:
-            signal.signal(each, interrupt if each == signal.SIGTERM else terminate)
-        yield
-    finally:
-        for each in heeded:
-            signal.signal(each, before[each])
 
 
 @contextmanager

@@ -38,7 +38,7 @@ from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.webtiles import SIDE, parts, write_tiles
-from nst_rs.view.server import HOST, _page, application, ended_by_signals, viewing
+from nst_rs.view.server import HOST, _page, application, viewing
 from tests.browser import browsing, complaints, pixels
 from tests.places import EVERYWHERE
 from tests.published import publish_alone
@@ -249,17 +249,6 @@ def test_a_signal_ends_it_as_ctrl_c_does_and_nothing_temporary_is_left(
     server.status("")
     assert server.interrupt(how) == (0, "")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_an_ignored_signal_stays_ignored() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with ended_by_signals():
-            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-            with pytest.raises(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGTERM)
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 def asked(app: FastAPI, path: str, query: str) -> tuple[int, bytes]:

@@ -58,8 +58,8 @@ class Outline:
 
     def inside(self, grid: Grid) -> Mask:
         """Return, (H, W), the pixels of `grid` whose middle lies in the polygons."""
-        found: Mask = geometry_mask(self.polygons, grid.shape, grid.transform, invert=True)
-        return found
+        inside: Mask = geometry_mask(self.polygons, grid.shape, grid.transform, invert=True)
+        return inside
 
 
 def read_area(area: Bounds | Path) -> Area:

@@ -129,9 +129,9 @@ def _write_scene(tif: Path, grid: Grid, path: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         raise OutputError(f"record {record}", expected="the map's run record", got=f"{error!r:.200}") from error
     check_unchanged(scenes)
-    image, weight, found = compose_anew(config, DiskStorage(path.parent))
-    if found != grid:
-        raise SceneError(f"scene of {tif}", expected=grid.describe(), got=found.describe())
+    image, weight, scene_grid = compose_anew(config, DiskStorage(path.parent))
+    if scene_grid != grid:
+        raise SceneError(f"scene of {tif}", expected=grid.describe(), got=scene_grid.describe())
     write_cog(path, StyledMap(image, weight, grid))
 
 

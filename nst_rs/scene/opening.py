@@ -1,7 +1,7 @@
 """Files to a scene: what was named, understood as the configuration says."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -74,12 +74,12 @@ def guess_nodata(products: Sequence[Product]) -> float | None:
 _FILLS = frozenset({0.0, 255.0, 65535.0, -9999.0, -32768.0, float(np.finfo("float32").min)})
 
 
-def _corners(header: Header) -> Iterator[set[float]]:
+def _corners(header: Header) -> list[set[float]]:
     """Return the values that a file's bands hold in each of its four corners."""
     with opened(header.location, "readable pixels") as source:
-        for row in (0, source.height - 1):
-            for column in (0, source.width - 1):
-                yield set(source.read(window=Window(column, row, 1, 1)).astype(float).ravel().tolist())
+        places = [(column, row) for row in (0, source.height - 1) for column in (0, source.width - 1)]
+        corners = [source.read(window=Window(column, row, 1, 1)) for column, row in places]
+    return [set(corner.astype(float).ravel().tolist()) for corner in corners]
 
 
 def open_scene_of(section: SceneSection) -> Scene:

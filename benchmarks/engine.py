@@ -13,7 +13,7 @@ from nst_rs.files.storage import MemoryStorage
 from nst_rs.neural.build import build_kernel, build_objective
 from nst_rs.neural.device import Device
 from nst_rs.neural.vgg16 import Convolution, Encoder, load_convolutions
-from nst_rs.neural.window_model import Kernel
+from nst_rs.neural.window_model import WindowModel
 from nst_rs.objective.losses import Objective
 from nst_rs.objective.moments import total
 from nst_rs.objective.problem import Problem
@@ -51,7 +51,7 @@ def step_against_matrix_product() -> dict[str, float]:
         for side in SIDES:
             flops = trunk_of(config).flops_per_pixel * side**2
             ahead, back = (flops / seconds / product for seconds in _passes(kernel, objective, side))
-            step, products = 2 / (1 / ahead + 1 / back), 1 + _gram_flops_per_pixel(objective) * side**2 / flops
+            step, products = 2 / (1 / ahead + 1 / back), 1 + _gram_flops_per_pixel(kernel) * side**2 / flops
             found[f"{precision}, {side} pixels: forward pass / matrix product"] = ahead
             found[f"{precision}, {side} pixels: backward pass / matrix product"] = back
             found[f"{precision}, {side} pixels: step / matrix product"] = step
@@ -59,13 +59,13 @@ def step_against_matrix_product() -> dict[str, float]:
     return found
 
 
-def _gram_flops_per_pixel(objective: Objective) -> float:
+def _gram_flops_per_pixel(kernel: WindowModel) -> float:
     """Return the operations of F Fᵀ at all style layers; those of F times the pull, on the way back, are as many."""
-    layers = [VGG16[name] for name in objective.style_layers]
+    layers = [VGG16[name] for name in kernel.statistics.products]
     return sum(2 * layer.channels**2 / layer.stride**2 for layer in layers)
 
 
-def _passes(kernel: Kernel, objective: Objective, side: int) -> tuple[float, float]:
+def _passes(kernel: WindowModel, objective: Objective, side: int) -> tuple[float, float]:
     """Return the seconds of a forward and of a backward pass over a window."""
     window, weight = np.full((side, side, 3), 99, np.float32), np.ones((side, side), np.float32)
     content = kernel.content(window)

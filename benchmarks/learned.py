@@ -17,7 +17,7 @@ from nst_rs.config.sections import RunConfig, trunk_of
 from nst_rs.learned.architecture import GRAIN_CHANNELS, Architecture, Weights, first_weights
 from nst_rs.learned.style_file import Facts, LearnedStyle, Learning, Source
 from nst_rs.neural.build import build_kernel, build_objective
-from nst_rs.neural.generator import Stylizer
+from nst_rs.neural.generator import GeneratorNetwork
 from nst_rs.neural.trainer import Lesson, Memory, Teacher
 
 ARCHITECTURE = Architecture()
@@ -38,7 +38,7 @@ def against_matrix_product() -> dict[str, float]:
         return generator.uniform(0, 1, (side + 2 * margin, side + 2 * margin, channels)).astype(np.float32)
 
     weights = first_weights(ARCHITECTURE, 0)
-    network = Stylizer(ARCHITECTURE, weights, CPU.name)
+    network = GeneratorNetwork(ARCHITECTURE, weights, CPU.name)
     block = 255 * around(BLOCK, 3), around(BLOCK, GRAIN_CHANNELS)
     applying = shortest(lambda: network(*block))
     seen, grain = 255 * around(WINDOW, 3)[np.newaxis], around(WINDOW, GRAIN_CHANNELS)[np.newaxis]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.scenes import STYLE, write_scene
 from nst_rs.config.loading import load_config, name_files
-from nst_rs.runs.job import prepare
+from nst_rs.runs.prepare import prepare
 
 RUNS = [(512, 512), (1024, 1024), (1536, 512)]
 """(side of the scene, tile)"""

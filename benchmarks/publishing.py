@@ -13,11 +13,13 @@ import numpy as np
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+from nst_rs.config.sections import OutputSection
 from nst_rs.geo.grid import Grid
+from nst_rs.output.companion import MapContents
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.publish import publish
-from nst_rs.output.webtiles import write_tiles
+from nst_rs.output.webtiles import COMPANION
 from nst_rs.runs.record import peak_memory_bytes
 
 WIDTH = 4096
@@ -60,10 +62,10 @@ def _publish(rows: int) -> int:
     """Publish a map of so many rows; return this process's peak in bytes."""
     grid = Grid(CRS.from_epsg(32621), Affine(30, 0, 500_000, 0, -30, 9_000_000), WIDTH, rows)
     styled = StyledMap(_Waves(rows, WIDTH, 3), _Waves(rows, WIDTH), grid, "jpeg")
-    empty = [lambda made, _: made.item.touch(), lambda made, _: made.report.touch()]
     with tempfile.TemporaryDirectory() as folder:
-        outputs = Outputs(Path(folder) / "map.tif", "pmtiles")
-        publish(outputs, styled, lambda: {"configuration": {"style": {"images": []}}}, [write_tiles, *empty])
+        outputs = Outputs(Path(folder) / "map.tif", OutputSection(tiles="pmtiles"))
+        contents = MapContents(styled, styled.picture, None, [])
+        publish(outputs, contents, lambda: {"configuration": {"style": {"images": []}}}, companions=[COMPANION])
     return peak_memory_bytes()
 
 

@@ -13,9 +13,10 @@ import numpy as np
 from benchmarks.engine import CPU, STYLES
 from nst_rs.config.sections import RunConfig, trunk_of
 from nst_rs.executors import partition
-from nst_rs.executors.dask import Cluster, OnCluster, Scattered, started
+from nst_rs.executors.dask.cluster import Cluster, started
+from nst_rs.executors.dask.rounds import ClusterRounds, WorkersState
 from nst_rs.executors.partition import Recipe
-from nst_rs.executors.recipes import NetworkRecipe
+from nst_rs.executors.recipes import KernelRecipe
 from nst_rs.files.storage import DiskStorage, MemoryStorage
 from nst_rs.neural.build import build_kernel, build_objective
 from nst_rs.objective.problem import Problem
@@ -44,7 +45,7 @@ def of_processes_and_bytes() -> dict[str, float]:
     here = _rounds_here(Problem.of(kernel, canvas, objective, MemoryStorage()))
     with (
         started(2, 1) as cluster,
-        _on(cluster, Problem(kernel, canvas, objective, {}), NetworkRecipe.of(config, 1)) as there,
+        _on(cluster, Problem(kernel, canvas, objective, {}), KernelRecipe.of(config).with_threads(1)) as there,
     ):
         turns = [(_seconds(here), _seconds(there)) for _ in range(ROUNDS + 1)][1:]  # the first builds the graphs
         before = _moved(cluster)
@@ -89,8 +90,8 @@ def _on(cluster: Cluster, problem: Problem, recipe: Recipe, size: int | None = N
         canvas.image[:, :], canvas.weight[:, :] = image[:, :], weight[:, :]
         state = Form(level, averaged=False, layers=None, by_core=True).create(storage, "start")
         state.picture[:, :] = image[:, :]
-        kind = OnCluster(cluster, replace(problem, canvas=canvas), recipe, kept=99, size=size)
-        states, moves = [kind.begin(state), Scattered(kind)], iter(range(1, 1000))
+        kind = ClusterRounds(cluster, replace(problem, canvas=canvas), recipe, kept=99, size=size)
+        states, moves = [kind.begin(state), WorkersState(kind)], iter(range(1, 1000))
 
         def go() -> None:
             kind(states[0], states[1], [Move(next(moves), 5.0)], lambda _: None)

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.scenes import STYLE, write_scene
 from nst_rs.config.loading import load_config, name_files
-from nst_rs.runs.job import forecast
+from nst_rs.runs.prepare import forecast
 
 LANDSAT = (1860, 2041)
 """(H, W) of a scene of 3.8 megapixels."""

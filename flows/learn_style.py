@@ -6,6 +6,7 @@ The same runs without Prefect as ``nst-rs learn``. Learning that fails is tried 
 """
 
 # isort: split
+from flows.home import check_home
 from flows.stylize_scene import (
     Hours,
     Preset,
@@ -32,8 +33,8 @@ from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.learned.style_file import Facts
 
 if TYPE_CHECKING:  # these bring TensorFlow
-    from nst_rs.runs.learn import LearningProgress
-    from nst_rs.runs.learn_job import LearningJob
+    from nst_rs.learning.job import LearningJob
+    from nst_rs.learning.session import LearningProgress
 
 SECONDS_BETWEEN_REPORTS = 5.0
 
@@ -66,7 +67,7 @@ def learn_style(
         stage_hours: Learning that takes longer is stopped, and tried again: it goes on from where it was.
     """
     with native_notes_hidden():
-        from nst_rs.runs.learn_job import prepare
+        from nst_rs.learning.job import prepare
     try:
         base = read_configuration(config, preset, settings)
         job = prepare(name_files(base, scene or None, style or None, output or None))
@@ -81,7 +82,7 @@ def learn_style(
 @stage(tags={"computing"})
 def learn(job: "LearningJob") -> Facts:
     """Learn, judge and write the style."""
-    from nst_rs.runs.learn import LearningSession
+    from nst_rs.learning.session import LearningSession
 
     reporter = LearningReporter()
     session = LearningSession(job, reporter.hear)
@@ -120,8 +121,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--style", action="append", help="an image whose style is learned; several are blended")
     parser.add_argument("--output", help="the learned style to write, a .style")
     parser.add_argument("--config", help="a configuration (YAML)")
+    given = vars(parser.parse_args(arguments))
     try:
-        output = learn_style(**vars(parser.parse_args(arguments)))
+        check_home()
+        output = learn_style(**given)
     except NstError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

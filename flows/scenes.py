@@ -29,7 +29,7 @@ from nst_rs.schedule.inbox import Arrival, Inbox
 if TYPE_CHECKING:  # they bring Dask, which most runs do without
     from prefect_dask import DaskTaskRunner
 
-    from nst_rs.executors.dask import Cluster
+    from nst_rs.executors.dask.cluster import Cluster
 
 LONGEST_REASON = 500
 
@@ -85,7 +85,7 @@ def on_workers(orders: Iterable[Order], runner: "DaskTaskRunner") -> Iterator[tu
 
     An order is taken when there is a worker for it. Raises ResourceError where the scheduler or all workers are lost.
     """
-    from nst_rs.executors.dask import Cluster
+    from nst_rs.executors.dask.cluster import Cluster
 
     cluster, coming = Cluster(runner.client), iter(orders)
     futures: dict[str, Any] = {}

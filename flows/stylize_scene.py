@@ -17,13 +17,17 @@ os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "600")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+# isort: split
+from flows.home import check_home  # before Prefect, whose warning it replaces
+
+# isort: split
 import argparse
 import base64
 import io
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -53,13 +57,13 @@ from nst_rs.errors import NstError
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.files.text import duration
 from nst_rs.output.figures import describe
-from nst_rs.runs.progress import Progress
+from nst_rs.runs.progress import PaintingProgress, Progress
 
 if TYPE_CHECKING:  # these bring TensorFlow, which a flow needs when it runs and not when it is deployed
-    from nst_rs.executors.dask import Cluster
-    from nst_rs.runs.apply import ApplicationJob, ApplicationSession
-    from nst_rs.runs.job import Job
     from nst_rs.runs.stylize import Result, Session
+
+    from nst_rs.executors.dask.cluster import Cluster
+    from nst_rs.runs.job import Job
 
 SECONDS_BETWEEN_REPORTS = 2.0
 THUMBNAIL_SIDE = 512
@@ -101,14 +105,10 @@ def stylize_scene(
             failed; a level goes on from where it was.
     """
     with native_notes_hidden():
-        from nst_rs.runs import apply
-        from nst_rs.runs.job import prepare
+        from nst_rs.runs.prepare import prepare
     try:
         base = read_configuration(config, preset, settings)
-        named = name_files(base, scene or None, style or None, output or None)
-        if apply.learned_style_of(named) is not None:
-            return apply_style(apply.prepare(named), stage_hours * 3600)
-        job = prepare(named)
+        job = prepare(name_files(base, scene or None, style or None, output or None))
         with job.alone():
             return str(run_stages(job, stage_hours * 3600).output)
     except NstError as error:
@@ -122,34 +122,19 @@ def read_configuration(config: str | None, preset: str | None, settings: Mapping
 
 def run_stages(job: "Job", seconds: float) -> "Result":
     """Run a job stage by stage, each for `seconds` at most, and leave its artifacts."""
-    from nst_rs.runs.stylize import Session
+    from nst_rs.runs.session import Session
 
-    tiles = ", ".join(str(len(level.tiles)) for level in job.plan.levels)
-    get_run_logger().info("%s; tiles by level: %s", job.inputs.scene.grid.describe(), tiles)
-    reporter = LevelReporter(job.outputs.tif.stem)
+    get_run_logger().info("%s", job.inputs.scene.grid.describe())
+    for row in job.outline:
+        get_run_logger().info("%s", ", ".join(f"{name} {value}" for name, value in row.items()))
+    reporter = StageReporter(job.outputs.tif.stem)
     with Session(job, reporter.hear, for_tiles) as session:
         compose.with_options(timeout_seconds=seconds)(session)
-        for index in range(len(job.plan.levels)):
-            level = stylize_level.with_options(name=f"stylize level {index + 1}", timeout_seconds=seconds)
-            level(session, index, reporter)
+        for index, name in enumerate(job.stages):
+            compute.with_options(name=f"stylize {name}", timeout_seconds=seconds)(session, index, reporter)
         result = publish.with_options(timeout_seconds=seconds)(session)
-    report(job, result)
+    leave_artifacts(job, result)
     return result
-
-
-def apply_style(job: "ApplicationJob", seconds: float) -> str:
-    """Run a job with a learned style stage by stage, each for `seconds` at most; return the map's path."""
-    from nst_rs.runs.apply import ApplicationSession
-
-    with job.alone():
-        session = ApplicationSession(job, found=for_tiles)
-        compose.with_options(timeout_seconds=seconds)(session)
-        apply_tiles.with_options(timeout_seconds=seconds)(session)
-        result = publish.with_options(timeout_seconds=seconds)(session)
-    leave_artifacts(
-        result, [{"figure": "pixels", "value": " × ".join(map(str, reversed(job.subject.scene.grid.shape)))}]
-    )
-    return str(result.output)
 
 
 def for_tiles(address: str | None, workers: int, threads: int) -> "AbstractContextManager[Cluster]":
@@ -178,37 +163,30 @@ stage = partial(
 
 
 @stage(tags={"reading"})
-def compose(session: "Session | ApplicationSession") -> None:
+def compose(session: "Session") -> None:
     """Read the scene and map it to RGB; a shared disk may need a second try."""
     session.compose()
 
 
 @stage(tags={"computing"})
-def stylize_level(session: "Session", index: int, reporter: "LevelReporter") -> None:
-    """Style one level; trying again goes on from its last complete round.
+def compute(session: "Session", index: int, reporter: "StageReporter") -> None:
+    """Compute one stage of the picture; trying again goes on from where it was last kept.
 
     At most as many at a time, over all runs, as Prefect's concurrency limit named gpu, or cpu, says where there is one.
     """
     with concurrency("gpu" if session.job.device.is_gpu else "cpu"):
-        reporter.start(index + 1)
-        session.stylize(index)
-
-
-@stage(tags={"computing"})
-def apply_tiles(session: "ApplicationSession") -> None:
-    """Paint every tile with a learned style; trying again gives the same picture."""
-    with concurrency("gpu" if session.job.device.is_gpu else "cpu"):
-        session.apply()
+        reporter.start(session.job.stages[index])
+        session.compute(index)
 
 
 @stage(tags={"writing"})
-def publish(session: "Session | ApplicationSession") -> "Result":
+def publish(session: "Session") -> "Result":
     """Write the map, its preview and its record."""
     return session.publish()
 
 
-class LevelReporter:
-    """Shows a level's progress as an artifact of its task, and in the log."""
+class StageReporter:
+    """Shows a stage's progress as an artifact of its task, and in the log."""
 
     def __init__(self, scene: str) -> None:
         """Have nothing to show yet of `scene`, as people call it."""
@@ -216,37 +194,27 @@ class LevelReporter:
         self._artifact: UUID | None = None
         self._next = 0.0
 
-    def start(self, level: int) -> None:
-        """Begin a level's artifact, inside its task."""
-        self._artifact = create_progress_artifact(0.0, key=f"level-{level}", description=f"level {level}")
+    def start(self, stage: str) -> None:
+        """Begin a stage's artifact, inside its task."""
+        self._artifact = create_progress_artifact(0.0, key=stage.replace(" ", "-"), description=stage)
         self._next = 0.0
 
-    def hear(self, state: Progress) -> None:
+    def hear(self, state: Progress | PaintingProgress) -> None:
         """Bring the artifact up to date, not more often than people look."""
-        done = state.step.iteration == state.step.iterations and state.ends_iteration
+        done = state.stage_fraction == 1
         if self._artifact and (done or (state.ends_iteration and time.monotonic() >= self._next)):
-            percent = 100.0 * state.step.iteration / state.step.iterations
-            update_progress_artifact(self._artifact, progress=percent, description=str(state))
+            update_progress_artifact(self._artifact, progress=100.0 * state.stage_fraction, description=str(state))
             get_run_logger().info("%s: %s", self._scene, state)
             self._next = time.monotonic() + SECONDS_BETWEEN_REPORTS
 
 
-def report(job: "Job", result: "Result") -> None:
-    """Leave what a person looks for after the run: the figures, the files."""
+def leave_artifacts(job: "Job", result: "Result") -> None:
+    """Leave what a person looks for after the run as artifacts: the figures, the map, its page and its preview."""
+    pixels = " × ".join(map(str, reversed(job.inputs.scene.grid.shape)))
     rows = [
-        {"figure": "pixels", "value": f"{job.plan.shape[1]} × {job.plan.shape[0]}"},
-        {"figure": "tiles at the finest level", "value": str(len(job.plan.levels[-1].tiles))},
-        {"figure": "iterations", "value": str(len(result.losses))},
-        {"figure": "loss, first", "value": f"{result.losses[0]:.4g}"},
-        {"figure": "loss, last", "value": f"{result.losses[-1]:.4g}"},
-    ]
-    leave_artifacts(result, rows)
-
-
-def leave_artifacts(result: "Result", first_rows: list[dict[str, str]]) -> None:
-    """Leave the figures, beginning with `first_rows`, the map, its page and its preview as artifacts."""
-    rows = [
-        *first_rows,
+        {"figure": "pixels", "value": pixels},
+        {"figure": "tiles", "value": str(job.tiles)},
+        *_losses(result.losses),
         *({"figure": name, "value": value} for name, value in describe(result.figures).items()),
         *({"figure": f"time, {stage}", "value": duration(taken)} for stage, taken in result.seconds.items()),
     ]
@@ -259,6 +227,17 @@ def leave_artifacts(result: "Result", first_rows: list[dict[str, str]]) -> None:
     preview = f"![{result.preview.name}]({picture})"
     files = "\n".join(f"- `{path}`" for path in (result.output, result.report, result.preview, result.record))
     create_markdown_artifact(f"{preview}\n\n{files}\n", key="result", description="Preview and files")
+
+
+def _losses(losses: Sequence[float]) -> list[dict[str, str]]:
+    """Return what the optimiser came to, where there was one."""
+    if not losses:
+        return []
+    return [
+        {"figure": "iterations", "value": str(len(losses))},
+        {"figure": "loss, first", "value": f"{losses[0]:.4g}"},
+        {"figure": "loss, last", "value": f"{losses[-1]:.4g}"},
+    ]
 
 
 def thumbnail(preview: Path) -> str:
@@ -284,6 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", help="a configuration (YAML), or an earlier run's record (JSON)")
     given = vars(parser.parse_args(arguments))
     try:
+        check_home()
         output = stylize_scene(**given)
     except NstError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from prefect_dask import DaskTaskRunner
 
-from nst_rs.executors.dask import SECONDS_TO_ANSWER, Cluster, connecting, keeping_workers, on_this_machine
+from nst_rs.executors.dask.cluster import SECONDS_TO_ANSWER, Cluster, connecting, keeping_workers, on_this_machine
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def started_for_scenes(count: int) -> Iterator[DaskTaskRunner]:
 
 @contextmanager
 def for_tiles(address: str | None, workers: int, threads: int) -> Iterator[Cluster]:
-    """Connect to a cluster for one scene's tiles, or start it, as :func:`nst_rs.executors.dask.found` does."""
+    """Connect to a cluster for one scene's tiles, or start it: nst_rs/executors/dask/cluster.py has the same."""
     if address is not None:
         with workers_at(f"compute.address {address}", address) as runner:
             yield Cluster(runner.client)

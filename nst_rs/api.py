@@ -13,9 +13,9 @@ from nst_rs.config.loading import load_config, name_files, override
 from nst_rs.config.sections import RunConfig
 
 if TYPE_CHECKING:
-    from nst_rs.runs.job import Forecast
+    from nst_rs.runs.finish import Result
+    from nst_rs.runs.prepare import Forecast
     from nst_rs.runs.progress import Listener
-    from nst_rs.runs.stylize import Result
     from nst_rs.scene.inspect import SceneReport
 
 Paths = str | Path | Iterable[str | Path]
@@ -40,8 +40,9 @@ def stylize(
     """
     from nst_rs.runs import progress
     from nst_rs.runs.prepare import prepare
+    from nst_rs.runs.session import run
 
-    return prepare(_configure(scene, style, output, config, settings)).start(listener or progress.ignore)
+    return run(prepare(_configure(scene, style, output, config, settings)), listener or progress.ignore)
 
 
 def plan(
@@ -52,7 +53,7 @@ def plan(
     settings: Mapping[str, Any] | None = None,
 ) -> Forecast:
     """Return what :func:`stylize` would run and what it would take; writes nothing. Raises NstError like it."""
-    from nst_rs.runs.job import forecast
+    from nst_rs.runs.prepare import forecast
 
     return forecast(_configure(scene, style, None, config, settings))
 

@@ -28,6 +28,10 @@ class SceneError(NstError):
     """The scene cannot be read, or its tiles do not belong together."""
 
 
+class PixelTypeError(SceneError):
+    """The pixels of a scene's file are of a type that is not read."""
+
+
 class StyleError(NstError):
     """The style image cannot be read."""
 

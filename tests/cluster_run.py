@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_rs.executors import dask
+from nst_rs.executors.dask import cluster as dask
+from nst_rs.executors.dask.rounds import ClusterRounds, WorkersState
 from nst_rs.files.workspace import Workspace
 from nst_rs.optimise.checkpoint import Checkpoint, Keeper
 from nst_rs.optimise.descent import Descent, Point, Step, descend
@@ -33,16 +34,16 @@ def go(
 
     `kept`: whether it is kept on disk after every round, or never.
     """
-    keeper = Keeper(Workspace(folder / "map.tif"), in_memory=False, on_cluster=True)
+    keeper = Keeper(Workspace(folder / "map.tif"), in_memory=False, others_write=True)
     form = Form(CANVAS.level, averaged=False, layers=None, by_core=True)
     point = _point(keeper, form, Checkpoint.read(Workspace(folder / "map.tif")))
-    kind = dask.OnCluster(found, problem_of(CANVAS), PixelKernel, kept=2, size=1)
+    kind = ClusterRounds(found, problem_of(CANVAS), PixelKernel, kept=2, size=1)
 
-    def keep(reached: Point[dask.Scattered]) -> None:
+    def keep(reached: Point[WorkersState]) -> None:
         keeper._pause_until = 0.0 if kept else float("inf")
         keeper.keep(form, reached.now, Checkpoint(RUN, 0, reached.done, [reached.history]))
 
-    start = Point(kind.begin(point.now), dask.Scattered(kind), point.done, point.history)
+    start = Point(kind.begin(point.now), WorkersState(kind), point.done, point.history)
     end = descend(kind, start, DESCENT, listener, keep)
     return keeper.copy(form, end).picture[:], point.done
 

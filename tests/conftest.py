@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from nst_rs.objective.terms import registry
+from tests.toy_terms import WITH_TOYS
+
 # No test is a matter of time: the machine may be busy.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -53,3 +56,9 @@ def prefect_server() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=600):
         yield
+
+
+@pytest.fixture
+def toy_terms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two further loss terms, listed as a module of their own would be."""
+    monkeypatch.setattr(registry, "TERMS", WITH_TOYS)

@@ -12,13 +12,14 @@ from typing import Any
 
 from nst_rs.config.loading import load_config
 from nst_rs.errors import NstError
-from nst_rs.runs import stylize
-from nst_rs.runs.job import prepare
+from nst_rs.runs import levels
+from nst_rs.runs.prepare import prepare
 from nst_rs.runs.progress import Progress
-from tests.pixel_kernel import OBJECTIVE, PixelKernel
+from nst_rs.runs.session import run
+from tests.pixel_kernel import OBJECTIVE, PixelKernel, PixelRecipe
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload([__name__, "nst_rs.executors.dask"])
+_CONTEXT.set_forkserver_preload([__name__, "nst_rs.executors.dask.executor"])
 _PATIENCE = 120.0
 """Seconds to wait for a run at most."""
 
@@ -67,9 +68,9 @@ class ForkedRun:
 
 def use_pixels_for_features(put: Callable[[object, str, object], None] = setattr) -> None:
     """Let the pipeline work without a network, in this process and on the workers that it sends tiles to."""
-    put(stylize, "build_kernel", lambda *_: PixelKernel())
-    put(stylize, "build_objective", lambda *_: OBJECTIVE)
-    put(stylize, "NetworkRecipe", SimpleNamespace(of=lambda *_: PixelKernel))
+    put(levels, "build_kernel", lambda *_: PixelKernel())
+    put(levels, "build_objective", lambda *_: OBJECTIVE)
+    put(levels, "KernelRecipe", SimpleNamespace(of=lambda *_: PixelRecipe()))
 
 
 def _run(orders: Orders, there: Any) -> None:
@@ -77,7 +78,7 @@ def _run(orders: Orders, there: Any) -> None:
     if not orders.network:
         use_pixels_for_features()
     try:
-        stylize.run(prepare(load_config(None, orders.assignments)), _waiting(orders.wait_after, there))
+        run(prepare(load_config(None, orders.assignments)), _waiting(orders.wait_after, there))
     except NstError as error:
         there.send(f"{type(error).__name__}: {error}")
         sys.exit(2)

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 
 from nst_rs.files.storage import MemoryStorage, Storage
-from nst_rs.objective.losses import Objective, Pull
-from nst_rs.objective.moments import Moments, total
+from nst_rs.objective.losses import Objective
+from nst_rs.objective.moments import Moments, Pull, total
 from nst_rs.objective.problem import Features, Forward, Problem
+from nst_rs.objective.terms.content import Content
+from nst_rs.objective.terms.gram import Gram
 from nst_rs.optimise.state import Form, State
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.tiling import Level, make_plan
@@ -25,7 +27,8 @@ def _widened(gram: Array) -> Array:
 
 
 _TARGET = _widened(np.diag([9e3, 4e3, 1e3]))
-OBJECTIVE = Objective(1e-3, 1.0, {"conv1_1": 1.0}, {"conv1_1": 1.0}, "mean", {"conv1_1": _TARGET})
+_LAYER = {"conv1_1": 1.0}
+OBJECTIVE = Objective((Content(1e-3, _LAYER, "mean"), Gram(1.0, _LAYER, {"conv1_1": _TARGET})))
 
 
 @dataclass
@@ -49,18 +52,29 @@ class PixelKernel:
 
     def backward(self, activations: Any, weight: Array, content: Features, pull: Pull) -> Array:
         difference = activations - content["conv1_1"]
-        asked = 2 * activations @ pull.style["conv1_1"][:3, :3] + pull.content["conv1_1"] * difference
-        share: Array = (weight[..., np.newaxis] * asked).astype(np.float32)
+        gradient = 2 * activations @ pull.products["conv1_1"][:3, :3] + pull.half_squares["conv1_1"] * difference
+        share: Array = (weight[..., np.newaxis] * gradient).astype(np.float32)
         return share
 
     def _moments(self, window: Array, weight: Array, content: Features | None) -> Moments:
         flat = window.reshape(-1, 3).astype(np.float64)
-        sums = {"conv1_1": _widened((flat * weight.reshape(-1, 1)).T @ flat)}
+        products = {"conv1_1": _widened((flat * weight.reshape(-1, 1)).T @ flat)}
         half_squares = {}
         if content is not None:
             squares = weight[..., np.newaxis] * (window - content["conv1_1"]) ** 2
             half_squares = {"conv1_1": float(squares.sum() / 2)}
-        return Moments({"conv1_1": float(weight.sum())}, sums, half_squares)
+        return Moments({"conv1_1": float(weight.sum())}, products, half_squares)
+
+
+@dataclass(frozen=True)
+class PixelRecipe:
+    """Builds the stand-in in another process."""
+
+    def with_threads(self, threads: int) -> "PixelRecipe":  # noqa: ARG002
+        return self
+
+    def __call__(self) -> PixelKernel:
+        return PixelKernel()
 
 
 def level_of(shape: tuple[int, int], tile: int) -> Level:

@@ -8,9 +8,10 @@ from rasterio.crs import CRS
 from nst_rs.config.loading import override
 from nst_rs.config.sections import RunConfig
 from nst_rs.geo.grid import Grid
+from nst_rs.objective.terms.registry import describe
 from nst_rs.output.provenance import settings_digest
 from nst_rs.output.report import Pictures
-from nst_rs.style.images import Style
+from nst_rs.style.picture import Style
 from tests.rasters import NORTH_UP, UTM
 
 SCENE, MAP = (20, 160, 60), (220, 40, 30)
@@ -22,7 +23,7 @@ def pictures_of(shape: tuple[int, int] = (200, 300), grid: Grid | None = None) -
     weight = np.ones(shape, np.float32)
     weight[-shape[0] // 5 :, -shape[1] // 5 :] = 0
     scene, styled = (np.broadcast_to(np.float32(color), (*shape, 3)) for color in (SCENE, MAP))
-    painting = Style(np.full((60, 90, 3), 128, np.float32))
+    painting = Style.opaque(np.full((60, 90, 3), 128, np.float32))
     return Pictures(scene, styled, weight, grid or Grid(CRS.from_string(UTM), NORTH_UP, shape[1], shape[0]), [painting])
 
 
@@ -44,7 +45,20 @@ def record_of(settings: dict[str, Any] | None = None) -> dict[str, Any]:
         "content": {name: [0.0, 1e4, 2e4, 2.5e4] for name in content},
         "style": {name: [1e6, 5e5, 2e5, 1e5] for name in style},
     }
-    level = {"factor": 2, "shape": [100, 150], "tiles": 1, "window": [100, 150], "iterations": 4, "losses": losses}
+    weights = {"content": config.level_alphas[-1], "style": config.objective.beta}
+    terms = [
+        {**describe(name), "share": [weight * value for value in (0.0, 0.5, 0.25, 0.125)]}
+        for name, weight in weights.items()
+    ]
+    level = {
+        "factor": 2,
+        "shape": [100, 150],
+        "tiles": 1,
+        "window": [100, 150],
+        "iterations": 4,
+        "losses": losses,
+        "terms": terms,
+    }
     return {
         "record": 1,
         "configuration": config.model_dump(mode="json"),

@@ -19,8 +19,9 @@ from rasterio.windows import Window
 from nst_rs.config.loading import load_config
 from nst_rs.errors import OutputError, SceneError
 from nst_rs.output.files import Outputs
-from nst_rs.runs import stylize
-from nst_rs.runs.job import prepare
+from nst_rs.runs import compose as composing
+from nst_rs.runs.prepare import prepare
+from nst_rs.runs.session import run
 from nst_rs.runs.sweep import Variant, is_done
 from tests.forked import ForkedRun, Orders, use_pixels_for_features
 from tests.full_disk import files_of_at_most
@@ -206,7 +207,7 @@ def test_a_full_disk_is_an_error_that_leaves_the_earlier_map_and_the_next_run_go
     use_pixels_for_features(monkeypatch.setattr)
     job = prepare(load_config(None, case.orders.assignments))
     with pytest.raises(OutputError, match="expected room and leave to write, got"), files_of_at_most(size):
-        stylize.run(job)
+        run(job)
     assert case.output.read_bytes() == OLD
     assert not case.output.with_suffix(".png").exists()
     assert case.run().end() == 0
@@ -301,16 +302,16 @@ def test_a_tile_spoilt_while_it_is_read_is_an_error_that_leaves_the_earlier_map(
 ) -> None:
     output = tmp_path / "map.tif"
     output.write_bytes(OLD)
-    compose = stylize.compose
+    compose = composing.compose
 
     def compose_and_spoil(*arguments: object) -> object:
         made = compose(*arguments)
         spoil(tiles / "48.tif")
         return made
 
-    monkeypatch.setattr(stylize, "compose", compose_and_spoil)
+    monkeypatch.setattr(composing, "compose", compose_and_spoil)
     job = prepare(load_config(None, (*assignments(tiles, harvest), f"output.path={output}")))
     with pytest.raises(SceneError, match=r"48\.tif: expected a file that stays as it is while it is read, got another"):
-        stylize.run(job)
+        run(job)
     assert output.read_bytes() == OLD
     assert {path.name for path in tmp_path.iterdir()} == {"tiles", "map.tif"}

@@ -174,18 +174,18 @@ def test_a_wrong_scene_fails_the_flow_with_its_one_line_and_no_traceback(
 def test_a_stage_that_fails_once_is_tried_again(
     flows: Any, olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nst_rs.runs.stylize import Session
+    from nst_rs.runs.session import Session
 
     attempts: list[int] = []
-    stylize = Session.stylize
+    compute = Session.compute
 
     def fails_at_first(session: Any, index: int) -> None:
         attempts.append(index)
         if attempts == [0]:
             raise OSError("a disk that was away for a moment")
-        stylize(session, index)
+        compute(session, index)
 
-    monkeypatch.setattr(Session, "stylize", fails_at_first)
+    monkeypatch.setattr(Session, "compute", fails_at_first)
     state = flows.stylize_scene(
         scene=[str(olinda)], style=[str(harvest)], output=str(tmp_path / "map.tif"), settings=quick, return_state=True
     )
@@ -208,7 +208,7 @@ def test_the_command_line_takes_several_styles(flows: Any, monkeypatch: pytest.M
 def test_a_users_mistake_that_shows_late_is_not_tried_again(
     flows: Any, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nst_rs.runs.stylize import Session
+    from nst_rs.runs.session import Session
 
     attempts: list[int] = []
     compose = Session.compose

@@ -15,8 +15,8 @@ import pytest
 import rasterio
 
 from nst_rs.errors import ResourceError
-from nst_rs.executors import dask
-from nst_rs.executors.dask import Cluster
+from nst_rs.executors.dask import cluster as dask
+from nst_rs.executors.dask.cluster import Cluster
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 

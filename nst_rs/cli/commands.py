@@ -1,8 +1,6 @@
 """The command line: parse, call, exit code."""
 
-import logging
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,34 +8,75 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
 
 from nst_rs import api
 from nst_rs.cli import terminal
+from nst_rs.cli.signals import exit_code, stopped_like_ctrl_c
 from nst_rs.config.loading import load_config, name_files
+from nst_rs.config.reference import describe
 from nst_rs.errors import NstError, ResourceError
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.learned.style_file import is_learned, read_learned
+from nst_rs.output.files import Outputs
+from nst_rs.output.provenance import software
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Satellite scenes to georeferenced styled maps.",
+    help="Make georeferenced styled maps of satellite scenes.",
 )
 
-Scene = Annotated[list[str] | None, typer.Argument(help="Products, tiles of one scene, or folders of them.")]
+# Help is ASCII: it is shown before anything could mend what a terminal cannot encode.
+# Arguments are told of in their command's own words, without Typer's table of them, which shows Python's types.
+Scene = Annotated[list[str] | None, typer.Argument(metavar="SCENE", hidden=True)]
 Style = Annotated[
-    list[Path] | None, typer.Option(help="An image whose style is taken; several are blended; or a learned .style.")
+    list[Path] | None,
+    typer.Option(
+        metavar="IMAGE",
+        help="Take the style of this image, or of a learned style (.style). Give the option several times to blend "
+        "several images.",
+    ),
 ]
-Output = Annotated[Path | None, typer.Option(help="The map to write, a .tif.")]
-ConfigFile = Annotated[Path | None, typer.Option(help="A configuration (YAML), or an earlier run's record (JSON).")]
+Output = Annotated[
+    Path | None,
+    typer.Option(metavar="MAP.tif", help="Write the map here, and what goes with it beside it."),
+]
+LearnedOutput = Annotated[Path | None, typer.Option(metavar="NAME.style", help="Write the learned style here.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Read a configuration (YAML), or the record of an earlier run (JSON)."),
+]
 Assignments = Annotated[
-    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="Change one setting, for example tiling.tile=512. Give the option once for each setting.",
+    ),
 ]
-Preset = Annotated[str | None, typer.Option(help="legible, balanced or painterly: what no setting decides.")]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Begin from the settings called legible, balanced or painterly; other settings win."
+    ),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what is decided and how long it took.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(software())
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Make georeferenced styled maps of satellite scenes."""
 
 
 @app.command()
@@ -50,42 +89,57 @@ def stylize(
     settings: Assignments = None,
     verbose: Verbose = False,
 ) -> None:
-    """Style a scene: one georeferenced map on exactly the scene's grid, with a preview and a record beside it."""
-    with _errors_as_lines(verbose) as screen:
+    """Style a scene.
+
+    Every SCENE is a product, a tile of one scene, or a folder of them. The map lies on exactly the scene's grid; a
+    preview and a record are written beside it.
+    """
+    with _errors_as_lines(verbose, "no map was written; the same command goes on from here") as screen:
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
         with native_notes_hidden():
-            from nst_rs.runs import record
+            from nst_rs.runs import record, session
             from nst_rs.runs.prepare import prepare
 
-            prepared = prepare(run)
+            job = prepare(run)
         if config is not None:
-            record.warn_of_changes(config, prepared.files)
+            record.warn_of_changes(config, job.files)
         with terminal.listening(screen) as listener:
-            result = prepared.start(listener)
-        terminal.show_result(screen, result)
+            result = session.run(job, listener)
+        terminal.show_result(screen, result, Outputs.of(run.output))
 
 
 @app.command()
 def learn(
-    scene: Annotated[list[str] | None, typer.Argument(help="Scenes, each a product, a file or a folder.")] = None,
-    style: Style = None,
-    output: Annotated[Path | None, typer.Option(help="The learned style to write, a .style.")] = None,
+    scene: Scene = None,
+    style: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="IMAGE",
+            help="Learn the style of this image. Give the option several times to blend several images.",
+        ),
+    ] = None,
+    output: LearnedOutput = None,
     config: ConfigFile = None,
     preset: Preset = None,
     settings: Assignments = None,
     verbose: Verbose = False,
 ) -> None:
-    """Learn a style once, to style every scene with in seconds; Ctrl-C ends early and keeps what was learned."""
-    with _errors_as_lines(verbose) as screen:
+    """Learn a style once.
+
+    Every SCENE is a scene to learn from: a product, a file or a folder. Any other scene is then styled with what was
+    learned in seconds. Ctrl-C ends learning early and keeps what was learned.
+    """
+    with _errors_as_lines(verbose, "no style was written; the same command goes on from here") as screen:
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
         with native_notes_hidden():
-            from nst_rs.runs import learn
-            from nst_rs.runs.learn_job import prepare
+            from nst_rs.learning import session
+            from nst_rs.learning.job import prepare
 
             job = prepare(run)
         with terminal.listening_to_learning(screen) as listener:
-            learned = learn.learn(job, listener)
+            learned = session.learn(job, listener)
         terminal.show_learned(screen, learned.facts, job.output)
+        terminal.show_written(screen, (job.preview, job.output))
 
 
 @app.command()
@@ -98,20 +152,25 @@ def plan(
     settings: Assignments = None,
     verbose: Verbose = False,
 ) -> None:
-    """Say what `stylize` would run with the same arguments: levels, tiles, memory, operations, time. Writes nothing."""
+    """Tell what a run would take.
+
+    The arguments are those of `stylize`. Levels, tiles, memory, operations and time are shown; nothing is written.
+    """
     with _errors_as_lines(verbose):
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
         with native_notes_hidden():
-            from nst_rs.runs.job import forecast
+            from nst_rs.runs.prepare import forecast
 
             found = forecast(run)
-        terminal.show_forecast(Console(), found)
+        terminal.show_forecast(terminal.console(), found)
 
 
 @app.command()
 def sweep(
-    configs: Annotated[list[Path], typer.Argument(help="Configurations (YAML), a run each.")],
-    output: Annotated[Path, typer.Option(help="The folder for the runs' maps and the comparison.")],
+    configs: Annotated[list[Path], typer.Argument(metavar="CONFIG", hidden=True)],
+    output: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Write the maps of all runs and their comparison to this folder.")
+    ],
     vary: Annotated[
         list[str] | None,
         typer.Option(metavar="SECTION.KEY=VALUE,VALUE,...", help="Run every combination of these values."),
@@ -119,10 +178,14 @@ def sweep(
     settings: Assignments = None,
     verbose: Verbose = False,
 ) -> None:
-    """Run several configurations, skipping those done already, and compare them: contact sheet, curves, table."""
-    with _errors_as_lines(verbose) as screen:
+    """Run and compare configurations.
+
+    Every CONFIG is a configuration (YAML). Runs that are done already are skipped. The comparison is a contact sheet,
+    the curves of the losses and a table.
+    """
+    with _errors_as_lines(verbose, "the same command goes on from here") as screen:
         with native_notes_hidden():
-            from nst_rs.runs import stylize
+            from nst_rs.runs import session
             from nst_rs.runs import sweep as sweeps
 
             chosen = sweeps.variants(configs, output, vary or (), settings or ())
@@ -130,61 +193,81 @@ def sweep(
             with native_notes_hidden():
                 jobs = sweeps.waiting(chosen, output)
             for variant, job in jobs:
-                screen.print(variant.name, highlight=False, markup=False, soft_wrap=True)
+                terminal.say(screen, variant.name)
                 with terminal.listening(screen) as listener:
-                    stylize.run(job, listener)
-            terminal.show_comparison(Console(), sweeps.compare(chosen, output))
+                    session.run(job, listener)
+            terminal.show_comparison(terminal.console(), sweeps.compare(chosen, output))
 
 
 @app.command()
 def inspect(
-    scene: Annotated[list[str], typer.Argument(help="Products, tiles of one scene, folders of them, or a .style.")],
-    nodata: Annotated[float | None, typer.Option(help="The stored value that means no data.")] = None,
+    scene: Annotated[list[str], typer.Argument(metavar="SCENE", hidden=True)],
+    nodata: Annotated[
+        float | None, typer.Option(metavar="VALUE", help="Take this stored value to mean no data.")
+    ] = None,
     settings: Assignments = None,
 ) -> None:
-    """Show a scene's sensor, grid, bands, nodata, valid share and composites; or what a learned style is."""
+    """Show what a scene is.
+
+    Every SCENE is a product, a tile of one scene, or a folder of them. Its sensor, grid, bands, nodata, valid share
+    and composites are shown. Of a learned style (.style) it is shown what it was learned from and how good it is.
+    """
     with _errors_as_lines(verbose=False):
         if len(scene) == 1 and is_learned(Path(scene[0])):
-            terminal.show_learned(Console(), read_learned(Path(scene[0])).facts, Path(scene[0]))
+            terminal.show_learned(terminal.console(), read_learned(Path(scene[0])).facts, Path(scene[0]))
             return
         config = load_config(None, settings or ())
-        terminal.show_scene(Console(), api.inspect(scene, nodata=nodata, config=config))
+        terminal.show_scene(terminal.console(), api.inspect(scene, nodata=nodata, config=config))
+
+
+@app.command()
+def settings(
+    section: Annotated[
+        str | None, typer.Argument(help="A section of a configuration, such as tiling; else all.")
+    ] = None,
+) -> None:
+    """List every setting of a configuration: its default, the values it takes, and its meaning."""
+    with _errors_as_lines(verbose=False):
+        terminal.show_settings(terminal.console(), describe(section))
 
 
 @app.command()
 def view(
-    map_: Annotated[Path, typer.Argument(metavar="MAP", help="A map that nst-rs made, a .tif.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve; 0: any free port.")] = 0,
+    map_: Annotated[Path, typer.Argument(metavar="MAP.tif", hidden=True)],
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="Serve at this port; 0 is any free one.")
+    ] = 0,
 ) -> None:
-    """Show a map in the browser, the scene beside it under a slider, until interrupted; to this machine alone."""
-    with _errors_as_lines(verbose=False):
+    """Show a map in the browser.
+
+    MAP.tif is a map that nst-rs made. The scene is shown beside it, under a slider, to this machine alone, until
+    Ctrl-C ends it.
+    """
+    with _errors_as_lines(verbose=False) as screen:
+        screen.print("starting the map server", highlight=False)  # which takes seconds to import
         try:
             from nst_rs.view.server import serve, viewing
         except ModuleNotFoundError as error:
             need = "the extra that serves maps"
             raise ResourceError("view", expected=need, got=str(error), do="pip install 'nst-rs[view]'") from error
 
-        with suppress(KeyboardInterrupt), viewing(map_) as found:
-            serve(found, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
+        with suppress(KeyboardInterrupt), viewing(map_) as shown:
+            serve(shown, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
 
 
 @contextmanager
-def _errors_as_lines(verbose: bool) -> Iterator[Console]:
-    """Turn the program's own errors into one line and their exit code; send the log to the terminal."""
+def _errors_as_lines(verbose: bool, interrupted: str = "") -> Iterator[Console]:
+    """Turn the program's own errors, and a request to stop, into one line and an exit code.
+
+    Gives the console for messages. What is true after an interruption is said by `interrupted`.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow reads this when it is imported
-    logger = logging.getLogger("nst_rs")
-    logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
-    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as stream:
-        screen = Console(file=stream)
-        handler = RichHandler(console=screen, show_path=False)
-        logger.addHandler(handler)
+    with terminal.messages(verbose) as screen, stopped_like_ctrl_c():
         try:
             yield screen
         except NstError as error:
-            screen.print(f"error: {error}", highlight=False, markup=False, soft_wrap=True)
+            terminal.say(screen, f"error: {error}")
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            screen.print("interrupted: no map was written; the same command goes on from here", soft_wrap=True)
-            raise typer.Exit(130) from error
-        finally:
-            logger.removeHandler(handler)
+            terminal.say(screen, ": ".join(filter(None, ("interrupted", interrupted))))
+            raise typer.Exit(exit_code(error)) from error

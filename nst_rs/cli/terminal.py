@@ -1,32 +1,95 @@
-"""How progress and results look to a person: bars on a terminal, plain lines elsewhere."""
+"""Progress and results as people see them: bars on a terminal, plain lines elsewhere."""
 
+import io
+import logging
+import os
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column, Table
+from rich.text import Text
 
-from nst_rs.files.text import duration
+from nst_rs.config.reference import Setting
+from nst_rs.files.quiet import native_notes_hidden
+from nst_rs.files.text import counted, duration
 from nst_rs.geo.area import describe_degrees, extent_of
 from nst_rs.geo.grid import Grid
 from nst_rs.learned.style_file import Facts, HeldOut, Source
 from nst_rs.output.figures import describe
+from nst_rs.output.files import Outputs
 from nst_rs.runs import progress
 from nst_rs.scene.inspect import SceneReport
 from nst_rs.scene.raster_file import Header
 
 if TYPE_CHECKING:  # The pipeline brings TensorFlow, which inspecting a scene does without.
-    from nst_rs.runs.job import Forecast
-    from nst_rs.runs.learn import LearningProgress
-    from nst_rs.runs.learn import Listener as LearningListener
-    from nst_rs.runs.stylize import Result
+    from nst_rs.learning.session import LearningProgress
+    from nst_rs.learning.session import Listener as LearningListener
+    from nst_rs.runs.finish import Result
+    from nst_rs.runs.prepare import Forecast
     from nst_rs.runs.sweep import Comparison
 
 SECONDS_BETWEEN_LINES = 15.0
+
+_UNWRAPPED = 100_000
+"""Columns of what is no terminal: lines and tables stay whole there."""
+
+
+def console(stream: IO[str] | None = None) -> Console:
+    """Return a console that writes to `stream`, or to the standard output."""
+    made = Console(file=stream)
+    if not made.is_terminal:
+        made.width = _UNWRAPPED
+    return made
+
+
+def say(console: Console, line: str) -> None:
+    """Print a line as it is. A terminal that has gone away, which SIGHUP tells of, is no error."""
+    with suppress(OSError):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def messages(verbose: bool) -> Iterator[Console]:
+    """Give a console on the standard error for what this program says; its log goes there too.
+
+    Nothing else does: what libraries write is hidden, unless `verbose`. Characters that an output cannot encode are
+    written as escapes, so that they never hide what was to be said.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    # Line by line, so that nothing is left to be written where the terminal has gone away.
+    stream = os.fdopen(
+        os.dup(sys.stderr.fileno()), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace"
+    )
+    screen, logger = console(stream), logging.getLogger("nst_rs")
+    handler = _LineHandler(screen)
+    logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        with nullcontext() if verbose else native_notes_hidden():
+            yield screen
+    finally:
+        logger.removeHandler(handler)
+        with suppress(OSError):
+            stream.close()
+
+
+class _LineHandler(logging.Handler):
+    """Prints what is logged as errors are printed: the level, and a line."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self._console, f"{record.levelname.lower()}: {self.format(record)}")
 
 
 def listening(console: Console) -> AbstractContextManager[progress.Listener]:
@@ -58,11 +121,10 @@ class _PlainLines:
         self._console = console
         self._next = 0.0
 
-    def hear(self, state: progress.Progress) -> None:
+    def hear(self, state: progress.Progress | progress.PaintingProgress) -> None:
         if not state.ends_iteration:
             return
-        last = state.step.iteration == state.step.iterations
-        if last or time.monotonic() >= self._next:
+        if state.stage_fraction == 1 or time.monotonic() >= self._next:
             self._console.print(str(state), highlight=False, soft_wrap=True)
             self._next = time.monotonic() + SECONDS_BETWEEN_LINES
 
@@ -82,11 +144,12 @@ class _LearningLines:
 
 def show_learned(console: Console, facts: Facts, path: Path) -> None:
     """Print what a learned style is, and how good."""
+    learning = facts.learning
     lines = [
         f"{path}: a learned style, {path.stat().st_size / 1e6:.2f} MB",
         f"learned from {_names(facts.styles)} on {_names(facts.scenes)}, {facts.metres_per_pixel:.3g} m a pixel",
-        f"{facts.learning.steps} steps in {duration(facts.learning.seconds)}, loss {facts.learning.loss:.4g}",
-        f"channels {', '.join(map(str, facts.widths))}; {facts.blocks} blocks; color {facts.color}",
+        f"{counted(learning.steps, 'step')} in {duration(learning.seconds)}, loss {learning.loss:.4g}",
+        f"channels {', '.join(map(str, facts.widths))}; {counted(facts.blocks, 'block')}; color {facts.color}",
         *([] if facts.held_out is None else _held_out(facts.held_out)),
         f"made with nst-rs {facts.versions['nst-rs']}; licence: {facts.licence or 'none stated'}",
     ]
@@ -98,33 +161,30 @@ def _names(sources: Sequence[Source]) -> str:
     return ", ".join(source.name for source in sources)
 
 
-def _held_out(found: HeldOut) -> list[str]:
+def _held_out(judged: HeldOut) -> list[str]:
     """Return in lines how good a style is on windows that it did not learn from."""
-    kind = "of other scenes" if found.other_scenes else "kept out of learning"
-    sizes = ", ".join(map(str, sorted(set(found.size))))
-    if found.ratio is None:
+    kind = "of other scenes" if judged.other_scenes else "kept out of learning"
+    sizes = ", ".join(map(str, sorted(set(judged.size))))
+    if judged.ratio is None:
         against, level = "", ""
     else:
-        against = f", {found.ratio:.2f} times that of stylize ({found.optimised_total:.4g})"
-        level = f", of stylize's {found.optimised_saturated:.2%}"
+        against = f", {judged.ratio:.2f} times that of stylize ({judged.optimised_total:.4g})"
+        level = f", of stylize's {judged.optimised_saturated:.2%}"
     return [
-        f"on {found.windows} windows of {sizes} pixels {kind}:",
-        f"  total {found.learned_total:.4g}{against}; the scene's own {found.scene_total:.4g}",
-        f"  saturated pixels {found.learned_saturated:.2%}{level}; of the scene's {found.scene_saturated:.2%}",
+        f"on {counted(judged.windows, 'window')} of {sizes} pixels {kind}:",
+        f"  total {judged.learned_total:.4g}{against}; the scene's own {judged.scene_total:.4g}",
+        f"  saturated pixels {judged.learned_saturated:.2%}{level}; of the scene's {judged.scene_saturated:.2%}",
     ]
 
 
 def show_scene(console: Console, report: SceneReport) -> None:
-    """Print what `nst-rs inspect` found."""
+    """Print what `nst-rs inspect` tells of a scene."""
     scene = report.scene
-    count = len(scene.locations)
-    files = f"{count} file{'s' if count > 1 else ''}"
     nodata = "none set" if scene.nodata is None else f"{scene.nodata:g}"
+    stored = _stored(scene.tiles[0].product.sources[0].header)
     lines = [
-        f"{files} on one grid: {scene.grid.describe()}",
-        *_bounds(scene.grid),
-        f"{len(scene.band_names)} bands of {scene.dtype}{_stored(scene.tiles[0].product.sources[0].header)}, "
-        f"nodata {nodata}",
+        f"{counted(len(scene.locations), 'file')} on one grid: {scene.grid.describe()}",
+        f"{counted(len(scene.band_names), 'band')} of {scene.dtype}{stored}, nodata {nodata}",
         f"sensor {scene.sensor.name}: {scene.sensor.title}" if scene.sensor else "sensor not known",
     ]
     if scene.acquired is not None:
@@ -145,6 +205,20 @@ def show_scene(console: Console, report: SceneReport) -> None:
         console.print(f"No composite by name; by index for example composite.bands={example}", markup=False)
 
 
+def show_settings(console: Console, settings: Sequence[Setting]) -> None:
+    """Print settings: a table on a terminal, else one line per setting."""
+    if not console.is_terminal:
+        for setting in settings:
+            line = f"{setting.name} = {setting.default} ({setting.values}): {setting.meaning}"
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
+        return
+    name, meaning = Column("setting", no_wrap=True), Column("meaning", ratio=2)
+    table = Table(name, Column("default", ratio=1), Column("values", ratio=1), meaning, show_lines=True)
+    for setting in settings:
+        table.add_row(*map(Text, (setting.name, setting.default, setting.values, setting.meaning)))
+    console.print(table)
+
+
 def _bounds(grid: Grid) -> list[str]:
     """Return where a scene lies, as scene.area takes it."""
     found = describe_degrees(grid)
@@ -160,15 +234,12 @@ def _stored(header: Header) -> str:
 
 
 def show_forecast(console: Console, forecast: "Forecast") -> None:
-    """Print what `nst-rs plan` found."""
+    """Print what `nst-rs plan` tells of a run."""
     job = forecast.job
     console.print(job.inputs.scene.grid.describe(), highlight=False, soft_wrap=True)
-    table = Table("level", "pixels", "tiles", "window", "iterations")
-    for number, (level, iterations) in enumerate(
-        zip(job.plan.levels, job.config.schedule.level_iterations, strict=True), start=1
-    ):
-        (height, width), (rows, columns) = level.shape, level.window_shape
-        table.add_row(str(number), f"{width} × {height}", str(len(level.tiles)), f"{columns} × {rows}", str(iterations))
+    table = Table(*job.outline[0])
+    for row in job.outline:
+        table.add_row(*row.values())
     console.print(table)
     memory = job.memory
     parts = {
@@ -177,14 +248,14 @@ def show_forecast(console: Console, forecast: "Forecast") -> None:
         "a window": memory.windows,
         "activations kept for speed": job.kept_bytes,
     }
-    where = ", ".join(f"{size / 1e9:.1f} GB for {what}" for what, size in parts.items())
+    where = ", ".join(f"{size / 1e9:.1f} GB for {what}" for what, size in parts.items() if size)
     console.print(f"device {job.device.name}, {job.config.compute.precision}", highlight=False)
     console.print(
         f"memory about {(memory.host + job.kept_bytes) / 1e9:.1f} GB ({where})", highlight=False, soft_wrap=True
     )
-    if job.on_cluster:
+    if not job.traits.in_process:
         each = f"about {job.worker_bytes / 1e9:.1f} GB each"
-        console.print(f"{job.workers} workers of a Dask cluster, {each}", highlight=False, soft_wrap=True)
+        console.print(f"{counted(job.workers, 'worker')} of a Dask cluster, {each}", highlight=False, soft_wrap=True)
     if memory.on_disk:
         size = job.disk_bytes
         console.print(f"disk about {size / 1e9:.1f} GB beside the map while it is made", highlight=False)
@@ -197,23 +268,25 @@ def show_comparison(console: Console, comparison: "Comparison") -> None:
     """Print the table of a sweep, and where its files are."""
     from nst_rs.runs.comparison import rows  # it brings matplotlib, which nothing else needs
 
-    found = rows(comparison.runs)
-    name, *others = found[0]
+    lines = rows(comparison.runs)
+    name, *others = lines[0]
     losses = ("content", "style", "total")  # never shortened: their exponent is what matters
     numbers = [Column(other, justify="right", min_width=9 if other in losses else None) for other in others]
     table = Table(Column(name, overflow="fold"), *numbers, box=None, padding=(0, 1, 0, 0))
-    for row in found:
+    for row in lines:
         table.add_row(*row.values())
     console.print(table)
-    for path in (comparison.sheet, comparison.losses, comparison.table):
-        console.print(str(path), highlight=False, soft_wrap=True, markup=False)
+    show_written(console, (comparison.sheet, comparison.losses, comparison.table))
 
 
-def show_result(console: Console, result: "Result") -> None:
-    """Print what `nst-rs stylize` made."""
-    total = duration(sum(result.seconds.values()))
-    figures = "; ".join(f"{name} {value}" for name, value in describe(result.figures).items())
-    console.print(figures, highlight=False, soft_wrap=True)
-    console.print(
-        f"{result.output} ({total}; report {result.report}, record {result.record})", highlight=False, soft_wrap=True
-    )
+def show_result(console: Console, result: "Result", asked: Outputs) -> None:
+    """Print what `nst-rs stylize` made; `asked` says what was to be written beside the map."""
+    say(console, "; ".join(f"{name} {value}" for name, value in describe(result.figures).items()))
+    say(console, f"made in {duration(sum(result.seconds.values()))}:")
+    show_written(console, replace(asked, tif=result.output))
+
+
+def show_written(console: Console, files: Iterable[Path]) -> None:
+    """Print the names of files that were written, one per line."""
+    for path in files:
+        say(console, str(path))

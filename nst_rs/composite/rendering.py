@@ -8,7 +8,7 @@ import numpy as np
 
 from nst_rs.composite.channels import Channels, Three, resolve_bands, resolve_channels
 from nst_rs.composite.stretch import Limits, Stretch
-from nst_rs.config.loading import override
+from nst_rs.config.loading import Decisions
 from nst_rs.config.sections import CompositeSection, RunConfig
 from nst_rs.errors import ConfigError
 from nst_rs.files.documents import DocumentError, parse_json, read_text
@@ -35,13 +35,13 @@ class Subject:
         """Bytes of a pixel in all these bands."""
         return len(self.passed) * np.dtype(self.scene.in_type_of(self.passed).dtype).itemsize
 
-    def settled(self, config: RunConfig) -> RunConfig:
-        """Return `config` with channels by number, and limits that were an earlier run's as numbers."""
+    def settled(self) -> Decisions:
+        """Return what the scene decides: the channels by number, and an earlier run's limits as numbers."""
         limits = self.stretch.limits
-        settings: dict[str, Any] = {"composite.bands": self.channels}
-        if limits is not None:
-            settings["composite.limits"] = tuple((one.low, one.high) for one in limits)
-        return override(config, settings)
+        channels = {"composite.bands": self.channels}
+        if limits is None:
+            return channels
+        return {**channels, "composite.limits": tuple((each.low, each.high) for each in limits)}
 
 
 def open_subject(config: RunConfig) -> Subject:

@@ -1,19 +1,25 @@
-"""Configurations from files and settings: read, anchored, overridden."""
+"""Configurations read from files and assignments, and changed by decisions."""
 
 import os
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 
+from nst_rs.config.base import DecidedByMachine, Section
 from nst_rs.config.messages import config_error
-from nst_rs.config.sections import NAMED_WEIGHTS, RunConfig
+from nst_rs.config.paths import Place, may_hold_paths
+from nst_rs.config.sections import RunConfig, sections
 from nst_rs.errors import ConfigError
 from nst_rs.files.documents import DocumentError, parse_json, parse_yaml, read_text
 from nst_rs.files.locations import absolute, anchored
+
+Decisions = Mapping[str, Any]
+"""What a scene or a machine decides of a configuration: ``section.key`` → value. Decisions are merged like any
+mappings, and :func:`override` applies them all at once."""
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "legible": {"objective.alpha": 1.0, "schedule.levels": 2},
@@ -27,9 +33,10 @@ def load_config(path: Path | None, assignments: Iterable[str] = (), preset: str 
     """Read a run's configuration from YAML, or from the record of an earlier run, and apply ``section.key=value``.
 
     What neither names is taken from the `preset`, one of PRESETS, then from the defaults. Relative paths in a file
-    start from its folder. Raises ConfigError for a file that cannot be read, an unknown key, or a value out of range.
+    start from its folder, those of assignments from the working folder. Raises ConfigError for a file that cannot be
+    read, an unknown key, or a value out of range.
     """
-    data = {} if path is None else _anchor_paths(_read_mapping(path), path.parent)
+    data = {} if path is None else _read_file(Path(os.path.expanduser(path)))
     _set_missing(data, _preset(preset))
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
@@ -44,12 +51,15 @@ def load_config(path: Path | None, assignments: Iterable[str] = (), preset: str 
     return _parse(data)
 
 
-def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
-    """Return `config` with some ``section.key`` set to other values; raises ConfigError like :func:`load_config`."""
+def override(config: RunConfig, settings: Mapping[str, Any], place: Place | None = None) -> RunConfig:
+    """Return `config` with some ``section.key`` set to other values, and with its paths where `place` says, if given.
+
+    Raises ConfigError like :func:`load_config`.
+    """
     data = config.model_dump()
     for name, value in settings.items():
         _set(data, name, value)
-    return _parse(data)
+    return _parse(data, place)
 
 
 def name_files(config: RunConfig, scene: Iterable[Any] | None, style: Any, output: Any) -> RunConfig:
@@ -60,52 +70,45 @@ def name_files(config: RunConfig, scene: Iterable[Any] | None, style: Any, outpu
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:
     """Return `config` with its paths made absolute, so that it means the same from any folder."""
-    output, weights, start = config.output.path, config.model.weights, config.learn.start
-    return override(
-        config,
-        {
-            "scene.paths": tuple(map(absolute, config.scene.paths)),
-            **{key: os.path.abspath(path) for key, path in _paths_of(config).items() if isinstance(path, Path)},
-            "style.images": _by_absolute_path(config.style.images),
-            "output.path": output and os.path.abspath(output),
-            "style.learned": config.style.learned and os.path.abspath(config.style.learned),
-            "learn.start": start and os.path.abspath(start),
-            "learn.held_out": tuple(map(absolute, config.learn.held_out)),
-            "model.weights": weights if weights in NAMED_WEIGHTS else os.path.abspath(weights),
-        },
-    )
-
-
-def _paths_of(config: RunConfig) -> dict[str, Any]:
-    """Return the settings that may be a path."""
-    scene = config.scene
-    return {"scene.sensors": scene.sensors, "scene.area": scene.area, "composite.limits": config.composite.limits}
+    return override(config, {}, place=absolute)
 
 
 def decided_as(config: RunConfig, made: RunConfig) -> RunConfig:
     """Return `config` with what it leaves to the machine (``auto``) decided as in `made`."""
-    choices = {
-        "tiling.tile": (config.tiling.tile, made.tiling.tile),
-        "tiling.statistics": (config.tiling.statistics, made.tiling.statistics),
-        "tiling.tiles_at_once": (config.tiling.tiles_at_once, made.tiling.tiles_at_once),
-        "compute.precision": (config.compute.precision, made.compute.precision),
+    decisions = {
+        f"{name}.{key}": getattr(getattr(made, name), key)
+        for name, section in config
+        for key, field in type(section).model_fields.items()
+        if getattr(section, key) == "auto" and any(isinstance(mark, DecidedByMachine) for mark in field.metadata)
     }
-    return override(config, {key: decided for key, (wanted, decided) in choices.items() if wanted == "auto"})
+    return override(config, decisions)
 
 
-def _by_absolute_path(images: Mapping[Path, float]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for path, weight in images.items():
-        name = os.path.abspath(path)
-        found[name] = found.get(name, 0) + weight  # one image may have gone by two names
-    return found
-
-
-def _parse(data: Mapping[str, Any]) -> RunConfig:
+def _parse(data: Mapping[str, Any], place: Place | None = None) -> RunConfig:
     try:
-        return RunConfig.model_validate(data)
+        return RunConfig.model_validate(data, context=place)
     except ValidationError as error:
         raise config_error(error) from error
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """Return a file's settings, with its relative paths starting from its folder."""
+    data = _read_mapping(path)
+    for name, section in sections().items():
+        if isinstance(data.get(name), dict):
+            _place(data[name], section, partial(anchored, path.parent))
+    return data
+
+
+def _place(settings: dict[str, Any], section: type[Section], place: Place) -> None:
+    """Put the paths among the settings of one section where `place` says.
+
+    Each is validated by itself: what else is wrong with a file may be mended by an assignment, and is named at the end.
+    """
+    for key, field in section.model_fields.items():
+        if key in settings and may_hold_paths(field):
+            with suppress(ValidationError):
+                settings[key] = getattr(section.model_validate({key: settings[key]}, context=place), key)
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
@@ -122,39 +125,6 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ConfigError(f"configuration {path}", expected="sections with keys", got=type(data).__name__)
     return data
-
-
-def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Make the paths in `data` start from `folder`. What is not of the right shape is left for the check to name."""
-    for name, key in _PATHS:
-        section = data.get(name)
-        if isinstance(section, dict) and key in section:
-            section[key] = _anchored(folder, section[key], NAMED_WEIGHTS if key == "weights" else ())
-    return data
-
-
-_PATHS = (
-    ("scene", "paths"),
-    ("scene", "sensors"),
-    ("scene", "area"),
-    ("composite", "limits"),
-    ("style", "images"),
-    ("style", "learned"),
-    ("learn", "start"),
-    ("learn", "held_out"),
-    ("output", "path"),
-    ("model", "weights"),
-)
-"""Settings that may be paths."""
-
-
-def _anchored(folder: Path, value: Any, names: Container[str] = ()) -> Any:
-    """Return a path, a list of paths, or a mapping's keys, as starting from `folder`; `names` are no paths."""
-    if isinstance(value, list):
-        return [_anchored(folder, path, names) for path in value]
-    if isinstance(value, dict):
-        return {_anchored(folder, path, names): weight for path, weight in value.items()}
-    return anchored(folder, value) if isinstance(value, str) and value not in names else value
 
 
 def _preset(name: str | None) -> Mapping[str, Any]:
@@ -174,11 +144,11 @@ def _set_missing(data: dict[str, Any], settings: Mapping[str, Any]) -> None:
 
 
 def _set(data: dict[str, Any], name: str, value: Any) -> None:
-    *sections, key = name.split(".")
-    if not sections or not all([*sections, key]):
+    *parents, key = name.split(".")
+    if not parents or not all([*parents, key]):
         raise ConfigError(f"setting {name}", expected="SECTION.KEY", do="write for example tiling.tile")
-    for section in sections:
-        data = data.setdefault(section, {})
+    for parent in parents:
+        data = data.setdefault(parent, {})
         if not isinstance(data, dict):
-            raise ConfigError(f"setting {name}", expected="a key of a section", got=f"{section}, which has no keys")
+            raise ConfigError(f"setting {name}", expected="a key of a section", got=f"{parent}, which has no keys")
     data[key] = value

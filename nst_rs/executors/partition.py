@@ -14,8 +14,8 @@ from itertools import pairwise
 import numpy as np
 
 from nst_rs.arrays import Pixels
-from nst_rs.objective.losses import Objective, Pull
-from nst_rs.objective.moments import Moments, total
+from nst_rs.objective.losses import Objective
+from nst_rs.objective.moments import Moments, Pull, total
 from nst_rs.objective.problem import Features, Forward, Kernel, Problem, View
 from nst_rs.optimise.adam import Iterate, Move
 from nst_rs.optimise.state import State

@@ -1,6 +1,6 @@
-"""How a process builds a network, without being sent it: VGG16, or one that has learned a style."""
+"""How another process builds a network that it is not sent: VGG16 as it judges, or a network that learned a style."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nst_rs.config.sections import RunConfig
@@ -11,49 +11,58 @@ from nst_rs.objective.problem import Kernel
 
 
 @dataclass(frozen=True)
-class NetworkRecipe:
-    """What the network is made of. Small, and without TensorFlow, which a worker imports only in building it."""
+class KernelRecipe:
+    """What VGG16 is built from. It is small, and a worker imports TensorFlow only when it builds the network."""
 
     config: str
-    """What matters to it, as JSON."""
-    threads: int
-    """Of a worker."""
+    """The part of the configuration that matters to the network, as JSON."""
+    threads: int | None = None
+    """How many threads the process may use; None: as many as it likes."""
 
     @classmethod
-    def of(cls, config: RunConfig, threads: int) -> "NetworkRecipe":
-        """Return the recipe for the network of `config`, whose precision is named."""
+    def of(cls, config: RunConfig) -> "KernelRecipe":
+        """Return the recipe for the network of `config`, whose precision is decided."""
         matters: dict[str, Any] = {"model": True, "objective": True, "compute": {"device", "precision"}}
-        return cls(config.model_dump_json(include=matters), threads)
+        return cls(config.model_dump_json(include=matters))
+
+    def with_threads(self, threads: int) -> "KernelRecipe":
+        """Return the recipe for a process that may use so many threads."""
+        return replace(self, threads=threads)
 
     def __call__(self) -> Kernel:
-        """Build it on this process's device. Raises ModelError or ResourceError."""
+        """Build the network on this process's device. Raises ModelError or ResourceError."""
         config = RunConfig.model_validate_json(self.config)
         with native_notes_hidden():
             from nst_rs.neural.build import build_kernel
             from nst_rs.neural.device import choose_device, limit_threads
 
-            limit_threads(self.threads)
+            if self.threads is not None:
+                limit_threads(self.threads)
             return build_kernel(config, choose_device(config.compute.device))
 
 
 @dataclass(frozen=True)
-class StylizerRecipe:
-    """What a learned network is made of; without TensorFlow, which a worker imports only in building it."""
+class PaintingRecipe:
+    """What a network that learned a style is built from. A worker imports TensorFlow only when it builds it."""
 
     style: LearnedStyle
     device: str
-    """As ``compute.device`` has it: every process looks for its own."""
+    """The value of ``compute.device``: every process looks for its own."""
     precision: str
     threads: int | None = None
-    """Of a worker; None in a process of its own."""
+    """How many threads the process may use; None: as many as it likes."""
+
+    def with_threads(self, threads: int) -> "PaintingRecipe":
+        """Return the recipe for a process that may use so many threads."""
+        return replace(self, threads=threads)
 
     def __call__(self) -> Network:
-        """Build it on this process's device. Raises ResourceError."""
+        """Build the network on this process's device. Raises ResourceError."""
         with native_notes_hidden():
             from nst_rs.neural.device import choose_device, limit_threads
-            from nst_rs.neural.generator import Stylizer
+            from nst_rs.neural.generator import GeneratorNetwork
 
             if self.threads is not None:
                 limit_threads(self.threads)
             device = choose_device(self.device)
-            return Stylizer(self.style.facts.architecture, self.style.weights, device.name, self.precision)
+            return GeneratorNetwork(self.style.facts.architecture, self.style.weights, device.name, self.precision)

@@ -9,9 +9,9 @@ from nst_rs.files.locations import absolute, file_of
 
 
 def fingerprint(location: str | Path) -> dict[str, Any]:
-    """Return a file's absolute path, size in bytes and SHA-256: of what lies in an archive, the archive's.
+    """Return a file's absolute path, size in bytes and SHA-256. In an archive, the archive is the file.
 
-    Of what lies elsewhere only the place is known. Raises OSError where there is no such file.
+    For what lies on no disk of this machine only the place is known. Raises OSError where there is no such file.
     """
     return fingerprints([location])[0]
 

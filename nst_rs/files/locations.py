@@ -1,4 +1,4 @@
-"""Where a raster is: a path, or what GDAL reads from an archive or over the network. Nothing is opened here."""
+"""Places of rasters: paths, or what GDAL reads from an archive or over the network. Nothing is opened here."""
 
 import os
 import re

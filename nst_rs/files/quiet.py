@@ -10,11 +10,11 @@ _STDERR = 2
 
 @contextmanager
 def native_notes_hidden() -> Iterator[None]:
-    """Keep TensorFlow's start from writing to the terminal.
+    """Keep libraries from writing to the terminal, Python's and native ones.
 
-    Its libraries note missing CUDA drivers straight to the file descriptor, before any setting is read; on a machine
-    without a GPU that is no news. What is to be seen meanwhile must go to a copy of the descriptor, as the command
-    line's own messages do.
+    TensorFlow notes missing CUDA drivers, and PROJ a missing database, straight to the file descriptor, before any
+    setting is read; users can do nothing about either. Messages of this program's own must go to a copy of the
+    descriptor meanwhile, as the command line's do.
     """
     kept = os.dup(_STDERR)
     with open(os.devnull, "w") as nowhere:

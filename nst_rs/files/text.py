@@ -1,4 +1,4 @@
-"""How values are written for people."""
+"""Values written for people."""
 
 
 def duration(seconds: float) -> str:
@@ -13,3 +13,12 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "window"), counted(2, "window")
+    ('1 window', '2 windows')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

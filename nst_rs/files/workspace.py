@@ -1,10 +1,13 @@
 """The hidden folder beside a map in which a run keeps what does not fit in memory, until the map is there."""
 
+import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nst_rs.errors import OutputError
 from nst_rs.files.storage import DiskStorage
@@ -31,6 +34,23 @@ class Workspace:
         """The file that says where the run stands."""
         return self.folder / "checkpoint.json"
 
+    def read_checkpoint(self) -> dict[str, Any] | None:
+        """Return what :meth:`write_checkpoint` wrote; None where there is nothing that can be read."""
+        try:
+            data = json.loads(self.checkpoint.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return data if isinstance(data, dict) else None
+
+    def write_checkpoint(self, data: Mapping[str, Any]) -> None:
+        """Replace the checkpoint, at once. Raises OutputError."""
+        temporary = self.checkpoint.with_suffix(".new")
+        try:
+            temporary.write_text(json.dumps(data), encoding="utf-8")
+            os.replace(temporary, self.checkpoint)
+        except OSError as error:
+            raise OutputError(f"workspace {self.folder}", expected="room and leave to write", got=str(error)) from error
+
     @property
     def learning(self) -> Path:
         """The file that holds what a style's learning has come to."""
@@ -45,9 +65,9 @@ class Workspace:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Give an empty folder on the map's own disk, gone when the context ends; a killed run's goes with the next.
+        """Give an empty folder on the map's own disk, which is removed when the context ends.
 
-        Raises OutputError.
+        A folder that a killed run has left is emptied first. Raises OutputError.
         """
         self.create()
         folder = self.folder / "scratch"

@@ -1,4 +1,4 @@
-"""A tile of a map, painted with a learned style: read, painted, written. The same in this process and on a worker.
+"""A tile of a map is read, painted with a learned style and written: the same in this process and on a worker.
 
 A tile is painted in blocks, which lie on the scene's own grid whatever the tile's size is. A block
 needs nothing but its margin of another, so blocks of any size make the same picture but for rounding: libraries add up
@@ -9,8 +9,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,13 +26,23 @@ _turn = threading.Lock()
 
 @dataclass(frozen=True)
 class Manner:
-    """How a learned style is applied."""
+    """The way a learned style is applied."""
 
     found_by: Color
-    """As ``style.color`` was when it was learned."""
+    """The value of ``style.color`` with which it was learned."""
     shown: Color
     strength: float
-    """From 0, the scene, to 1, the style."""
+    """A number from 0, the scene, to 1, the style."""
+
+
+class Recipe(Protocol):
+    """How a network is built in the process that needs it: :class:`nst_rs.executors.recipes.PaintingRecipe`."""
+
+    def __call__(self) -> Network:
+        """Build the network."""
+
+    def with_threads(self, threads: int) -> "Recipe":
+        """Return the recipe for a process that may use so many threads."""
 
 
 @dataclass
@@ -42,8 +52,7 @@ class TilePainter:
     Nothing is written but a tile's own pixels, so a tile may be painted again, by anyone.
     """
 
-    recipe: Callable[[], Network]
-    """Builds the network where it is called."""
+    recipe: Recipe
     margin: int
     """Pixels around a window that the network sees."""
     manner: Manner
@@ -54,9 +63,13 @@ class TilePainter:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_network": None}
 
+    def with_threads(self, threads: int) -> "TilePainter":
+        """Return the painter for processes that may use so many threads each."""
+        return replace(self, recipe=self.recipe.with_threads(threads))
+
     @property
     def network(self) -> Network:
-        """The network of this process, which is built once. One block at a time asks for it."""
+        """The network of this process, built when it is first used. One block at a time uses it."""
         if self._network is None:
             self._network = self.recipe()
         return self._network
@@ -97,11 +110,11 @@ def paint_tile(painter: TilePainter, tile: MapTile) -> None:
     painter.paint(tile, *painter.read(tile))
 
 
-def paint_in_turn(painter: TilePainter, tiles: Sequence[MapTile], done: Callable[[], None]) -> None:
-    """Paint all `tiles`, telling `done` after each; the next one is read meanwhile."""
+def paint_in_turn(painter: TilePainter, tiles: Sequence[MapTile], done: Callable[[MapTile], None]) -> None:
+    """Paint all `tiles`, telling `done` of each; the next one is read meanwhile."""
     with ThreadPoolExecutor(max_workers=1) as reader:
         coming: deque[Future[tuple[Pixels, Pixels]]] = deque()
         for number, tile in enumerate(tiles):
             coming += [reader.submit(painter.read, each) for each in tiles[number + len(coming) : number + 2]]
             painter.paint(tile, *coming.popleft().result())
-            done()
+            done(tile)

@@ -1,4 +1,4 @@
-"""Which device computes, how much memory it has, and in which precision it is faster. Nothing happens on import."""
+"""The device that computes, its memory, and the precision in which it is faster. Nothing happens on import."""
 
 import logging
 import os
@@ -12,6 +12,7 @@ import psutil
 import tensorflow as tf
 
 from nst_rs.errors import ResourceError
+from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.neural.heap import keep_few_heaps
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ class Device:
     """One place to compute."""
 
     name: str
-    """As TensorFlow calls it: ``/CPU:0``, ``/GPU:1``."""
+    """TensorFlow's name for it: ``/CPU:0``, ``/GPU:1``."""
     free_bytes: int
     """Memory that a run may take."""
 
@@ -33,8 +34,8 @@ class Device:
 
     def scope(self) -> AbstractContextManager[Any]:
         """Return a context in which TensorFlow puts what it makes on this device."""
-        found: AbstractContextManager[Any] = tf.device(self.name)
-        return found
+        scope: AbstractContextManager[Any] = tf.device(self.name)
+        return scope
 
 
 def choose_device(wanted: str) -> Device:
@@ -44,7 +45,8 @@ def choose_device(wanted: str) -> Device:
     ResourceError for a GPU that is not there.
     """
     keep_few_heaps()
-    gpus = tf.config.list_physical_devices("GPU")
+    with native_notes_hidden():
+        gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     if wanted == "cpu" or (wanted == "auto" and not gpus):
@@ -61,7 +63,7 @@ def choose_device(wanted: str) -> Device:
 
 
 def limit_threads(count: int) -> None:
-    """Let this process compute with `count` threads. To be called before anything is computed.
+    """Let this process compute with `count` threads. Call it before anything is computed.
 
     Raises ResourceError where the process has begun with another number.
     """
@@ -117,7 +119,7 @@ def choose_precision(wanted: str, device: Device) -> str:
 def _convolution_trial(dtype: str, device: Device) -> Callable[[], float]:
     """Return a function that runs one of VGG16's convolutions on a small picture and returns the seconds it took."""
 
-    @tf.function  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def convolve(x: Any, kernel: Any) -> Any:
         return tf.reduce_sum(tf.cast(tf.nn.conv2d(x, kernel, 1, "SAME"), tf.float32))
 

@@ -4,18 +4,20 @@ Its geometry is in nst_rs/learned/architecture.py.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
 from nst_rs.arrays import Pixels
 from nst_rs.learned.architecture import STRIDE, Architecture, Weights
+from nst_rs.learned.windows import Network
 from nst_rs.neural.folding import folded
 
 
-class Stylizer:
-    """A learned network, to be applied."""
+class GeneratorNetwork:
+    """A learned network, ready to be applied: it paints windows of scenes."""
 
     def __init__(self, architecture: Architecture, weights: Weights, device: str, dtype: str = "float32") -> None:
         """Compute on `device`, a TensorFlow name, in `dtype`; the correction is added to the scene in float32."""
@@ -23,7 +25,8 @@ class Stylizer:
         self._device = device
         with tf.device(device):
             self._weights = {name: tf.constant(value, dtype) for name, value in folded(weights).items()}
-        self._apply = tf.function(lambda scene, grain: _applied(self._weights, architecture, scene, grain))
+        # Without AutoGraph, which leaves a file in the temporary folder for every function it rewrites.
+        self._apply = tf.function(partial(_applied, self._weights, architecture), autograph=False)
 
     def __call__(self, scene: Pixels, grain: Pixels) -> Pixels:
         """Return the picture, (H, W, 3) in [0, 255], of a window with its margin.
@@ -32,8 +35,8 @@ class Stylizer:
         of the network's stride, and so do H and W.
         """
         with tf.device(self._device):
-            found = self._apply(tf.convert_to_tensor(scene[np.newaxis]), tf.convert_to_tensor(grain[np.newaxis]))
-        picture: Pixels = np.clip(found[0].numpy(), 0.0, 255.0)
+            pictures = self._apply(tf.convert_to_tensor(scene[np.newaxis]), tf.convert_to_tensor(grain[np.newaxis]))
+        picture: Pixels = np.clip(pictures[0].numpy(), 0.0, 255.0)
         return picture
 
 
@@ -63,7 +66,7 @@ def corrected(
 
 
 def _applied(weights: Mapping[str, Any], architecture: Architecture, scene: Any, grain: Any) -> Any:
-    """Return what :func:`corrected` does, with the weights of :func:`nst_rs.neural.folding.folded`."""
+    """Return the pictures of :func:`corrected`, computed with the weights of :func:`nst_rs.neural.folding.folded`."""
     cells = tf.nn.space_to_depth(_seen(weights, scene, grain), 2)
     x = _changed(weights, architecture, tf.nn.relu(convolve(weights, "first", cells)), convolve)
     x = tf.nn.depth_to_space(tf.nn.relu(convolve(weights, "up1", x)), 2)
@@ -77,7 +80,7 @@ def _seen(weights: Mapping[str, Any], scene: Any, grain: Any) -> Any:
 
 
 def _changed(weights: Mapping[str, Any], architecture: Architecture, x: Any, convolve: Convolve) -> Any:
-    """Return what the network makes, at a quarter of the resolution, of `x`, at a half of it."""
+    """Return the features at a quarter of the resolution, after all residual blocks, from `x` at a half of it."""
     x = tf.nn.relu(convolve(weights, "down", x, 2))
     for index in range(1, architecture.blocks + 1):
         change = convolve(weights, f"block{index}_2", tf.nn.relu(convolve(weights, f"block{index}_1", x)))
@@ -121,3 +124,7 @@ def _middle(x: Any, other: Any) -> Any:
     """Return the middle of `x`, as large as `other`."""
     rows, columns = ((x.shape[axis] - other.shape[axis]) // 2 for axis in (1, 2))
     return x[:, rows : x.shape[1] - rows, columns : x.shape[2] - columns]
+
+
+if TYPE_CHECKING:
+    _: type[Network] = GeneratorNetwork

@@ -6,7 +6,7 @@ also what was learned: a network that was not taught with the statistics it is a
 unlike the mean.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,24 +16,29 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from nst_rs.arrays import Pixels
+from nst_rs.errors import ConfigError
 from nst_rs.learned.architecture import Architecture, Weights
 from nst_rs.neural.generator import convolve, corrected
 from nst_rs.neural.vgg16 import Encoder
-from nst_rs.objective.losses import Normalization, Objective
+from nst_rs.objective.losses import Objective
+from nst_rs.objective.terms.base import Term
+from nst_rs.objective.terms.content import Content, Normalization
+from nst_rs.objective.terms.gram import Gram
+from nst_rs.objective.terms.variation import Variation
 
 RING = 16
 """Pixels along a window's border whose features are not judged: there VGG16 sees its own zero padding."""
 
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.99, 1e-9
 AVERAGE_DECAY = 0.98
-"""Of the running means, of the weights, which are what is kept, and of statistics: a step sees a window or two."""
+"""The decay of the running means of weights, which are kept in the end, and of statistics: a step sees few windows."""
 _BLOCK_GAIN = 0.5
 """Standard deviation of what a residual block adds, where it is normalised; of all else it is 1."""
 _LEAST_VARIANCE = 1e-3
 _LONGEST_GRADIENT = 3.0
-"""Times its running mean length, to which a longer gradient is cut: an odd window must not undo what was learned."""
+"""A gradient longer than this many running mean lengths is cut: an odd window must not undo what was learned."""
 _OUTSIDE = 1e-4
-"""Price of a pixel outside [0, 255]: of the mean square of by how much."""
+"""The price of pixels outside [0, 255]: the factor of their mean squared distance to it."""
 
 Values = dict[str, npt.NDArray[np.float32]]
 
@@ -49,7 +54,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Memory:
-    """All that a learner knows, so that it can go on: parameter → values, each."""
+    """The state of learning, from which it can go on: each is a mapping, parameter → values."""
 
     weights: Values
     first: Values
@@ -57,15 +62,15 @@ class Memory:
     average: Values
     """Running mean of the weights: what is kept in the end."""
     statistics: Values
-    """Convolution → running means of its values and of their squares, (2, channels); of none once they are frozen."""
+    """Convolution → running means of its values and of their squares, (2, channels); empty once they are frozen."""
     usual_length: float = 0.0
     """Running mean of the gradient's length; 0 before the first step."""
     steps: int = 0
-    """Taken so far, since the statistics were frozen."""
+    """The steps taken since the statistics were frozen."""
 
     @classmethod
     def beginning(cls, weights: Weights, normalised: bool = False) -> "Memory":
-        """Return what is known before the first step, for a network that is `normalised` or not."""
+        """Return the state before the first step, of a network that is `normalised` or not."""
         zeros = {name: np.zeros_like(value) for name, value in weights.items()}
         convolutions = {name.split(".")[0]: value.shape[-1] for name, value in weights.items()} if normalised else {}
         statistics = {name: np.zeros((2, size), np.float32) for name, size in convolutions.items() if name != "last"}
@@ -74,16 +79,27 @@ class Memory:
     @property
     def applied(self) -> Values:
         """The weights to be applied: the running mean, with the statistics as they are now in it."""
-        found = dict(self.average)
+        weights = dict(self.average)
         for name, (mean, square) in self.statistics.items():
             scale = _gain(name) / np.sqrt(np.maximum(square - mean**2, 0) + np.float32(_LEAST_VARIANCE))
-            found[f"{name}.kernel"] = found[f"{name}.kernel"] * scale
-            found[f"{name}.bias"] = found[f"{name}.bias"] - mean * scale
-        return found
+            weights[f"{name}.kernel"] = weights[f"{name}.kernel"] * scale
+            weights[f"{name}.bias"] = weights[f"{name}.bias"] - mean * scale
+        return weights
 
     def frozen(self) -> "Memory":
-        """Return what is known before the first step of the network as it is applied now."""
+        """Return the state before the first step of the network as it is applied now."""
         return self.beginning(self.applied)
+
+
+def refuse_untaught(terms: Sequence[Term]) -> None:
+    """Raise ConfigError for a term that a network cannot be taught: the teacher has its own arithmetic for each."""
+    taught = (Content, Gram, Variation)
+    for term in terms:
+        if not isinstance(term, taught):
+            names = ", ".join(kind.name for kind in taught)
+            raise ConfigError(
+                f"objective.terms.{term.name}", expected=f"terms that a style can be learned with: {names}"
+            )
 
 
 class Teacher:
@@ -91,10 +107,13 @@ class Teacher:
 
     def __init__(self, encoder: Encoder, objective: Objective, architecture: Architecture, memory: Memory) -> None:
         """Go on from `memory`. The network computes in the encoder's type, float32 or bfloat16."""
+        refuse_untaught(objective.terms)
         self._encoder = encoder
-        self._objective = objective
+        self._content = next(term for term in objective.terms if isinstance(term, Content))
+        self._style = next(term for term in objective.terms if isinstance(term, Gram))
+        self._variation = next((term.weight for term in objective.terms if isinstance(term, Variation)), 0.0)
         self._architecture = architecture
-        self._targets = {name: tf.constant(gram, tf.float32) for name, gram in objective.targets.items()}
+        self._targets = {name: tf.constant(gram, tf.float32) for name, gram in self._style.targets.items()}
         self._weights, self._first, self._second, self._average, self._statistics = (
             {name: tf.Variable(value) for name, value in values.items()}
             for values in (memory.weights, memory.first, memory.second, memory.average, memory.statistics)
@@ -108,50 +127,49 @@ class Teacher:
         arrays = (lesson.seen, lesson.grain, lesson.scene)
         self._steps += 1
         numbers = tf.constant(float(self._steps)), tf.constant(float(rate))
-        found = self._step(*map(tf.convert_to_tensor, arrays), *numbers)
-        return float(found)
+        return float(self._step(*map(tf.convert_to_tensor, arrays), *numbers))
 
     @property
     def normalises(self) -> bool:
-        """Whether statistics are still those of each lesson."""
+        """Whether the network still normalises by the statistics of each lesson."""
         return bool(self._statistics)
 
     @property
     def steps(self) -> int:
-        """How many were taken so far, since statistics were frozen."""
+        """The number of steps taken since the statistics were frozen."""
         return self._steps
 
     @property
     def memory(self) -> Memory:
-        """Return a copy of what is known by now."""
+        """Return a copy of the state of learning."""
         weights, first, second, average, statistics = map(
             _values, (self._weights, self._first, self._second, self._average, self._statistics)
         )
         return Memory(weights, first, second, average, statistics, float(self._usual_length.numpy()), self._steps)
 
     def _trace_step(self, seen: Any, grain: Any, scene: Any, number: Any, rate: Any) -> Any:
-        found_statistics: dict[str, Any] = {}
+        statistics: dict[str, Any] = {}
         with tf.GradientTape() as tape:
             weights = {name: tf.cast(value, self._encoder.dtype) for name, value in self._weights.items()}
-            convolve = partial(self._convolve, found_statistics)
-            found = corrected(weights, self._architecture, seen, grain, convolve)
-            picture = tf.stop_gradient(tf.clip_by_value(found, 0.0, 255.0))
+            convolve = partial(self._convolve, statistics)
+            made = corrected(weights, self._architecture, seen, grain, convolve)
+            picture = tf.stop_gradient(tf.clip_by_value(made, 0.0, 255.0))
             total, gradient = self._judge(picture, scene)
-            # As in the optimiser a pixel at the edge of the range is not asked to leave it.
-            outwards = ((found > 255.0) & (gradient < 0)) | ((found < 0.0) & (gradient > 0))
-            asked = tf.stop_gradient(tf.where(outwards, 0.0, gradient))
-            surrogate = tf.reduce_sum(asked * found) + _OUTSIDE * tf.reduce_mean((found - picture) ** 2)
-            surrogate += self._objective.variation * _variation(found)
+            # As in the optimiser, no gradient moves a pixel at the edge of the range out of it.
+            outwards = ((made > 255.0) & (gradient < 0)) | ((made < 0.0) & (gradient > 0))
+            inwards = tf.stop_gradient(tf.where(outwards, 0.0, gradient))
+            surrogate = tf.reduce_sum(inwards * made) + _OUTSIDE * tf.reduce_mean((made - picture) ** 2)
+            surrogate += self._variation * _variation(made)
         gradients = tape.gradient(surrogate, self._weights)
         self._move(self._shortened(gradients), number, rate)
         _approach(self._average, self._weights, number)
-        _approach(self._statistics, found_statistics, number)
-        return total + self._objective.variation * _variation(picture)
+        _approach(self._statistics, statistics, number)
+        return total + self._variation * _variation(picture)
 
     def _convolve(
         self, statistics: dict[str, Any], weights: Mapping[str, Any], name: str, x: Any, stride: int = 1
     ) -> Any:
-        """Convolve, and normalise by the lesson's own `statistics`, which are added to those found."""
+        """Convolve, and normalise by the lesson's own statistics, which are added to `statistics`."""
         if name not in self._statistics:
             return convolve(weights, name, x, stride)
         values = tf.cast(tf.nn.conv2d(x, weights[f"{name}.kernel"], stride, "VALID"), tf.float32)
@@ -162,38 +180,21 @@ class Teacher:
 
     def _judge(self, picture: Any, scene: Any) -> tuple[Any, Any]:
         """Return the windows' mean total, without variation, and its gradient with respect to the picture."""
-        objective, count = self._objective, tf.cast(tf.shape(picture)[0], tf.float32)
+        content, style, count = self._content, self._style, tf.cast(tf.shape(picture)[0], tf.float32)
         features = self._encoder.features(picture)
-        wanted = self._encoder.features(scene) if objective.content_layers else {}
+        wanted = self._encoder.features(scene) if content.layers else {}
         total, upstream = tf.constant(0.0), {}
-        for name, weight in objective.style_layers.items():
-            loss, upstream[name] = self._style(features[name], self._targets[name], self._ring(picture, features[name]))
-            total += objective.beta * weight * loss / count
-            upstream[name] *= objective.beta * weight / count
-        for name, weight in objective.content_layers.items():
-            loss, asked = _content(
-                features[name], wanted[name], self._ring(picture, features[name]), objective.content_normalization
-            )
-            total += objective.alpha * weight * loss / count
-            upstream[name] = upstream.get(name, 0.0) + objective.alpha * weight * asked / count
+        for name, weight in style.layers.items():
+            loss, upstream[name] = _style(features[name], self._targets[name], _ring(picture, features[name]))
+            total += style.weight * weight * loss / count
+            upstream[name] *= style.weight * weight / count
+        for name, weight in content.layers.items():
+            ring = _ring(picture, features[name])
+            loss, gradient = _content(features[name], wanted[name], ring, content.normalization)
+            total += content.weight * weight * loss / count
+            upstream[name] = upstream.get(name, 0.0) + content.weight * weight * gradient / count
         given = {name: tf.cast(value, self._encoder.dtype) for name, value in upstream.items()}
         return total, tf.cast(self._encoder.carry_back(features, given), tf.float32)
-
-    @staticmethod
-    def _ring(picture: Any, features: Any) -> int:
-        """Return the positions of a layer along a window's border that are not judged."""
-        return RING // int(picture.shape[1] // features.shape[1])
-
-    @staticmethod
-    def _style(features: Any, target: Any, ring: int) -> tuple[Any, Any]:
-        """Return Σ_windows E_l, and its derivative with respect to the features."""
-        inner = tf.cast(features[:, ring:-ring, ring:-ring], tf.float32)
-        flat = tf.reshape(inner, (tf.shape(inner)[0], -1, inner.shape[-1]))
-        count, channels = float(inner.shape[1] * inner.shape[2]), float(inner.shape[-1])
-        difference = tf.matmul(flat, flat, transpose_a=True) / count - target
-        loss = tf.reduce_sum(difference**2) / (4 * channels**2)
-        asked = tf.reshape(tf.matmul(flat, difference), tf.shape(inner)) / (channels**2 * count)
-        return loss, _framed(asked, ring)
 
     def _shortened(self, gradients: Mapping[str, Any]) -> dict[str, Any]:
         length = tf.linalg.global_norm(list(gradients.values()))
@@ -224,6 +225,22 @@ def _approach(means: Mapping[str, Any], values: Mapping[str, Any], number: Any) 
         mean.assign_add(share * (values[name] - mean))
 
 
+def _ring(picture: Any, features: Any) -> int:
+    """Return the positions of a layer along a window's border that are not judged."""
+    return RING // int(picture.shape[1] // features.shape[1])
+
+
+def _style(features: Any, target: Any, ring: int) -> tuple[Any, Any]:
+    """Return Σ_windows E_l, and its derivative with respect to the features."""
+    inner = tf.cast(features[:, ring:-ring, ring:-ring], tf.float32)
+    flat = tf.reshape(inner, (tf.shape(inner)[0], -1, inner.shape[-1]))
+    count, channels = float(inner.shape[1] * inner.shape[2]), float(inner.shape[-1])
+    difference = tf.matmul(flat, flat, transpose_a=True) / count - target
+    loss = tf.reduce_sum(difference**2) / (4 * channels**2)
+    gradient = tf.reshape(tf.matmul(flat, difference), tf.shape(inner)) / (channels**2 * count)
+    return loss, _framed(gradient, ring)
+
+
 def _content(features: Any, wanted: Any, ring: int, normalization: Normalization) -> tuple[Any, Any]:
     """Return Σ_windows L_content(l), and its derivative with respect to the features."""
     inner = slice(ring, -ring)
@@ -237,7 +254,7 @@ def _framed(inner: Any, ring: int) -> Any:
 
 
 def _variation(pictures: Any) -> Any:
-    """Return the mean squared step from a pixel to the next, as nst_rs/objective/losses.py has it."""
+    """Return the mean squared step from a pixel to the next, as nst_rs/objective/terms/variation.py has it."""
     down, right = pictures[:, 1:] - pictures[:, :-1], pictures[:, :, 1:] - pictures[:, :, :-1]
     return (tf.reduce_sum(down**2) + tf.reduce_sum(right**2)) / tf.cast(tf.size(pictures), tf.float32)
 

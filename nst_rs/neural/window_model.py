@@ -1,45 +1,44 @@
-"""What is computed for one window of a picture: its moments, its content features, its share of the gradient."""
+"""The network's arithmetic on one window of a picture: moments, content features, the share of the gradient."""
 
 import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from nst_rs.neural.vgg16 import Encoder
-from nst_rs.objective.losses import Pull
-from nst_rs.objective.moments import Moments
-from nst_rs.objective.problem import Features, Forward
+from nst_rs.objective.moments import Moments, Pull, Statistics
+from nst_rs.objective.problem import Features, Forward, Kernel
 
 Array = npt.NDArray[Any]
 
 
-class Kernel:
-    """The objective's arithmetic on one window: the only thing of TensorFlow that the loop sees, through its methods.
+class WindowModel:
+    """VGG16 on one window: the loop sees it as a :class:`nst_rs.objective.problem.Kernel`, and no more of TensorFlow.
 
     Windows are (H, W, 3) RGB in [0, 255] with H and W multiples of the deepest layer's stride. Weights are (H, W) in
     [0, 1]: 0 in the halo and on nodata. A position's weight is the mean of the weights of the pixels in its cell.
     """
 
-    def __init__(self, encoder: Encoder, style_layers: list[str], content_layers: list[str], device: str) -> None:
-        """Compute on `device`, a TensorFlow name such as ``/CPU:0``."""
+    def __init__(self, encoder: Encoder, statistics: Statistics, device: str) -> None:
+        """Measure `statistics` on `device`, a TensorFlow name such as ``/CPU:0``."""
         self.encoder = encoder
-        self.style_layers = style_layers
-        self.content_layers = content_layers
+        self.statistics = statistics
         self.device = device
         # Gram matrices, losses and pixels stay in float32 (float64 with a float64 encoder) whatever the encoder's type.
         self.accumulate = tf.float64 if encoder.dtype == tf.float64 else tf.float32
         self.seconds = 0.0
-        """What this kernel's arithmetic has taken so far."""
+        """The seconds that this model's arithmetic has taken so far."""
         tf.get_logger().addFilter(_is_news)
-        self._measure = tf.function(self._trace_measure)
-        self._content = tf.function(self._trace_content)
-        self._forward = tf.function(self._trace_forward)
-        self._backward = tf.function(self._trace_backward)
+        # Without AutoGraph, which leaves a file in the temporary folder for every function it rewrites.
+        self._measure, self._content, self._forward, self._backward = (
+            tf.function(trace, autograph=False)
+            for trace in (self._trace_measure, self._trace_content, self._trace_forward, self._trace_backward)
+        )
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
@@ -49,7 +48,7 @@ class Kernel:
         self.seconds += time.perf_counter() - started
 
     def measure(self, window: Array, weight: Array, content: Features | None = None) -> Moments:
-        """Return the window's moments at the style layers, its counts at all, and its distances to `content`."""
+        """Return the window's counts and products, and its distances to `content` where that is given."""
         with self._computing():
             return _moments(*self._measure(self._tensor(window), self._tensor(weight), self._tensors(content or {})))
 
@@ -71,19 +70,19 @@ class Kernel:
     def backward(self, activations: Any, weight: Array, content: Features, pull: Pull) -> Array:
         """Return this window's share of the scene's gradient.
 
-        The share is (H, W, 3): what the window's weighted positions ask of all its pixels, halo included. The shares of
-        all windows, added where they overlap, are the gradient of the whole scene's objective.
+        The share is (H, W, 3): the pull on the window's weighted positions, carried back to all its pixels, halo
+        included. The shares of all windows, added where they overlap, are the gradient of the whole scene's objective.
         """
         with self._computing():
             share = self._backward(
                 activations,
                 self._tensor(weight),
                 self._tensors(content),
-                {name: self._tensor(x) for name, x in pull.style.items()},
-                {name: self._tensor(np.asarray(x)) for name, x in pull.content.items()},
+                {name: self._tensor(x) for name, x in pull.products.items()},
+                {name: self._tensor(np.asarray(x)) for name, x in pull.half_squares.items()},
             )
-            found: Array = share.numpy()
-            return found
+            gradient: Array = share.numpy()
+            return gradient
 
     def _tensor(self, array: Array) -> Any:
         return tf.convert_to_tensor(array.astype(self.accumulate.as_numpy_dtype, copy=False))
@@ -96,16 +95,16 @@ class Kernel:
         return tf.cast(tf.bitcast(content, tf.bfloat16) if content.dtype == tf.uint16 else content, self.accumulate)
 
     def _chosen(self, activations: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the objective's layers, (H / stride, W / stride, C) each."""
-        wanted = {*self.style_layers, *self.content_layers}
-        return {name: tf.cast(x[0], self.accumulate) for name, x in activations.items() if name in wanted}
+        """Return the layers that are measured, (H / stride, W / stride, C) each."""
+        counted = self.statistics.counted
+        return {name: tf.cast(x[0], self.accumulate) for name, x in activations.items() if name in counted}
 
     def _trace_measure(self, window: Any, weight: Any, content: Mapping[str, Any]) -> Any:
         return self._trace_forward(window, weight, content)[1:]
 
     def _trace_content(self, window: Any) -> dict[str, Any]:
         features = self.encoder.features(window[tf.newaxis])
-        chosen = {name: features[name][0] for name in self.content_layers}
+        chosen = {name: features[name][0] for name in self.statistics.half_squares}
         return {name: tf.bitcast(x, tf.uint16) if x.dtype == tf.bfloat16 else x for name, x in chosen.items()}
 
     def _trace_forward(self, window: Any, weight: Any, content: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -113,38 +112,39 @@ class Kernel:
         features = self._chosen(activations)
         weights = position_weights(weight, features)
         counts = {name: tf.reduce_sum(weights[name]) for name in features}
-        sums = {name: _gram(features[name], weights[name]) for name in self.style_layers}
+        products = {name: _products(features[name], weights[name]) for name in self.statistics.products}
         squares = {name: (features[name] - self._unpacked(x)) ** 2 for name, x in content.items()}
         half_squares = {name: tf.reduce_sum(weights[name] * x) / 2 for name, x in squares.items()}
-        return activations, counts, sums, half_squares
+        return activations, counts, products, half_squares
 
     def _trace_backward(
-        self, activations: Any, weight: Any, content: Mapping[str, Any], style_pull: Mapping[str, Any], factors: Any
+        self, activations: Any, weight: Any, content: Mapping[str, Any], matrices: Mapping[str, Any], factors: Any
     ) -> Any:
-        chosen = {name: activations[name][0] for name in (*self.style_layers, *self.content_layers)}
+        """Return the window's gradient: `matrices` are the pull on the products, `factors` that on the distances."""
+        chosen = {name: activations[name][0] for name in self.statistics.counted}
         weights = position_weights(weight, chosen)
         upstream: dict[str, Any] = {}
-        for name in self.style_layers:
+        for name in matrices:
             # In the encoder's type: what it carries back is of that type in any case, and this is a tenth of the step.
-            asked = _times(chosen[name], tf.cast(2 * style_pull[name], self.encoder.dtype))
-            upstream[name] = tf.cast(weights[name], self.encoder.dtype) * asked
-        for name in self.content_layers:
+            gradient = _times(chosen[name], tf.cast(2 * matrices[name], self.encoder.dtype))
+            upstream[name] = tf.cast(weights[name], self.encoder.dtype) * gradient
+        for name in factors:
             difference = tf.cast(chosen[name], self.accumulate) - self._unpacked(content[name])
-            asked = tf.cast(factors[name] * weights[name] * difference, self.encoder.dtype)
-            upstream[name] = upstream[name] + asked if name in upstream else asked
+            gradient = tf.cast(factors[name] * weights[name] * difference, self.encoder.dtype)
+            upstream[name] = upstream[name] + gradient if name in upstream else gradient
         share = self.encoder.carry_back(activations, {name: x[tf.newaxis] for name, x in upstream.items()})
         return tf.cast(share[0], self.accumulate)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether it is anything but TensorFlow's warning of several traces: there is one a window's shape, on purpose."""
+    """Whether it is anything but TensorFlow's warning of several traces: every shape of window has one, on purpose."""
     return "triggered tf.function retracing" not in record.getMessage()
 
 
-def _moments(counts: Mapping[str, Any], sums: Mapping[str, Any], half_squares: Mapping[str, Any]) -> Moments:
+def _moments(counts: Mapping[str, Any], products: Mapping[str, Any], half_squares: Mapping[str, Any]) -> Moments:
     return Moments(
         {name: float(count) for name, count in counts.items()},
-        {name: gram.numpy().astype(np.float64) for name, gram in sums.items()},
+        {name: x.numpy().astype(np.float64) for name, x in products.items()},
         {name: float(x) for name, x in half_squares.items()},
     )
 
@@ -152,14 +152,14 @@ def _moments(counts: Mapping[str, Any], sums: Mapping[str, Any], half_squares: M
 def position_weights(weight: Any, features: Mapping[str, Any]) -> dict[str, Any]:
     """Return layer → (H / stride, W / stride, 1): the mean of the pixels' weights in each position's cell."""
     height = weight.shape[0]
-    found = {}
+    means = {}
     for name, x in features.items():
         stride = height // x.shape[0]
-        found[name] = tf.nn.avg_pool2d(weight[tf.newaxis, :, :, tf.newaxis], stride, stride, "VALID")[0]
-    return found
+        means[name] = tf.nn.avg_pool2d(weight[tf.newaxis, :, :, tf.newaxis], stride, stride, "VALID")[0]
+    return means
 
 
-def _gram(features: Any, weights: Any) -> Any:
+def _products(features: Any, weights: Any) -> Any:
     """Return Σ weight · F Fᵀ, (C, C)."""
     flat = tf.reshape(features, (-1, features.shape[-1]))
     weighted = tf.reshape(features * weights, (-1, features.shape[-1]))
@@ -170,3 +170,7 @@ def _times(features: Any, matrix: Any) -> Any:
     """Return `features` (H, W, C) times `matrix` (C, C), position by position."""
     flat = tf.reshape(features, (-1, features.shape[-1]))
     return tf.reshape(tf.matmul(flat, matrix), tf.shape(features))
+
+
+if TYPE_CHECKING:
+    _: type[Kernel] = WindowModel

@@ -1,51 +1,121 @@
-"""What a tile tells the scene of itself: counts, sums of feature products, distances. They add up over tiles."""
+"""Sums over a picture, measured tile by tile: positions, feature products, distances to the content, pixels.
+
+Three values have the same fields. :class:`Statistics` names the layers at which the network measures, :class:`Moments`
+holds what it measured there, and :class:`Pull` is the derivative of the objective with respect to that.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
 from nst_rs.arrays import Array
+from nst_rs.vgg16 import VGG16
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The layers at which the network measures, statistic by statistic.
+
+    >>> (Statistics(products=("conv1_1",)) | Statistics(("conv1_1", "conv2_1"), ("conv4_2",))).counted
+    ('conv1_1', 'conv2_1', 'conv4_2')
+    """
+
+    products: tuple[str, ...] = ()
+    """Layers of which Σ F Fᵀ is measured."""
+    half_squares: tuple[str, ...] = ()
+    """Layers of which 1/2 Σ (F − P)² is measured, P being the scene's features: the content layers."""
+
+    def __or__(self, other: "Statistics") -> "Statistics":
+        """Return what either measures, each layer once."""
+        return Statistics(_each_once(self.products, other.products), _each_once(self.half_squares, other.half_squares))
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """All these layers, at which positions are counted."""
+        return _each_once(self.products, self.half_squares)
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Weighted second moments of the features, layer by layer.
+    """Weighted sums over a picture's positions and pixels.
 
     Additive: the moments of a scene are the sum of the moments of its tiles, because every position belongs to the
     core of exactly one tile.
+
+    >>> import numpy as np
+    >>> tile = Moments({"conv1_1": 2.0}, {"conv1_1": 6 * np.eye(2)})
+    >>> (tile + tile).grams["conv1_1"].tolist()
+    [[3.0, 0.0], [0.0, 3.0]]
     """
 
     counts: Mapping[str, float]
     """Layer → sum of the positions' weights (a position half nodata weighs one half)."""
-    sums: Mapping[str, Array]
+    products: Mapping[str, Array]
     """Layer → Σ weight · F Fᵀ, (C, C) float64."""
     half_squares: Mapping[str, float] = field(default_factory=dict)
     """Content layer → 1/2 Σ weight · (F − P)²; empty where there is no content to compare with."""
-    variation: float = 0.0
-    """Σ weight · squared steps to the next pixels, where the objective has a variation term.""" ""
+    pixels: Mapping[str, float] = field(default_factory=dict)
+    """Term → Σ weight · what the term measures of the pixels themselves."""
 
     def __add__(self, other: "Moments") -> "Moments":
-        """Add layer by layer."""
+        """Add layer by layer and term by term."""
         return Moments(
             {name: self.counts[name] + other.counts[name] for name in self.counts},
-            {name: self.sums[name] + other.sums[name] for name in self.sums},
+            {name: self.products[name] + other.products[name] for name in self.products},
             {name: self.half_squares[name] + other.half_squares[name] for name in self.half_squares},
-            self.variation + other.variation,
+            {name: self.pixels[name] + other.pixels[name] for name in self.pixels},
         )
 
     @property
     def grams(self) -> dict[str, Array]:
         """Layer → Gram matrix per position, Ĝ = G / M, (C, C) float64; independent of the picture's size."""
-        return {name: self.sums[name] / self.counts[name] for name in self.sums}
+        return {name: self.products[name] / self.counts[name] for name in self.products}
+
+    @property
+    def pixel_values(self) -> float:
+        """The weight of the picture's pixels, times three channels."""
+        name, count = next(iter(self.counts.items()))
+        return 3 * count * VGG16[name].stride ** 2
 
     def expected(self, part: "Moments", part_before: "Moments") -> "Moments":
         """Return what these, an earlier state of a scene, should have become, by how a part of it has changed.
 
-        Position by position the whole is taken to have changed as the part did: Ĝ + (ĝ_part − ĝ_part before).
+        Position by position the whole is taken to have changed as the part did: Ĝ + (ĝ_part − ĝ_part before). Counts
+        and products only: the derivatives with respect to distances and pixels depend on nothing else.
         """
         now, before = part.grams, part_before.grams
-        sums = {name: gram + self.counts[name] * (now[name] - before[name]) for name, gram in self.sums.items()}
-        return Moments(self.counts, sums)
+        products = {name: gram + self.counts[name] * (now[name] - before[name]) for name, gram in self.products.items()}
+        return Moments(self.counts, products)
+
+
+@dataclass(frozen=True)
+class Pull:
+    """The derivative of the objective with respect to the scene's moments, field by field.
+
+    This is all that a tile must know of the scene to take its own share of the scene's gradient.
+    """
+
+    products: Mapping[str, Array] = field(default_factory=dict)
+    """Layer → ∂L / ∂(Σ F Fᵀ), (C, C) float64, symmetric."""
+    half_squares: Mapping[str, float] = field(default_factory=dict)
+    """Content layer → ∂L / ∂(1/2 Σ (F − P)²)."""
+    pixels: Mapping[str, float] = field(default_factory=dict)
+    """Term → ∂L / ∂(what the term measures of the pixels)."""
+
+    def __add__(self, other: "Pull") -> "Pull":
+        """Add layer by layer; what only one of them has stays as it is."""
+        products = dict(self.products)
+        for name, matrix in other.products.items():
+            products[name] = products[name] + matrix if name in products else matrix
+        return Pull(products, _added(self.half_squares, other.half_squares), _added(self.pixels, other.pixels))
+
+
+def _added(some: Mapping[str, float], others: Mapping[str, float]) -> dict[str, float]:
+    return {**some, **{name: some[name] + value if name in some else value for name, value in others.items()}}
+
+
+def _each_once(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*some, *others]))
 
 
 class Total:
@@ -76,7 +146,7 @@ class Total:
 
 def total(parts: Iterable[Moments]) -> Moments:
     """Return the :class:`Total` of `parts`. Raises ValueError when there are none."""
-    found = Total()
+    sum_so_far = Total()
     for part in parts:
-        found.add(part)
-    return found.value
+        sum_so_far.add(part)
+    return sum_so_far.value

@@ -1,14 +1,11 @@
-"""Where a run stands, on disk after every round, so that a killed run goes on to the same bits."""
+"""A run's state on disk after every round, so that a killed run goes on to the same bits."""
 
-import json
-import os
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from nst_rs.errors import OutputError
 from nst_rs.files.storage import MemoryStorage, Storage
 from nst_rs.files.workspace import Workspace
 from nst_rs.objective.losses import Losses
@@ -20,39 +17,38 @@ _SHARE = 0.05  # of the time, at most, that goes into copying states from memory
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is known of a run that has not ended. The arrays that belong to it are in the workspace."""
+    """The progress of a run that has not ended. The arrays that belong to it are in the workspace."""
 
     run: Mapping[str, Any]
-    """What the run is made of: only a run of the same may go on from here."""
+    """The run's configuration, inputs and versions: only a run with the same ones may go on from here."""
     level: int
-    """From 0, the coarsest."""
+    """The level's number, from 0, the coarsest."""
     done: int
-    """Iterations of that level."""
+    """The iterations of that level that are done."""
     histories: Sequence[Sequence[Losses]]
     """Level → losses at the start of every round; the last is the level's."""
     generation: str = ""
-    """Which of the kept states is whole."""
+    """The name of the kept state that is whole."""
 
     @classmethod
     def read(cls, workspace: Workspace) -> "Checkpoint | None":
         """Return the workspace's checkpoint; None where there is none that can be read."""
+        data = workspace.read_checkpoint()
+        if data is None:
+            return None
         try:
-            data = json.loads(workspace.checkpoint.read_text(encoding="utf-8"))
-            histories = [[Losses(**losses) for losses in level] for level in data.pop("histories")]
+            histories = [[Losses.parse(losses) for losses in level] for level in data.pop("histories")]
             return cls(**data, histories=histories)
-        except (OSError, ValueError, KeyError, TypeError):  # none, or another version's: the run starts anew
+        except (
+            KeyError,
+            TypeError,
+            AttributeError,
+        ):  # another version's, or another kind of run's: the run starts anew
             return None
 
     def write(self, workspace: Workspace) -> None:
         """Replace the workspace's checkpoint, at once. Raises OutputError."""
-        temporary = workspace.checkpoint.with_suffix(".new")
-        try:
-            temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
-            os.replace(temporary, workspace.checkpoint)
-        except OSError as error:
-            raise OutputError(
-                f"workspace {workspace.folder}", expected="room and leave to write", got=str(error)
-            ) from error
+        workspace.write_checkpoint(asdict(self))
 
 
 class Elsewhere(Protocol):
@@ -63,28 +59,31 @@ class Elsewhere(Protocol):
 
 
 class Keeper:
-    """Keeps the two states that a level's rounds go to and fro between, and says in the workspace which is whole.
+    """Keeps the two states that a level's rounds alternate between, and says in the workspace which is whole.
 
     States on disk are kept by being there. States in memory or on a cluster are copied, after every round or as often
     as takes no more than a twentieth of the time.
     """
 
-    def __init__(self, workspace: Workspace, in_memory: bool, on_cluster: bool = False) -> None:
-        """Keep what lies in :attr:`storage`: in memory, or the workspace's own; `on_cluster`: only begins there."""
+    def __init__(self, workspace: Workspace, in_memory: bool, others_write: bool = False) -> None:
+        """Keep what lies in :attr:`storage`: in memory, or in the workspace.
+
+        `others_write`: states on disk are written by other processes, from states that they hold.
+        """
         if not in_memory:
             workspace.create()
         self.storage: Storage = MemoryStorage() if in_memory else workspace.arrays
         self._workspace = workspace
         self._in_memory = in_memory
-        self._copies = in_memory or on_cluster
-        # What a worker of a driver that was killed may still be writing is no one's.
-        mark = f"-{uuid.uuid4().hex}" if on_cluster else ""
+        self._copies = in_memory or others_write
+        # A worker of a driver that was killed may still be writing to a state of the earlier name.
+        mark = f"-{uuid.uuid4().hex}" if others_write else ""
         self._generations = f"a{mark}", f"b{mark}"
         self._generation = self._generations[0]
         self._pause_until = 0.0
 
     def start(self, form: Form, level: int) -> Point[State]:
-        """Return the beginning of `level`, from 0, its picture not yet drawn; it is never gone on from again."""
+        """Return the beginning of `level`, from 0, its picture not yet drawn; delete an earlier checkpoint of it."""
         earlier = Checkpoint.read(self._workspace)
         if earlier is not None and earlier.level == level:
             self._workspace.checkpoint.unlink()
@@ -111,7 +110,7 @@ class Keeper:
         return Point(now, spare, checkpoint.done, tuple(checkpoint.histories[-1]))
 
     def keep(self, form: Form, now: Elsewhere, checkpoint: Checkpoint) -> None:
-        """Keep `now` as what `checkpoint` tells of, but for its generation, which the keeper decides."""
+        """Keep `now` as the state that `checkpoint` describes; the keeper itself sets the checkpoint's generation."""
         started = time.monotonic()
         if self._copies:
             if started < self._pause_until:
@@ -144,3 +143,7 @@ class Keeper:
 
 def _name(form: Form, generation: str) -> str:
     return f"level-{form.level.factor}-{generation}"
+
+
+if TYPE_CHECKING:
+    _: type[Elsewhere] = State

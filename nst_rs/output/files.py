@@ -2,30 +2,33 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from nst_rs.config.sections import Archive, OutputSection
+from nst_rs.config.sections import OutputSection
 from nst_rs.errors import OutputError
 from nst_rs.files.workspace import Workspace
+from nst_rs.output.companions import COMPANIONS
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The files of one run."""
+    """The files of one run.
+
+    >>> [path.name for path in Outputs(Path("map.tif"), OutputSection(tiles="pmtiles"))]
+    ['map.png', 'map.run.json', 'map.pmtiles', 'map.html', 'map.stac.json', 'map.tif']
+    """
 
     tif: Path
-    archive: Archive | None = None
-    """The kind of web tiles that are asked for."""
-    passes_bands: bool = False
-    """Whether bands of the scene are handed over."""
+    section: OutputSection = field(default_factory=OutputSection)
+    """What is asked for besides."""
 
     @classmethod
     def of(cls, output: OutputSection) -> "Outputs":
         """Return the files that a configuration asks for. Raises OutputError where it names no map."""
         if output.path is None:
             raise OutputError("output.path", expected="the map to write", got="none", do="name it with --output")
-        return cls(output.path, output.tiles, output.bands is not None)
+        return cls(output.path, output)
 
     @property
     def preview(self) -> Path:
@@ -40,27 +43,22 @@ class Outputs:
     @property
     def item(self) -> Path:
         """The STAC item, for catalogues."""
-        return self.tif.with_suffix(".stac.json")
+        return self.companions["item"]
 
     @property
     def report(self) -> Path:
         """The page that shows what the run made, and how."""
-        return self.tif.with_suffix(".html")
+        return self.companions["report"]
 
     @property
-    def tiles(self) -> Path | None:
-        """The web tiles, for pages; none where none are asked for."""
-        return None if self.archive is None else self.tif.with_suffix(f".{self.archive}")
-
-    @property
-    def bands(self) -> Path | None:
-        """The scene's bands with their own values; none where none are asked for."""
-        return self.tif.with_suffix(".bands.tif") if self.passes_bands else None
+    def companions(self) -> dict[str, Path]:
+        """Name → path of all other files that are asked for."""
+        endings = {companion.name: companion.ending(self.section) for companion in COMPANIONS}
+        return {name: self.tif.with_suffix(ending) for name, ending in endings.items() if ending is not None}
 
     def __iter__(self) -> Iterator[Path]:
         """Return the files in the order in which they are moved into place: the map, which readers wait for, last."""
-        asked = filter(None, (self.tiles, self.bands))
-        return iter((self.preview, self.record, self.item, self.report, *asked, self.tif))
+        return iter((self.preview, self.record, *self.companions.values(), self.tif))
 
 
 def check_output(outputs: Outputs, inputs: list[Path], scene_folders: Sequence[Path] = ()) -> None:

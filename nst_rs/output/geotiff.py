@@ -1,5 +1,6 @@
 """Canvas and grid to GeoTIFF: the styled pixels, back where the scene was."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,11 @@ def cache_bytes(grid: Grid) -> int:
     With all that it is allowed elsewhere, memory would grow with the map's rows until that was reached.
     """
     return min(GDAL_CACHE_BYTES, max(_LEAST_CACHE, 4 * BLOCK * grid.width * 4))
+
+
+def block_pixels(grid: Grid) -> int:
+    """Return how many pixels a GeoTIFF on `grid` stores: whole blocks."""
+    return math.prod(-(-size // BLOCK) * BLOCK for size in grid.shape)
 
 
 def check_crs(grid: Grid) -> None:

@@ -5,45 +5,51 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nst_rs.config.sections import RunConfig
-
 WIDTH, HEIGHT = 360, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 12, 30
 
 
+COLORS = 6
+"""How many colours the page has for terms, ``--term-0`` and on; with more terms they come round again."""
+
+
 @dataclass(frozen=True)
 class Curve:
-    """One term of the objective over a level's iterations, weighted as it enters the total."""
+    """The total, or one term of it, over a level's iterations; terms are weighted as they enter the total."""
 
     name: str
+    label: str
     values: tuple[float, ...]
+    color: str = "var(--ink)"
+    """In the page's own terms."""
+    meaning: str = ""
+    """What a small value means, for people."""
 
 
-def curves(level: Mapping[str, Any], config: RunConfig, alpha: float) -> tuple[Curve, ...]:
-    """Return a level's total, content and style terms from its part of the run record; `alpha` is the level's.
+def curves(level: Mapping[str, Any]) -> tuple[Curve, ...]:
+    """Return a level's total and its terms from its part of the run record.
 
     Terms that are nowhere above zero are left out: there is nothing to draw on a logarithmic axis.
     """
-    losses, objective = level["losses"], config.objective
-    found = (
-        Curve("total", tuple(losses["total"])),
-        Curve("content", _weighted(losses["content"], objective.content_layers, alpha)),
-        Curve("style", _weighted(losses["style"], objective.style_layers, objective.beta)),
+    terms = (
+        Curve(term["name"], term["label"], tuple(term["share"]), f"var(--term-{number % COLORS})", term["meaning"])
+        for number, term in enumerate(level["terms"])
     )
-    return tuple(curve for curve in found if any(value > 0 for value in curve.values))
+    total = Curve("total", "total", tuple(level["losses"]["total"]))
+    return tuple(curve for curve in (total, *terms) if any(value > 0 for value in curve.values))
 
 
-def draw(found: Sequence[Curve], title: str) -> str:
+def draw(shown: Sequence[Curve], title: str) -> str:
     """Return the curves as one SVG, iterations from left to right, values on a logarithmic axis.
 
     `title` is what a screen reader says, plain text.
     """
-    count = max((len(curve.values) for curve in found), default=0)
-    positive = [value for curve in found for value in curve.values if value > 0]
+    count = max((len(curve.values) for curve in shown), default=0)
+    positive = [value for curve in shown for value in curve.values if value > 0]
     if not positive:
         return ""
     axis = _Axis(min(positive), max(positive))
-    lines = "".join(_line(curve, count, axis) for curve in found)
+    lines = "".join(_line(curve, count, axis) for curve in shown)
     return (
         f'<svg class="curves" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">'
         f"{_values(axis)}{_iterations(count)}{lines}</svg>"
@@ -67,16 +73,11 @@ class _Axis:
         """Round values between low and high: powers of ten, with twos and fives where those are few."""
         decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
-            found = [step * 10.0**decade for decade in decades for step in steps]
-            inside = [value for value in found if self.low <= value <= self.high]
+            values = [step * 10.0**decade for decade in decades for step in steps]
+            inside = [value for value in values if self.low <= value <= self.high]
             if len(inside) >= 3:
                 return inside[:: math.ceil(len(inside) / 7)]
         return [self.low, self.high] if self.high > self.low else [self.low]
-
-
-def _weighted(layers: Mapping[str, Sequence[float]], weights: Mapping[str, float], factor: float) -> tuple[float, ...]:
-    columns = zip(*([factor * weights[name] * value for value in layers[name]] for name in layers), strict=True)
-    return tuple(sum(column) for column in columns)
 
 
 def _x(iteration: int, count: int) -> float:
@@ -87,8 +88,10 @@ def _x(iteration: int, count: int) -> float:
 def _line(curve: Curve, count: int, axis: _Axis) -> str:
     points = [(_x(i, count), axis.y(value)) for i, value in enumerate(curve.values, start=1) if value > 0]
     if len(points) == 1:
-        return f'<circle class="{curve.name}" cx="{points[0][0]:.1f}" cy="{points[0][1]:.1f}" r="3"/>'
-    return f'<polyline class="{curve.name}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"/>'
+        ((x, y),) = points
+        return f'<circle class="{curve.name}" style="--key: {curve.color}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<polyline class="{curve.name}" style="--key: {curve.color}" points="{line}"/>'
 
 
 def _values(axis: _Axis) -> str:

@@ -14,23 +14,26 @@ from typing import Any
 import jinja2
 import numpy as np
 from PIL import Image
+from pystac import Asset, MediaType
 
 from nst_rs.config.sections import RunConfig
 from nst_rs.files.storage import PixelArray
 from nst_rs.files.text import duration
 from nst_rs.geo.footprint import lattice, north
 from nst_rs.geo.grid import Grid, crs_name
-from nst_rs.output.files import Outputs
+from nst_rs.output.companion import Companion, FinishedMap
 from nst_rs.output.loss_chart import curves, draw
 from nst_rs.output.preview import preview
-from nst_rs.style.images import Style
+from nst_rs.style.picture import Style
 
 PICTURE_SIDE = 1600
 """Pixels of the longer side of the pictures that a page holds."""
 
 _STYLE_SIDE = 512
 _NODES = 33
-"""Of the lattice between which longitude and latitude are interpolated, along a side."""
+"""Nodes along a side of the lattice between which the page interpolates longitude and latitude."""
+_DECIMALS = 9
+"""Of the lattice's numbers: of a unit vector, less than a centimetre on the ground."""
 _QUALITY = 88
 
 
@@ -47,17 +50,12 @@ class Pictures:
     """As they were read, in the order of the configuration."""
 
 
-def write_report(pictures: Pictures, made: Outputs, record: Mapping[str, Any]) -> None:
-    """Write the page of a finished run: one file that needs no other, and no network."""
-    made.report.write_text(render(pictures, made, record), encoding="utf-8")
-
-
-def render(pictures: Pictures, made: Outputs, record: Mapping[str, Any]) -> str:
-    """Return the page, as HTML."""
-    config = RunConfig.model_validate(record["configuration"])
+def render(pictures: Pictures, tif: Path, record: Mapping[str, Any]) -> str:
+    """Return the page of the map `tif`, as HTML: one file that needs no other, and no network."""
+    config, levels = RunConfig.model_validate(record["configuration"]), _levels(record)
     return _template().render(
-        name=made.tif.stem,
-        map_name=made.tif.name,
+        name=tif.stem,
+        map_name=tif.name,
         record=record,
         finished=_said(record["finished"]),
         grid=pictures.grid,
@@ -67,9 +65,10 @@ def render(pictures: Pictures, made: Outputs, record: Mapping[str, Any]) -> str:
         geometry=_geometry(pictures.grid),
         styles=_styles(config, pictures.styles),
         figures=_figures(record),
-        levels=_levels(config, record),
+        levels=levels,
+        legend=list({curve.name: curve for level in levels for curve in level["curves"]}.values()),
         stages=_stages(record["seconds"]),
-        command=f"nst-rs stylize --config {shlex.quote(made.record.name)}",
+        command=f"nst-rs stylize --config {shlex.quote(tif.with_suffix('.run.json').name)}",
         settings=_settings(record["configuration"]),
     )
 
@@ -99,7 +98,7 @@ def _data_uri(image: Image.Image) -> str:
 
 def _geometry(grid: Grid) -> dict[str, Any]:
     """Return what the page needs to tell where a pixel lies."""
-    found = lattice(grid, _NODES)
+    nodes = lattice(grid, _NODES)
     return {
         "width": grid.width,
         "height": grid.height,
@@ -107,21 +106,22 @@ def _geometry(grid: Grid) -> dict[str, Any]:
         "geographic": bool(grid.crs.is_geographic),
         "metresPerPixel": grid.metres_per_pixel,
         "north": north(grid),
-        "lattice": None if found is None else [np.round(part, 7).tolist() for part in found],
+        "lattice": None if nodes is None else [np.round(part, _DECIMALS).tolist() for part in nodes],
     }
 
 
 def _styles(config: RunConfig, styles: Sequence[Style]) -> list[dict[str, Any]]:
     shown = []
     for path, style in zip(config.style.images, styles, strict=True):
-        image = Image.fromarray(np.rint(style.image).astype(np.uint8))
-        image.thumbnail((_STYLE_SIDE, _STYLE_SIDE))
+        image = preview(style.image, style.weight, _STYLE_SIDE)
         shown.append({"name": path.name, "share": style.share, "uri": _data_uri(image), "size": image.size})
     return shown
 
 
 def _figures(record: Mapping[str, Any]) -> list[_Figure]:
     figures = record["figures"]
+    if not figures:  # they could not be measured
+        return []
     legibility, seams, frame = figures["legibility"], figures["seams"], figures["frame"]
     others = ", ".join(f"{_number(value)} at {key}" for key, value in legibility.items() if key != "1")
     found = [
@@ -155,15 +155,15 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
-def _levels(config: RunConfig, record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = []
-    alphas = config.level_alphas if record["levels"] else ()  # a learned style's map has neither
-    for number, (level, alpha) in enumerate(zip(record["levels"], alphas, strict=True), start=1):
-        terms = curves(level, config, alpha)
-        total = level["losses"]["total"]
-        said = f"Losses at level {number}: total from {total[0]:.3g} to {total[-1]:.3g} in {len(total)} rounds"
-        found.append({**level, "number": number, "svg": draw(terms, said), "first": total[0], "last": total[-1]})
-    return found
+def _levels(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what the page shows of every level; a learned style's map has none."""
+    levels = []
+    for number, level in enumerate(record["levels"], start=1):
+        shown, total = curves(level), level["losses"]["total"]
+        title = f"Losses at level {number}: total from {total[0]:.3g} to {total[-1]:.3g} in {len(total)} rounds"
+        drawn = {"svg": draw(shown, title), "curves": shown, "first": total[0], "last": total[-1]}
+        levels.append({**level, "number": number, **drawn})
+    return levels
 
 
 def _stages(seconds: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -192,3 +192,19 @@ def _setting(value: Any) -> str:
 def _said(moment: str) -> str:
     found = datetime.fromisoformat(moment)
     return f"{found.day} {found:%B %Y, %H:%M} UTC"
+
+
+def _write(path: Path, finished: FinishedMap) -> None:
+    contents = finished.contents
+    styled = contents.styled
+    pictures = Pictures(contents.scene, styled.picture, styled.weight, styled.grid, contents.styles)
+    path.write_text(render(pictures, finished.tif, finished.record), encoding="utf-8")
+
+
+COMPANION = Companion(
+    "report",
+    ending=lambda _: ".html",
+    endings=(".html",),
+    write=_write,
+    asset=lambda path: Asset(path.name, media_type=MediaType.HTML, roles=["overview"]),
+)

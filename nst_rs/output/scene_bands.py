@@ -6,19 +6,20 @@ Overviews are averages, as the map's are: what a coarse pixel of a measurement s
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
+from pystac import Asset, MediaType
 from rasterio.windows import Window
 from rio_cogeo.profiles import cog_profiles
+from rio_stac.stac import get_raster_info
 
 from nst_rs.arrays import Mask
 from nst_rs.composite.rendering import Subject
 from nst_rs.config.sections import Profile
 from nst_rs.output.cog import optimise
-from nst_rs.output.files import Outputs
-from nst_rs.output.geotiff import BLOCK, cache_bytes
+from nst_rs.output.companion import Companion, FinishedMap
+from nst_rs.output.geotiff import BLOCK, block_pixels, cache_bytes
 from nst_rs.output.provenance import tags_of_bands
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.raster_read import Values
@@ -69,15 +70,13 @@ class PassedBands:
                 yield Window(left, top, min(columns, width - left), min(rows, height - top))
 
 
-def write_bands(passed: PassedBands, made: Outputs, _: Mapping[str, Any]) -> None:
-    """Write the bands of a finished map, where they are asked for; a :data:`nst_rs.output.publish.Companion`."""
-    if made.bands is None:
-        return
-    plain = made.bands.with_suffix(".plain")
+def write_bands(passed: PassedBands, path: Path) -> None:
+    """Write the bands that go with a map."""
+    plain = path.with_suffix(".plain")
     _write_plain(plain, passed)
     creation = cog_profiles["lzw" if passed.profile == "lzw" else "deflate"]
     predictor = 3 if np.dtype(passed.scene.dtype).kind == "f" else 2
-    optimise(plain, made.bands, passed.scene.grid, {**creation, **_AS_DATA, "predictor": predictor})
+    optimise(plain, path, passed.scene.grid, {**creation, **_AS_DATA, "predictor": predictor})
 
 
 # Three bytes a pixel would else be taken for RGB, a fourth for alpha. A reader of one band does not pay for the others.
@@ -109,3 +108,29 @@ def _write_plain(path: Path, passed: PassedBands) -> None:
             values, valid = passed.read(window)
             target.write(values, window=window)
             target.write_mask(valid, window=window)
+
+
+def _write(path: Path, finished: FinishedMap) -> None:
+    styled = finished.contents.styled
+    write_bands(PassedBands(finished.contents.subject, styled.profile, styled.tags), path)
+
+
+def _asset(path: Path) -> Asset:
+    with rasterio.open(path) as source:
+        bands = {"bands": [{"name": name} for name in source.descriptions], "raster:bands": get_raster_info(source)}
+    return Asset(path.name, media_type=MediaType.COG, roles=["data"], extra_fields=bands)
+
+
+def _most_bytes(subject: Subject) -> int:
+    """Return twice what the bands and their mask take: a plain file, and the one that is made of it."""
+    return 2 * block_pixels(subject.scene.grid) * (subject.passed_bytes + 1)
+
+
+COMPANION = Companion(
+    "bands",
+    ending=lambda output: None if output.bands is None else ".bands.tif",
+    endings=(".bands.tif",),
+    write=_write,
+    asset=_asset,
+    most_bytes=_most_bytes,
+)

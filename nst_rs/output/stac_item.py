@@ -9,45 +9,45 @@ from typing import Any
 import rasterio
 from pystac import Asset, Item, MediaType
 from pystac.utils import datetime_to_str
+from rasterio.enums import WktVersion
 from rio_stac import create_stac_item
-from rio_stac.stac import get_raster_info
 
 from nst_rs.geo.footprint import bounding_box, corners, footprint
 from nst_rs.geo.grid import Grid
-from nst_rs.output.files import Outputs
+from nst_rs.output.companion import Companion, FinishedMap
 
+PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
 
 
-def write_item(made: Outputs, record: Mapping[str, Any]) -> None:
-    """Write the STAC item of a finished map beside it; a :data:`nst_rs.output.publish.Companion`.
+def write_item(path: Path, finished: FinishedMap) -> None:
+    """Write the STAC item of a finished map, which names all companions that are written before it.
 
     Assets are named relative to the item, so that the files can be moved together.
     """
-    with rasterio.open(made.tif) as source:
+    record = finished.record
+    with rasterio.open(finished.tif) as source:
         grid = Grid(source.crs, source.transform, source.width, source.height)
         item = create_stac_item(
             source,
-            id=made.tif.stem,
+            id=finished.tif.stem,
             input_datetime=datetime.fromisoformat(record["finished"]),
             asset_name="map",
-            asset_href=made.tif.name,
+            asset_href=finished.tif.name,
             asset_media_type=MediaType.COG,
             asset_roles=["data", "visual"],
-            with_proj=True,
             with_raster=True,
             geographic_crs=grid.crs,  # the footprint is our own, for CRSs without one and across the antimeridian
-            extensions=[PROCESSING],
-            properties=_properties(grid, made, record),
+            extensions=[PROJECTION, PROCESSING],
+            properties=_properties(grid, finished.tif.stem, record) | _projected(grid),
         )
     item.geometry = footprint(grid)
     item.bbox = None if item.geometry is None else bounding_box(item.geometry)
-    item.properties |= _projected(grid)
     _set_time(item, record["scene"]["acquired"])
-    for name, asset in _beside(made).items():
+    for name, asset in _beside(finished).items():
         item.add_asset(name, asset)
-    found = item.to_dict(include_self_link=False, transform_hrefs=False)
-    made.item.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    said = item.to_dict(include_self_link=False, transform_hrefs=False)
+    path.write_text(json.dumps(said, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _set_time(item: Item, acquired: Sequence[str] | None) -> None:
@@ -60,11 +60,11 @@ def _set_time(item: Item, acquired: Sequence[str] | None) -> None:
         item.properties |= {"start_datetime": datetime_to_str(start), "end_datetime": datetime_to_str(end)}
 
 
-def _properties(grid: Grid, made: Outputs, record: Mapping[str, Any]) -> dict[str, Any]:
+def _properties(grid: Grid, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
     images = record["configuration"]["style"]["images"]
     styles = ", ".join(Path(path).name for path in images)
     return {
-        "title": f"{made.tif.stem}, in the style of {styles}",
+        "title": f"{name}, in the style of {styles}",
         "created": record["finished"],
         "gsd": round(grid.metres_per_pixel, 6),
         "processing:software": {"nst-rs": record["versions"]["nst-rs"]},
@@ -77,31 +77,27 @@ def _properties(grid: Grid, made: Outputs, record: Mapping[str, Any]) -> dict[st
 
 
 def _projected(grid: Grid) -> dict[str, Any]:
-    """Return the footprint in the map's own CRS; rio-stac's is that of its bounds, more than a rotated grid is."""
+    """Return the projection extension's properties; rio-stac writes its version 1, and a rotated grid's bounds."""
+    authority = grid.crs.to_authority()
     ring = corners(grid)
     x, y = zip(*ring, strict=True)
     return {
+        "proj:code": ":".join(authority) if authority else None,
+        **({} if authority else {"proj:wkt2": grid.crs.to_wkt(version=WktVersion.WKT2_2019)}),
         "proj:geometry": {"type": "Polygon", "coordinates": [ring]},
         "proj:bbox": [min(x), min(y), max(x), max(y)],
+        "proj:shape": list(grid.shape),
+        "proj:transform": list(grid.transform),
     }
 
 
-def _bands(path: Path) -> Asset:
-    """Return the asset of the scene's own bands."""
-    with rasterio.open(path) as source:
-        said = {"bands": [{"name": name} for name in source.descriptions], "raster:bands": get_raster_info(source)}
-    return Asset(path.name, media_type=MediaType.COG, roles=["data"], extra_fields=said)
-
-
-def _beside(made: Outputs) -> dict[str, Asset]:
-    asked = {}
-    if made.bands is not None:
-        asked["bands"] = _bands(made.bands)
-    if made.tiles is not None:
-        kind = {"pmtiles": "application/vnd.pmtiles", "mbtiles": "application/vnd.sqlite3"}[made.tiles.suffix[1:]]
-        asked["tiles"] = Asset(made.tiles.name, media_type=kind, roles=["visual"])
-    return asked | {
-        "thumbnail": Asset(made.preview.name, media_type=MediaType.PNG, roles=["thumbnail"]),
-        "report": Asset(made.report.name, media_type=MediaType.HTML, roles=["overview"]),
-        "record": Asset(made.record.name, media_type=MediaType.JSON, roles=["metadata"]),
+def _beside(finished: FinishedMap) -> dict[str, Asset]:
+    """Return the assets besides the map."""
+    return {
+        **finished.assets,
+        "thumbnail": Asset(finished.preview.name, media_type=MediaType.PNG, roles=["thumbnail"]),
+        "record": Asset(finished.record_path.name, media_type=MediaType.JSON, roles=["metadata"]),
     }
+
+
+COMPANION = Companion("item", ending=lambda _: ".stac.json", endings=(".stac.json",), write=write_item)

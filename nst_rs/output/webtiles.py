@@ -10,32 +10,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import morecantile
 import numpy as np
 import rasterio
+import rasterio.shutil
 from PIL import Image
 from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import Writer
+from pystac import Asset
 from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
+from nst_rs.composite.rendering import Subject
 from nst_rs.errors import OutputError
-from nst_rs.geo.footprint import bounding_box, footprint, lattice
+from nst_rs.geo.footprint import bounding_box, degrees, footprint, turned
 from nst_rs.geo.grid import Grid
-from nst_rs.output.files import Outputs
-from nst_rs.output.geotiff import cache_bytes
+from nst_rs.output.companion import Companion, FinishedMap
+from nst_rs.output.geotiff import block_pixels, cache_bytes
 
 SIDE = 256
 """Pixels along a side of a tile."""
-MOST_NORTHERN = 85.0511287798066
+
+_WORLD = morecantile.tms.get("WebMercatorQuad")
+"""The tiles of web maps."""
+MOST_NORTHERN: float = _WORLD.bbox.top
 """Degrees of latitude: beyond, web maps have nothing."""
 
-_HALF = math.pi * 6378137.0
-"""Metres in EPSG:3857 from its middle to its edges."""
 _QUALITY = 90
 _SPARED = 0.25
-"""Of a zoom level: by so much tiles may be coarser than the map before the next level is made."""
+"""Zoom levels by which tiles may be coarser than the map before the next level is made."""
 
 
 @dataclass(frozen=True)
@@ -47,52 +52,80 @@ class Part:
     rows: range
 
     @property
-    def resolution(self) -> float:
-        """Metres of EPSG:3857 a pixel."""
-        return 2 * _HALF / (SIDE << self.zoom)
-
-    @property
     def transform(self) -> Affine:
         """From the block's pixels to EPSG:3857."""
-        step = self.resolution * SIDE
-        left, top = self.columns.start * step - _HALF, _HALF - self.rows.start * step
-        return Affine.translation(left, top) @ Affine.scale(self.resolution, -self.resolution)
+        first = _WORLD.xy_bounds(morecantile.Tile(self.columns.start, self.rows.start, self.zoom))
+        resolution = _WORLD.matrix(self.zoom).cellSize
+        return Affine.translation(first.left, first.top) @ Affine.scale(resolution, -resolution)
+
+
+def map_bounds(name: str, grid: Grid, do: str = "") -> tuple[float, float, float, float]:
+    """Return west, south, east, north of what web maps can show of a grid, east beyond 180 across the antimeridian.
+
+    Raises OutputError where they can show nothing, nowhere on Earth or too near a pole: of `name`, advising to `do`.
+    """
+    outline = footprint(grid)
+    west, south, east, north = bounding_box(outline) if outline else (0.0, 90.0, 0.0, 90.0)
+    south, north = max(south, -MOST_NORTHERN), min(north, MOST_NORTHERN)
+    if south >= north:
+        place = f"a scene on Earth within {MOST_NORTHERN:.2f} degrees of the equator"
+        raise OutputError(name, expected=place, got=grid.describe(), do=do)
+    return west, south, east if east > west else east + 360, north
 
 
 def check_place(path: Path, grid: Grid) -> None:
     """Raise OutputError where web tiles cannot show the grid: nowhere on Earth, or too near a pole."""
-    found = footprint(grid)
-    if found is None or bounding_box(found)[1] >= MOST_NORTHERN or bounding_box(found)[3] <= -MOST_NORTHERN:
-        place = f"a scene on Earth within {MOST_NORTHERN:.2f} degrees of the equator"
-        raise OutputError(f"output {path}", expected=place, got=grid.describe(), do="leave out output.tiles")
+    map_bounds(f"output {path}", grid, "leave out output.tiles")
+
+
+def finest_zoom(grid: Grid) -> int:
+    """Return the zoom level at which a tile's pixels are about as large as the grid's in its middle.
+
+    Where web maps do not show the middle, near a pole, the grid's latitude nearest the equator counts.
+    """
+    _, south, _, north = map_bounds("web tiles", grid)
+    middle = degrees(grid, np.array([grid.width / 2]), np.array([grid.height / 2]))
+    latitude = 90.0 if middle is None else float(middle[1][0])
+    if abs(latitude) > MOST_NORTHERN:
+        latitude = min(south, north, key=abs)
+    # Mercator enlarges what lies away from the equator.
+    resolution = grid.metres_per_pixel / math.cos(math.radians(latitude)) * 2**_SPARED
+    return int(_WORLD.zoom_for_res(resolution, zoom_level_strategy="upper"))
 
 
 def parts(grid: Grid) -> list[Part]:
     """Return the blocks of tiles of every zoom level, from the one at which a tile holds the whole map."""
-    found, nodes = footprint(grid), lattice(grid, 3)
-    if found is None or nodes is None:
-        raise ValueError("a grid that is nowhere on Earth has no web tiles")  # check_place comes first
-    box = bounding_box(found)
-    finest = _zoom(grid.metres_per_pixel / math.cos(math.radians(float(nodes[1][1, 1]))))
+    bounds = map_bounds("web tiles", grid)
     blocks: list[Part] = []
-    for zoom in range(finest, -1, -1):
-        blocks = [*_blocks(box, zoom), *blocks]
-        if sum(len(part.columns) * len(part.rows) for part in blocks if part.zoom == zoom) == 1:
+    for zoom in range(finest_zoom(grid), -1, -1):
+        level = _blocks(bounds, zoom)
+        blocks = [*level, *blocks]
+        if sum(len(part.columns) * len(part.rows) for part in level) == 1:
             break
     return blocks
 
 
-def write_tiles(made: Outputs, record: Mapping[str, Any]) -> None:
-    """Write the tiles of a finished map, where they are asked for; a :data:`nst_rs.output.publish.Companion`."""
-    if made.tiles is None:
-        return
-    with rasterio.open(made.tif) as source:
+def pieces_around_the_earth(tif: Path, grid: Grid, folder: Path) -> tuple[Path, ...]:
+    """Return `tif`, and a file in `folder` for each of its copies around the Earth, which reads its pixels."""
+    pieces = [tif]
+    for number, transform in enumerate(turned(grid)[1:], start=1):
+        piece = folder / f"{tif.stem}.{number}.vrt"
+        rasterio.shutil.copy(tif.absolute(), piece, driver="VRT")
+        with rasterio.open(piece, "r+") as copy:
+            copy.transform = transform
+        pieces.append(piece)
+    return tuple(pieces)
+
+
+def write_tiles(path: Path, finished: FinishedMap) -> None:
+    """Write the tiles of a finished map to `path`, which ends in the kind of archive."""
+    with rasterio.open(finished.tif) as source:
         grid = Grid(source.crs, source.transform, source.width, source.height)
-    with rasterio.Env(GDAL_CACHEMAX=cache_bytes(grid)), rasterio.open(made.tif) as source:
+    with rasterio.Env(GDAL_CACHEMAX=cache_bytes(grid)), rasterio.open(finished.tif) as source:
         blocks = parts(grid)
-        opening = _pmtiles if made.archive == "pmtiles" else _mbtiles
-        with opening(made.tiles, _Summary.of(made.tif.stem, grid, blocks, record)) as archive:
-            for place, tile in _tiles(source, blocks):
+        opening = _pmtiles if path.suffix == ".pmtiles" else _mbtiles
+        with opening(path, _Summary.of(finished.tif.stem, grid, blocks, finished.record)) as archive:
+            for place, tile in _tiles(source, grid, blocks):
                 archive.add(place, tile)
 
 
@@ -112,79 +145,82 @@ class _Summary:
     name: str
     description: str
     zooms: tuple[int, int]
-    box: tuple[float, float, float, float]
+    bounds: tuple[float, float, float, float]
+    """West, south, east, north in degrees, east beyond 180 across the antimeridian."""
 
     @classmethod
     def of(cls, name: str, grid: Grid, blocks: Sequence[Part], record: Mapping[str, Any]) -> "_Summary":
-        found = footprint(grid)
-        west, south, east, north = bounding_box(found) if found else (-180.0, -90.0, 180.0, 90.0)
         styles = ", ".join(Path(path).name for path in record["configuration"]["style"]["images"])
-        # An archive cannot say that it crosses the antimeridian.
-        span = (west, east) if west < east else (-180.0, 180.0)
-        limits = max(south, -MOST_NORTHERN), min(north, MOST_NORTHERN)
-        box = span[0], limits[0], span[1], limits[1]
-        return cls(name, f"In the style of {styles}", (blocks[0].zoom, blocks[-1].zoom), box)
+        zooms = blocks[0].zoom, blocks[-1].zoom
+        return cls(name, f"In the style of {styles}", zooms, map_bounds("web tiles", grid))
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """West, south, east, north; from edge to edge of the world for what crosses the antimeridian."""
+        _, south, east, north = self.bounds
+        return self.bounds if east <= 180 else (-180.0, south, 180.0, north)
 
     @property
     def center(self) -> tuple[float, float]:
-        return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
+        west, south, east, north = self.bounds
+        longitude = (west + east) / 2
+        return longitude - 360 * (longitude > 180), (south + north) / 2
 
 
-def _zoom(metres: float) -> int:
-    """Return the zoom level for pixels of so many metres of EPSG:3857."""
-    return max(0, math.ceil(math.log2(2 * _HALF / SIDE / metres) - _SPARED))
+def _blocks(bounds: Sequence[float], zoom: int) -> list[Part]:
+    west, south, east, north = bounds
+    first = _WORLD.tile(west, north, zoom, truncate=True)
+    last = _WORLD.tile(east if east <= 180 else east - 360, south, zoom, truncate=True)
+    rows = range(first.y, last.y + 1)
+    if east <= 180:
+        return [Part(zoom, range(first.x, last.x + 1), rows)]
+    world = _WORLD.matrix(zoom).matrixWidth
+    if last.x >= first.x:  # the two sides share a tile
+        return [Part(zoom, range(world), rows)]
+    return [Part(zoom, range(first.x, world), rows), Part(zoom, range(last.x + 1), rows)]
 
 
-def _blocks(box: Sequence[float], zoom: int) -> list[Part]:
-    west, south, east, north = box
-    spans = [(west, east)] if west < east else [(west, 180.0), (-180.0, east)]
-    rows = range(_row(north, zoom), _row(south, zoom) + 1)
-    return [Part(zoom, range(_column(a, zoom), _column(b, zoom) + 1), rows) for a, b in spans]
-
-
-def _column(longitude: float, zoom: int) -> int:
-    return min((1 << zoom) - 1, max(0, math.floor((longitude + 180) / 360 * (1 << zoom))))
-
-
-def _row(latitude: float, zoom: int) -> int:
-    limited = math.radians(min(MOST_NORTHERN, max(-MOST_NORTHERN, latitude)))
-    share = (1 - math.asinh(math.tan(limited)) / math.pi) / 2
-    return min((1 << zoom) - 1, max(0, math.floor(share * (1 << zoom))))
-
-
-def _tiles(source: Any, blocks: Sequence[Part]) -> Iterator[tuple[_Place, bytes]]:
+def _tiles(source: Any, grid: Grid, blocks: Sequence[Part]) -> Iterator[tuple[_Place, bytes]]:
     """Return every tile that holds data, in the order in which PMTiles keeps them: by zoom, then along a curve."""
     with ExitStack() as stack:
-        opened = [(part, stack.enter_context(_warped(source, part))) for part in blocks]
+        opened = [(part, _warped(source, grid, part, stack)) for part in blocks]
         places = [
             ((part.zoom, column, row), part, warped)
             for part, warped in opened
             for column in part.columns
             for row in part.rows
         ]
-        for place, part, warped in sorted(places, key=lambda found: int(zxy_to_tileid(*found[0]))):
+        for place, part, warped in sorted(places, key=lambda each: int(zxy_to_tileid(*each[0]))):
             rgba = _read(warped, part, place)
             if rgba[3].any():
                 yield place, _encode(rgba)
 
 
-def _warped(source: Any, part: Part) -> WarpedVRT:
-    return WarpedVRT(
-        source,
-        crs="EPSG:3857",
-        transform=part.transform,
-        width=len(part.columns) * SIDE,
-        height=len(part.rows) * SIDE,
-        resampling=Resampling.bilinear,
-        add_alpha=True,
-    )
+def _warped(source: Any, grid: Grid, part: Part, stack: ExitStack) -> list[WarpedVRT]:
+    """Open the map on a block's tiles, once for each of its copies around the Earth."""
+    options = {
+        "crs": _WORLD.rasterio_crs,
+        "transform": part.transform,
+        "width": len(part.columns) * SIDE,
+        "height": len(part.rows) * SIDE,
+        "resampling": Resampling.bilinear,
+        "add_alpha": True,
+    }
+    _, *copies = turned(grid)
+    return [
+        stack.enter_context(WarpedVRT(source, **options)),
+        *(stack.enter_context(WarpedVRT(source, src_transform=copy, **options)) for copy in copies),
+    ]
 
 
-def _read(warped: WarpedVRT, part: Part, place: _Place) -> Any:
-    """Return a tile, (4, SIDE, SIDE) RGBA bytes."""
+def _read(warped: Sequence[WarpedVRT], part: Part, place: _Place) -> Any:
+    """Return a tile, (4, SIDE, SIDE) RGBA bytes: of the first copy of the map that has data there, pixel by pixel."""
     _, column, row = place
     window = Window((column - part.columns.start) * SIDE, (row - part.rows.start) * SIDE, SIDE, SIDE)
-    return warped.read(window=window)
+    rgba = warped[0].read(window=window)
+    for copy in warped[1:]:
+        rgba = np.where(rgba[3] > 0, rgba, copy.read(window=window))
+    return rgba
 
 
 def _encode(rgba: Any) -> bytes:
@@ -260,3 +296,28 @@ def _mbtiles(path: Path, summary: _Summary) -> Iterator[_Archive]:
             database.commit()
     except sqlite3.Error as error:
         raise OutputError(f"output {path.name}", expected="room and leave to write", got=str(error)) from error
+
+
+def _check(path: Path, subject: Subject) -> None:
+    check_place(path, subject.scene.grid)
+
+
+def _asset(path: Path) -> Asset:
+    kind = {".pmtiles": "application/vnd.pmtiles", ".mbtiles": "application/vnd.sqlite3"}[path.suffix]
+    return Asset(path.name, media_type=kind, roles=["visual"])
+
+
+def _most_bytes(subject: Subject) -> int:
+    """Return what may be needed: 2.8 times as many pixels of a byte or so each, which are copied into their file."""
+    return 12 * block_pixels(subject.scene.grid)
+
+
+COMPANION = Companion(
+    "tiles",
+    ending=lambda output: None if output.tiles is None else f".{output.tiles}",
+    endings=(".pmtiles", ".mbtiles"),
+    write=write_tiles,
+    check=_check,
+    asset=_asset,
+    most_bytes=_most_bytes,
+)

@@ -10,9 +10,8 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,13 +22,16 @@ from nst_rs.arrays import Rgb
 from nst_rs.composite.recompose import compose_anew
 from nst_rs.config.sections import RunConfig
 from nst_rs.files.storage import DiskStorage
+from nst_rs.learned.style_file import is_learned, read_learned
+from nst_rs.objective.terms.base import Term, Value
+from nst_rs.objective.terms.registry import chosen_terms
 from nst_rs.output.files import Outputs
 from nst_rs.output.preview import preview
-
-Term = Literal["content", "style"]
+from nst_rs.style.images import read_style
 
 _COLUMNS = 4
 _CELL_INCHES = 2.6
+_PANEL_INCHES = 14 / 3
 _DOTS_PER_INCH = 90
 _LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
@@ -58,30 +60,68 @@ class Run:
         return sum(level["iterations"] for level in self.record["levels"])
 
     @property
-    def label(self) -> str:
-        """The run in two lines: its name, and what the runs of one experiment usually differ in."""
-        objective = self.config.objective
-        return f"{self.name}\nα {_joined(objective.alpha)}, β {objective.beta:g}, {self.epochs} epochs"
+    def is_learned(self) -> bool:
+        """Whether a learned style painted the map: then there is no objective to tell of."""
+        return "learned" in self.record
 
     @property
-    def total(self) -> float:
-        """The objective at the finest level's last iteration."""
-        return float(self.record["levels"][-1]["losses"]["total"][-1])
-
-    def distance(self, term: Term) -> float:
-        """Return Σ_l c_l L_content(l), or Σ_l w_l E_l: how far the picture is from that image, without α and β."""
-        weights = self._weights(term)
-        losses = self.record["levels"][-1]["losses"][term]
-        return float(sum(weights[name] * losses[name][-1] for name in weights))
-
-    def curve(self, term: Term, layer: str) -> list[float]:
-        """Return a layer's weighted term at every iteration, level after level."""
-        weight = self._weights(term)[layer]
-        return [weight * value for level in self.record["levels"] for value in level["losses"][term][layer]]
-
-    def _weights(self, term: Term) -> Mapping[str, float]:
+    def label(self) -> str:
+        """The run in two lines: its name, and what the runs of one experiment usually differ in."""
+        if self.is_learned:
+            return f"{self.name}\nlearned, strength {self.config.style.strength:g}"
         objective = self.config.objective
-        return objective.content_layers if term == "content" else objective.style_layers
+        weights = [f"α {_joined(objective.alpha)}", f"β {objective.beta:g}", *map(_weighed, self._further_terms)]
+        return f"{self.name}\n{', '.join(weights)}, {self.epochs} epochs"
+
+    @property
+    def total(self) -> float | None:
+        """The objective at the finest level's last iteration; None of a learned style."""
+        return None if self.is_learned else float(self._losses(-1)["total"][-1])
+
+    @cached_property
+    def terms(self) -> Mapping[str, Term]:
+        """Name → term, of all terms whose values the record holds, in the order in which they are added up."""
+        if self.is_learned:
+            return {}
+        recorded = self._losses(-1)
+        return {term.name: term for term in chosen_terms(self.config.objective) if term.name in recorded}
+
+    def weight(self, name: str) -> float | None:
+        """Return a term's weight at the finest level; None where the run had no such term."""
+        return self.terms[name].weight if name in self.terms else None
+
+    def distance(self, name: str) -> float | None:
+        """Return Σ_l c_l L_content(l), or Σ_l w_l E_l, or another term's value: without α, β or the term's weight.
+
+        Content and style are always there; None stands for a further term that the run had not.
+        """
+        if name not in self.terms:
+            return None
+        values = self._losses(-1)[name]
+        last: Value = {layer: each[-1] for layer, each in values.items()} if isinstance(values, dict) else values[-1]
+        return self.terms[name].distance(last)
+
+    def curves(self, name: str) -> dict[str, list[float]]:
+        """Return layer → the term's weighted value in every round, level after level; one curve where it has no layers.
+
+        The run must have the term.
+        """
+        weights = self.terms[name].layer_weights
+        levels = [self._losses(index)[name] for index in range(len(self.record["levels"]))]
+        if not weights:
+            return {self.terms[name].label: [value for level in levels for value in level]}
+        return {
+            layer: [weight * value for level in levels for value in level[layer]] for layer, weight in weights.items()
+        }
+
+    def _losses(self, level: int) -> dict[str, Any]:
+        losses: dict[str, Any] = self.record["levels"][level]["losses"]
+        return losses
+
+    @property
+    def _further_terms(self) -> list[Term]:
+        """The terms besides content and style, whose weights are α and β."""
+        return [term for term in self.terms.values() if not term.always]
 
     @cached_property
     def yardstick(self) -> str:
@@ -90,9 +130,10 @@ class Run:
         # The images themselves are among the inputs, which are compared by what they hold.
         config["style"]["images"] = list(self.config.style.shares.values())
         del config["style"]["stroke"]  # it is in the size
-        del config["objective"]["alpha"], config["objective"]["beta"]
+        for weight in ("alpha", "beta", "variation", "terms"):
+            del config["objective"][weight]
         inputs = [entry["sha256"] for entry in self.record["inputs"]]
-        return json.dumps([config, inputs, self.record["levels"][-1]["shape"]], sort_keys=True)
+        return json.dumps([config, inputs, self.record["scene"]["shape"]], sort_keys=True)
 
 
 def write_comparison(runs: Sequence[Run], folder: Path) -> tuple[Path, Path, Path]:
@@ -105,37 +146,45 @@ def write_comparison(runs: Sequence[Run], folder: Path) -> tuple[Path, Path, Pat
 
 
 def rows(runs: Sequence[Run]) -> list[dict[str, str]]:
-    """Return one row a run: weights, epochs, distances, and their change from the run before where they compare."""
-    changes = [("", ""), *(_changes(before, run) for before, run in pairwise(runs))]
-    return [
-        {
-            "run": run.name,
-            "alpha": _joined(run.config.objective.alpha),
-            "beta": f"{run.config.objective.beta:g}",
-            "epochs": str(run.epochs),
-            "content": f"{run.distance('content'):.4g}",
-            "content change": content,
-            "style": f"{run.distance('style'):.4g}",
-            "style change": style,
-            "total": f"{run.total:.4g}",
-        }
-        for run, (content, style) in zip(runs, changes, strict=True)
-    ]
+    """Return one row per run: weights, epochs, distances, and their change from the run before where they compare."""
+    terms = all_terms(runs)
+    return [_row(run, before, terms) for run, before in zip(runs, [None, *runs[:-1]], strict=True)]
+
+
+def all_terms(runs: Sequence[Run]) -> list[Term]:
+    """Return the terms that any of the runs has, each once, those that all runs have first."""
+    every = {name: term for run in runs for name, term in run.terms.items()}
+    return sorted(every.values(), key=lambda term: not term.always)
+
+
+def _row(run: Run, before: Run | None, terms: Sequence[Term]) -> dict[str, str]:
+    objective = run.config.objective
+    alpha, beta = ("", "") if run.is_learned else (_joined(objective.alpha), f"{objective.beta:g}")
+    row = {"run": run.name, "alpha": alpha, "beta": beta}
+    row |= {f"{term.name} weight": _number(run.weight(term.name)) for term in terms if not term.always}
+    row["epochs"] = "" if run.is_learned else str(run.epochs)
+    for term in terms:
+        row[term.name] = _number(run.distance(term.name))
+        row[f"{term.name} change"] = "" if before is None else _change(before, run, term.name)
+    return {**row, "total": _number(run.total)}
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _weighed(term: Term) -> str:
+    return f"{term.label} {term.weight:g}"
 
 
 def _joined(alpha: float | tuple[float, ...]) -> str:
     return ", ".join(f"{each:g}" for each in (alpha if isinstance(alpha, tuple) else (alpha,)))
 
 
-def _changes(before: Run, run: Run) -> tuple[str, str]:
-    if before.yardstick != run.yardstick:
-        return "", ""
-    content, style = (_change(before.distance(term), run.distance(term)) for term in ("content", "style"))
-    return content, style
-
-
-def _change(before: float, after: float) -> str:
-    if not before:
+def _change(run_before: Run, run: Run, name: str) -> str:
+    """Say how a term's distance has changed from one run to the next, where the two can be compared."""
+    before, after = run_before.distance(name), run.distance(name)
+    if not before or after is None or run_before.yardstick != run.yardstick:
         return ""
     return f"{after / before - 1:+.1%}" if after < 10 * before else f"× {after / before:.4g}"
 
@@ -164,9 +213,9 @@ def _contact_sheet(runs: Sequence[Run], folder: Path) -> Figure:
 def sources(runs: Sequence[Run], folder: Path) -> list[tuple[str, Rgb]]:
     """Return the scenes' composites and the styles that the runs used, each once."""
     scenes = {run.config.model_dump_json(include={"scene", "composite"}): run.config for run in runs}
-    styles = dict.fromkeys(path for run in runs for path in run.config.style.images)
+    styles = {path: run.config.style.size for run in runs for path in run.config.style.images}
     contents = [("content", _composite(config, folder)) for config in scenes.values()]
-    return [*contents, *((f"style: {path.stem}", _read(path)) for path in styles)]
+    return [*contents, *((f"style: {path.stem}", _style(path, size)) for path, size in styles.items())]
 
 
 def _composite(config: RunConfig, folder: Path) -> Rgb:
@@ -176,36 +225,51 @@ def _composite(config: RunConfig, folder: Path) -> Rgb:
         return np.asarray(preview(image, weight).convert("RGB"))
 
 
+def _style(path: Path, size: int) -> Rgb:
+    """Return a style picture, or the picture that a learned style carries."""
+    if is_learned(path):
+        return np.asarray(Image.open(io.BytesIO(read_learned(path).preview)).convert("RGB"))
+    return np.rint(read_style(path, size).image).astype(np.uint8)
+
+
 def _read(path: Path) -> Rgb:
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 
 
 def _loss_curves(runs: Sequence[Run]) -> Figure:
-    """Draw the total, every content layer's and every style layer's term: a colour a run, a kind of line a layer."""
-    figure = Figure(figsize=(14, 5), layout="constrained")
-    total, content, style = figure.subplots(1, 3)
+    """Draw the total and every term, a panel each: a colour for each run, a kind of line for each layer."""
+    terms = all_terms(runs)
+    figure = Figure(figsize=((len(terms) + 1) * _PANEL_INCHES, 5), layout="constrained")
+    total, *panels = figure.subplots(1, len(terms) + 1, squeeze=False)[0]
     for number, run in enumerate(runs):
-        colour = f"C{number}"
         history = [value for level in run.record["levels"] for value in level["losses"]["total"]]
-        total.plot(history, color=colour, label=run.name)
-        _draw_layers(content, run, "content", colour)
-        _draw_layers(style, run, "style", colour)
-    total.legend(fontsize=8)
-    titles = ("total, α and β included", "content by layer, weighted", "style by layer, weighted")
-    for axes, title in zip((total, content, style), titles, strict=True):
-        axes.set(title=title, xlabel="steps taken")
-        axes.set_yscale("log", nonpositive="mask")
+        if history:
+            total.plot(history, color=f"C{number}", label=run.name)
+    if total.lines:
+        total.legend(fontsize=8)
+    _label(total, "total, all weights included")
+    for axes, term in zip(panels, terms, strict=True):
+        _draw_term(axes, runs, term)
+        _label(axes, f"{term.label} by layer, weighted" if term.layer_weights else term.label)
     return figure
 
 
-def _draw_layers(axes: Axes, run: Run, term: Term, colour: str) -> None:
-    layers = run.record["levels"][-1]["losses"][term]
-    for layer, line in zip(layers, itertools.cycle(_LINES), strict=False):
-        # The first run names the lines; its colour says no more than the others'.
-        axes.plot(run.curve(term, layer), color=colour, linestyle=line, label=layer if colour == "C0" else None)
-    if layers:
+def _draw_term(axes: Axes, runs: Sequence[Run], term: Term) -> None:
+    named: set[str] = set()
+    for number, run in enumerate(runs):
+        curves = run.curves(term.name) if term.name in run.terms else {}
+        for (layer, values), line in zip(curves.items(), itertools.cycle(_LINES), strict=False):
+            # A layer's line is named once: the colours say which run.
+            axes.plot(values, color=f"C{number}", linestyle=line, label=None if layer in named else layer)
+            named.add(layer)
+    if named:
         axes.legend(fontsize=8)
+
+
+def _label(axes: Axes, title: str) -> None:
+    axes.set(title=title, xlabel="steps taken")
+    axes.set_yscale("log", nonpositive="mask")
 
 
 def _write(path: Path, write: Callable[[Path], Any]) -> None:

@@ -31,10 +31,11 @@ class Memory:
     """Peak bytes, on the host and on the device; on a CPU the two are one memory."""
 
     canvases: float
-    """Of the levels' canvases and what the loop adds to them, wherever they are kept."""
+    """The arrays of the scene's size, wherever they are kept."""
     windows: float
-    bands: float
-    """Of the rows of the scene that are worked on at a time."""
+    """What the network holds of a window."""
+    rows: float
+    """The rows of the scene that are worked on at a time."""
     on_disk: bool
     """Whether the canvases are kept on disk, because they would not fit the budget."""
     process: float = _PROCESS_BYTES
@@ -42,7 +43,7 @@ class Memory:
     @property
     def scene(self) -> float:
         """Bytes of memory for the scene itself."""
-        return self.bands if self.on_disk else self.bands + self.canvases
+        return self.rows if self.on_disk else self.rows + self.canvases
 
     @property
     def host(self) -> float:
@@ -95,15 +96,19 @@ def memory(plan: Plan, kept: Kept, styles: Iterable[tuple[int, int]], value_byte
     measured = [*(make_level(style, 1, plan.tile, plan.trunk) for style in styles), *plan.levels]
     window = max(math.prod(level.window_shape) for level in measured)
     windows = window_bytes(window, plan.trunk, value_bytes)
-    bands = strip_bytes(plan.levels[-1])
-    in_memory = Memory(float(kept.memory_bytes), windows, bands, on_disk=False)
+    rows = strip_bytes(plan.levels[-1])
+    in_memory = Memory(float(kept.memory_bytes), windows, rows, on_disk=False)
     return replace(in_memory, on_disk=in_memory.host > budget)
 
 
 def strip_bytes(finest: Level) -> float:
     """Estimate the bytes of a strip of rows at work, and of a row of tiles' shares of the gradient."""
-    rows, columns = finest.canvas_shape
-    return (min(rows, STRIP_ROWS) * _STRIP_BYTES_PER_PIXEL + finest.window_shape[0] * 12) * columns
+    return rows_bytes(*finest.canvas_shape) + finest.window_shape[0] * 12 * finest.canvas_shape[1]
+
+
+def rows_bytes(height: int, width: int) -> float:
+    """Estimate the bytes of a strip of rows of a scene while it is composed or written."""
+    return min(height, STRIP_ROWS) * _STRIP_BYTES_PER_PIXEL * width
 
 
 def left_for_windows(shape: tuple[int, int], trunk: Trunk, budget: float) -> float:

@@ -1,29 +1,123 @@
-"""A run, whichever way it finds its picture: by descent, or by a learned style."""
+"""The one preparation of a run: configuration, files and machine brought together, every open choice made.
 
-from collections.abc import Callable
+Which kind of run it is, optimised or learned, is decided here and nowhere else: by the style that is named.
+"""
+
+import os
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 
-from nst_rs.config.sections import RunConfig
-from nst_rs.runs import apply, job, stylize
-from nst_rs.runs.progress import Listener
-from nst_rs.runs.stylize import Result
+import psutil
+from pydantic import ValidationError
+
+from nst_rs.composite.rendering import open_subject
+from nst_rs.config.loading import decided_as, override
+from nst_rs.config.sections import ELSEWHERE, RunConfig
+from nst_rs.executors.choice import check_executor, cores, traits_of
+from nst_rs.files.locations import absolute
+from nst_rs.files.workspace import Workspace
+from nst_rs.neural.device import Device, choose_device, choose_precision
+from nst_rs.runs.inputs import Inputs, check_named, open_outputs, stamp
+from nst_rs.runs.job import Job, Kind
+from nst_rs.runs.learned_job import LearnedKind, learned_style_of
+from nst_rs.runs.optimised_job import OptimisedKind
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run that has been checked against its inputs and the machine."""
+class Forecast:
+    """What a run would do and take."""
 
-    files: tuple[str, ...]
-    """What it reads."""
-    start: Callable[[Listener], Result]
-    """Runs it."""
+    job: Job
+    flops: float
+    """How many operations the convolutions take, over the whole run."""
+    seconds: float
+    """The time of the whole run, estimated from a short measurement on this machine."""
+    shortages: tuple[str, ...]
+    """What the run would be refused for: too little memory or disk. One line each."""
 
 
-def prepare(config: RunConfig) -> Run:
-    """Check a configuration and settle what it leaves open. Raises NstError."""
-    if apply.learned_style_of(config) is not None:
-        applied = apply.prepare(config)
-        return Run(applied.files, partial(apply.run, applied))
-    found = job.prepare(config)
-    return Run(found.inputs.files, partial(stylize.run, found))
+def prepare(config: RunConfig, to_write: bool = True) -> Job:
+    """Check a configuration against its files and the machine, and decide what it leaves open.
+
+    With `to_write` false no output need be named. Raises NstError, also for too little memory or disk.
+    """
+    job = _open(config, to_write)
+    for shortage in job.shortages(job.outputs.tif.parent if to_write else None):
+        raise shortage
+    return job
+
+
+def forecast(config: RunConfig) -> Forecast:
+    """Return what a configuration would run; computes a little to know this machine. Raises NstError.
+
+    Room on disk is looked for where the configuration's output lies, or where none is named, in the working folder.
+    """
+    job = _open(config, to_write=False)
+    folder = Path(os.path.abspath(config.output.path or "map.tif")).parent
+    shortages = tuple(map(str, job.shortages(folder)))
+    return Forecast(job, job.flops, job.measure_seconds(), shortages)
+
+
+def settled_by_scene(config: RunConfig) -> RunConfig:
+    """Return `config` with what its style and its scene decide; the machine's choices stay open. Raises NstError."""
+    kind = _kind_of(config)
+    config = kind.completed(config)
+    return override(config, kind.decided_by(open_subject(config), config), place=absolute)
+
+
+def _open(config: RunConfig, to_write: bool) -> Job:
+    """Decide what `config` leaves open, whether or not there is room for it."""
+    check_named(config, to_write)
+    check_executor(config.compute.executor)
+    kind = _kind_of(config)
+    config = kind.completed(config)
+    subject = open_subject(config)
+    files = (*subject.scene.locations, *kind.files(config))
+    stamps = {location: stamp(location) for location in files}
+    config = override(config, kind.decided_by(subject, config), place=absolute)
+    outputs = None if config.output.path is None else open_outputs(config, subject, files)
+    inputs = Inputs(subject, kind.styles(config), files, outputs, stamps)
+    device = choose_device(config.compute.device)
+    config = _as_begun(config)
+    decisions = {
+        "compute.precision": choose_precision(config.compute.precision, device),
+        "compute.workers": _workers_to_start(config, device),
+    }
+    config = override(config, decisions)
+    return kind.job(config, inputs, device, _budget(config, device))
+
+
+def _kind_of(config: RunConfig) -> Kind:
+    """Return the kind of run that the named style makes it. Raises NstError."""
+    learned = learned_style_of(config)
+    return OptimisedKind() if learned is None else LearnedKind.read(learned)
+
+
+def _as_begun(config: RunConfig) -> RunConfig:
+    """Return `config` with what it leaves to the machine decided as in a killed run of the same configuration."""
+    begun = None if config.output.path is None else Workspace(config.output.path).read_checkpoint()
+    if begun is None:
+        return config
+    try:
+        made = RunConfig.model_validate(begun["run"]["configuration"])
+    except (KeyError, TypeError, ValidationError):  # another version's: the run will start anew
+        return config
+    decided = decided_as(config, made)
+    elsewhere = {f"compute.{key}": getattr(config.compute, key) for key in ELSEWHERE}
+    return decided if decided == override(made, elsewhere) else config
+
+
+def _budget(config: RunConfig, device: Device) -> float:
+    """Return how many bytes of the host's memory the run may take."""
+    if config.compute.memory != "auto":
+        return config.compute.memory
+    sharers = 1 if config.compute.address else config.compute.workers or 1
+    return (psutil.virtual_memory().available if device.is_gpu else device.free_bytes) / 2 / sharers
+
+
+def _workers_to_start(config: RunConfig, device: Device) -> int | None:
+    """Return how many workers are to be started, where that is not said."""
+    compute = config.compute
+    if traits_of(compute.executor).in_process or compute.address is not None or compute.workers is not None:
+        return compute.workers
+    return 1 if device.is_gpu else cores()

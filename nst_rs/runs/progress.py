@@ -1,7 +1,9 @@
 """Where a run stands, as one value that a terminal, a log or a scheduler can show."""
 
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from nst_rs.files.text import duration
@@ -24,6 +26,12 @@ class Progress:
     seconds_left: float | None
 
     @property
+    def stage_fraction(self) -> float:
+        """The share of the level that is done, in [0, 1]."""
+        step = self.step
+        return step.iteration / step.iterations if step.losses is not None else step.before / step.iterations
+
+    @property
     def ends_iteration(self) -> bool:
         """Whether an iteration ended with this window."""
         return self.step.losses is not None
@@ -39,12 +47,44 @@ class Progress:
         )
 
 
-Listener = Callable[[Progress], None]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PaintingProgress:
+    """Told after every tile that a learned style has painted."""
+
+    tiles_done: int
+    tiles: int
+    seconds_left: float | None
+
+    @property
+    def fraction(self) -> float:
+        """The share of the tiles that are painted, in [0, 1]."""
+        return self.tiles_done / self.tiles
+
+    @property
+    def stage_fraction(self) -> float:
+        """The share of the stage that is done, in [0, 1]: painting is one stage."""
+        return self.fraction
+
+    @property
+    def ends_iteration(self) -> bool:
+        """Whether what is told is more than a part: a tile is whole."""
+        return True
+
+    def __str__(self) -> str:
+        """Return the state in one line."""
+        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} left"
+        return f"tile {self.tiles_done}/{self.tiles}{left}"
+
+
+Listener = Callable[[Progress | PaintingProgress], None]
 
 _ITERATIONS_BEFORE_AN_ESTIMATE = 3
 
 
-def ignore(progress: Progress) -> None:
+def ignore(progress: Progress | PaintingProgress) -> None:
     """Listen to nothing."""
 
 
@@ -78,3 +118,29 @@ class Tracker:
         left = (now - begun) * (1 - fraction) / (fraction - first) if settled else None
         loss = losses[-1].total if losses else None
         self.listener(Progress(level + 1, len(self.work), step, loss, fraction, left))
+
+
+class Stopwatch:
+    """How long the stages of a run took. Stages may be timed side by side."""
+
+    def __init__(self) -> None:
+        """Begin without any stage."""
+        self.seconds: dict[str, float] = {}
+        """Stage → seconds, in the order in which stages ended."""
+
+    def start(self, stage: str) -> Callable[[], None]:
+        """Start a stage; return what ends it."""
+        started = time.perf_counter()
+        return lambda: self.note(stage, time.perf_counter() - started)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Time what is done in the context; a stage that fails is not noted."""
+        end = self.start(stage)
+        yield
+        end()
+
+    def note(self, stage: str, seconds: float) -> None:
+        """Note how long a stage took."""
+        self.seconds[stage] = round(seconds, 3)
+        log.debug("%s took %.1f s", stage, seconds)

@@ -6,16 +6,18 @@ import platform
 import re
 import resource
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from nst_rs.composite.compose import Composite
-from nst_rs.config.sections import RunConfig
+from nst_rs.config.sections import ELSEWHERE, RunConfig
 from nst_rs.files.fingerprint import fingerprint
 from nst_rs.objective.losses import Losses
+from nst_rs.objective.terms.base import Value
+from nst_rs.objective.terms.registry import describe
 from nst_rs.output.provenance import settings_digest
 from nst_rs.pyramid.tiling import Level
 from nst_rs.scene.mosaic import Scene
@@ -59,7 +61,12 @@ def of_scene(scene: Scene, composite: Composite) -> dict[str, Any]:
 
 
 def level_record(level: Level, iterations: int, history: Sequence[Losses]) -> dict[str, Any]:
-    """Return a level's geometry, and its losses: one number a round for the total and for every layer's term."""
+    """Return a level's geometry, and its losses: one number per round for the total and for each of its terms.
+
+    ``losses`` holds the terms' values, by layer where a term has layers, without their weights; ``terms`` describes the
+    terms in the order in which they are added up, with what each adds to the total.
+    """
+    terms = list(history[0].terms) if history else []
     return {
         "factor": level.factor,
         "shape": list(level.shape),
@@ -68,14 +75,18 @@ def level_record(level: Level, iterations: int, history: Sequence[Losses]) -> di
         "iterations": iterations,
         "losses": {
             "total": [losses.total for losses in history],
-            "content": _by_layer([losses.content for losses in history]),
-            "style": _by_layer([losses.style for losses in history]),
+            **{name: _by_round([losses.terms[name].value for losses in history]) for name in terms},
         },
+        "terms": [{**describe(name), "share": [losses.terms[name].share for losses in history]} for name in terms],
     }
 
 
-def _by_layer(terms: Sequence[Any]) -> dict[str, list[float]]:
-    return {name: [term[name] for term in terms] for name in terms[0]} if terms else {}
+def _by_round(values: Sequence[Value]) -> list[float] | dict[str, list[float]]:
+    """Return a term's values of every round: a list, or one for each of its layers."""
+    by_layer = [value for value in values if isinstance(value, Mapping)]
+    if by_layer:
+        return {layer: [value[layer] for value in by_layer] for layer in by_layer[0]}
+    return [value for value in values if not isinstance(value, Mapping)]
 
 
 def peak_memory_bytes() -> int:
@@ -101,3 +112,9 @@ def warn_of_changes(config: Path, inputs: Iterable[str]) -> None:
     for path in inputs:
         if fingerprint(path)["sha256"] not in known:
             log.warning("%s is not the file that the recorded run read: the result will differ", path)
+
+
+def identity(config: RunConfig, inputs: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return what must be the same for a run to go on where another was killed: settings, inputs, versions."""
+    settings = json.loads(config.model_dump_json(exclude={"compute": set(ELSEWHERE)}))
+    return {"configuration": settings, "inputs": [entry["sha256"] for entry in inputs], "versions": versions()}

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nst_rs.composite.rendering import open_subject
 from nst_rs.config.loading import decided_as, load_config, override, with_absolute_paths
 from nst_rs.config.sections import ELSEWHERE, RunConfig
 from nst_rs.errors import ConfigError, OutputError
@@ -17,8 +16,8 @@ from nst_rs.files.fingerprint import fingerprint
 from nst_rs.files.workspace import Workspace
 from nst_rs.output.files import Outputs
 from nst_rs.runs.comparison import Run, write_comparison
-from nst_rs.runs.inputs import settle
-from nst_rs.runs.job import Job, prepare
+from nst_rs.runs.job import Job
+from nst_rs.runs.prepare import prepare, settled_by_scene
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def alone(folder: Path) -> AbstractContextManager[None]:
 
 
 def waiting(chosen: Sequence[Variant], folder: Path) -> list[tuple[Variant, Job]]:
-    """Return the runs that are not done, each checked and ready for :func:`nst_rs.runs.stylize.run`; make `folder`.
+    """Return the runs that are not done, each checked and ready for :func:`nst_rs.runs.session.run`; make `folder`.
 
     All are checked before the first is computed. Raises NstError.
     """
@@ -108,7 +107,7 @@ def _make(folder: Path) -> None:
 
 def _settled_like(config: RunConfig, made: RunConfig) -> RunConfig:
     """Return `config` with what it leaves open decided as in `made`, or by the scene."""
-    return decided_as(settle(config, open_subject(config)), made)
+    return decided_as(settled_by_scene(config), made)
 
 
 def _what_is_made(config: RunConfig) -> dict[str, Any]:

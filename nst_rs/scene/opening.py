@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from rasterio.windows import Window
 
-from nst_rs.config.sections import PixelsArea, SceneSection, UnitsArea
+from nst_rs.config.area import PixelsArea, UnitsArea
+from nst_rs.config.sections import SceneSection
 from nst_rs.geo.area import Area, Bounds, read_area, rectangle
 from nst_rs.scene.layout import lay_out
 from nst_rs.scene.mosaic import Scene, Target

@@ -69,6 +69,8 @@ class Product:
     quality: Quality | None = None
     acquired: Acquisition | None = None
     """When, where that is known."""
+    gathered: bool = False
+    """Whether the bands were gathered from files whose order means nothing: red, green and blue go by name alone."""
 
     @property
     def nodata(self) -> float | None:
@@ -221,8 +223,8 @@ def _stack_labels(header: Header, sensor: Sensor) -> tuple[Label, ...]:
     Colours come last: files tag their first three bands red, green and blue whatever these hold.
     """
     known = sensor.labels()
-    described = [_matching(sensor, name) for name in header.descriptions]
-    colored = [_matching(sensor, label.name) for label in header.labels]
+    described = [sensor.label_of(name) for name in header.descriptions]
+    colored = [sensor.label_of(label.name) for label in header.labels]
     if any(described):
         return tuple(own or label for own, label in zip(described, header.labels, strict=True))
     if header.count >= len(known):
@@ -231,10 +233,6 @@ def _stack_labels(header: Header, sensor: Sensor) -> tuple[Label, ...]:
         return tuple(own or label for own, label in zip(colored, header.labels, strict=True))
     expected = f"at least {len(known)} bands, or bands that are named"
     raise SceneError(f"scene {header.location} as {sensor.name}", expected=expected, got=f"{header.count} bands")
-
-
-def _matching(sensor: Sensor, name: str) -> Label | None:
-    return next((known for known in sensor.labels() if known.answers_to(name)), None)
 
 
 def _gathered(product: str, sensor: Sensor, files: dict[str, str]) -> Product:

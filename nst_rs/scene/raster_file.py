@@ -18,7 +18,7 @@ from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, Raster
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 
-from nst_rs.errors import SceneError
+from nst_rs.errors import PixelTypeError, SceneError
 from nst_rs.files.documents import DocumentError, read_text
 from nst_rs.files.locations import file_of, is_path, subdataset
 from nst_rs.files.undecodable import undecodable
@@ -242,7 +242,8 @@ def _header(location: str, source: Any) -> Header:
     if set(source.dtypes) != {stored} or dtype not in DTYPES:
         expected = f"bands of one type of {', '.join((*DTYPES, *_CONVERTED))}"
         remedy = "convert it, for example with gdal_translate -ot Float32"
-        raise SceneError(f"scene {location}", expected=expected, got=", ".join(dict.fromkeys(source.dtypes)), do=remedy)
+        types = ", ".join(dict.fromkeys(source.dtypes))
+        raise PixelTypeError(f"scene {location}", expected=expected, got=types, do=remedy)
     grid = Grid(source.crs, source.transform, source.width, source.height)
     _check_grid(location, grid)
     descriptions = _descriptions(location, source)

@@ -33,18 +33,28 @@ POLARISATIONS = ("vv", "vh", "hh", "hv")
 SYNONYMS = {
     "swir16": "swir1",
     "swir22": "swir2",
-    "coastal_blue": "coastal",
-    "coastal_aerosol": "coastal",
+    "lwir": "thermal1",
+    "lwir11": "thermal1",
+    "lwir12": "thermal2",
     "rededge071": "rededge1",
     "rededge075": "rededge2",
     "rededge078": "rededge3",
+    "green05": "green1",
+    "coastal_blue": "coastal",
+    "coastal_aerosol": "coastal",
     "near_infrared": "nir",
     "green_i": "green1",
     **{
         f"{kind}0_{polarisation}": polarisation for kind in ("sigma", "gamma", "beta") for polarisation in POLARISATIONS
     },
 }
-"""What others call the common names: STAC's eo extension, PlanetScope's band descriptions, radar programs."""
+"""What others call the common names: STAC's eo extension of versions 1 and 2, PlanetScope's band descriptions, radar
+programs."""
+
+COMMON_NAMES = frozenset(
+    {*SYNONYMS.values(), "pan", "blue", "green", "yellow", "red", "rededge", "nir08", "nir09", "cirrus"}
+)
+"""The common names of spectral bands."""
 
 MaskKind = Literal["qa_pixel", "bqa", "scl"]
 
@@ -105,8 +115,8 @@ class Sensor(_Data):
 
     def match_file(self, name: str) -> tuple[str, str] | None:
         """Return (product, band) of a file of one band; None where it is not of this sensor."""
-        found = re.fullmatch(self.files, name, re.IGNORECASE) if self.files else None
-        return (found["product"], found["band"].upper()) if found else None
+        match = re.fullmatch(self.files, name, re.IGNORECASE) if self.files else None
+        return (match["product"], match["band"].upper()) if match else None
 
     def holds(self, name: str, bands: int) -> bool:
         """Whether a file of this name and so many bands is one of this sensor's."""
@@ -116,14 +126,18 @@ class Sensor(_Data):
     def acquired(self, name: str) -> Acquisition | None:
         """Return when what is in a file was taken, by the file's name; None where that does not say it."""
         for pattern in filter(None, (self.files, self.stacks)):
-            found = re.fullmatch(pattern, name, re.IGNORECASE)
-            if found:
-                return Acquisition.named(found.groupdict().get("acquired") or "")
+            match = re.fullmatch(pattern, name, re.IGNORECASE)
+            if match:
+                return Acquisition.named(match.groupdict().get("acquired") or "")
         return None
 
     def labels(self) -> tuple["Label", ...]:
         """Return the names of its bands, in order."""
         return tuple(Label(band.name, band.common, band.also) for band in self.bands)
+
+    def label_of(self, name: str) -> "Label | None":
+        """Return the names of the band that `name` means; None where it means none."""
+        return next((label for label in self.labels() if label.answers_to(name)), None)
 
 
 @dataclass(frozen=True)
@@ -173,9 +187,9 @@ class Registry:
     def of_file(self, name: str) -> tuple[Sensor, str, str] | None:
         """Return (sensor, product, band) for the name of a file of one band; None where no sensor knows it."""
         for sensor in self.sensors:
-            found = sensor.match_file(name)
-            if found:
-                return sensor, *found
+            named = sensor.match_file(name)
+            if named:
+                return sensor, *named
         return None
 
     def of_stack(self, name: str, platform: str, bands: int) -> Sensor | None:

@@ -1,10 +1,11 @@
-"""STAC items to products: which assets are bands, where they lie, what their values mean. An item is not trusted."""
+"""STAC items to products: where an item may point, and what its bands are. An item is not trusted."""
 
+import logging
 import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -12,22 +13,25 @@ from urllib.parse import urljoin
 import pystac
 from pystac.errors import STACError, STACTypeError
 
-from nst_rs.errors import SceneError
+from nst_rs.errors import PixelTypeError, SceneError
 from nst_rs.files.documents import MOST_BYTES, DocumentError, decode, parse_json, read_text
 from nst_rs.files.locations import is_path
 from nst_rs.scene.acquisition import Acquisition, together
 from nst_rs.scene.metadata import Calibration
 from nst_rs.scene.products import Product, Quality, Source
-from nst_rs.scene.raster_file import read_header
-from nst_rs.scene.sensors import SYNONYMS, Label, MaskKind, Registry, Sensor
+from nst_rs.scene.raster_file import Header, read_header
+from nst_rs.scene.sensors import Registry, Sensor
+from nst_rs.scene.stac_assets import Asset, Choice, Said, choose, compare_sizes, describe, finest
+from nst_rs.scene.stac_bands import Band, label_bands, without_alpha_by_tag
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".json", ".geojson")
 _SCHEMES = ("http://", "https://", "s3://", "gs://", "az://")
-_RASTERS = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff", "image/geotiff")
-_QUALITY: Mapping[str, MaskKind] = {"scl": "scl", "qa_pixel": "qa_pixel"}
-"""Assets by their key → what their values mean."""
 _SECONDS = 60
 _MOST_ITEMS = 1000
+_COLLECTION = "collection.json"
+"""The file beside or above an item that may describe its assets: no other file of this machine is read for that."""
 
 
 def is_stac(location: str) -> bool:
@@ -40,28 +44,15 @@ def is_stac(location: str) -> bool:
 
 
 def read_items(location: str, wanted: Sequence[str], registry: Registry) -> list[Product]:
-    """Return the products of an item, or of a collection of items, each of the `wanted` assets, or of those with data.
+    """Return the products of an item, or of several, each of the `wanted` assets, or of those that hold its bands.
 
     Raises SceneError for what is no STAC, and for an asset that is not where an item may point: below its own folder,
     or on the network.
     """
-    data = _load(location)
-    if not isinstance(data, dict) or data.get("type") not in ("Feature", "FeatureCollection"):
-        raise SceneError(f"STAC {location}", expected="an item, or a collection of items", got=_kind(data))
-    try:
-        if data["type"] == "Feature":
-            items = [pystac.Item.from_dict(data)]
-        else:
-            items = list(pystac.ItemCollection.from_dict(data).items)
-    except (STACError, STACTypeError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        said = f"{type(error).__name__}: {error}"
-        raise SceneError(f"STAC {location}", expected="a valid item", got=f"{said:.300}") from error
-    if not 0 < len(items) <= _MOST_ITEMS:
-        raise SceneError(f"STAC {location}", expected=f"1 to {_MOST_ITEMS} items", got=str(len(items)))
-    base = (
-        str(Path(location).parent) + "/" if is_path(location) else location.partition("?")[0].rpartition("/")[0] + "/"
-    )
-    return [_product(item, base, wanted, registry) for item in items]
+    items = _items(location, _load(location))
+    folder = str(Path(location).parent) if is_path(location) else location.partition("?")[0].rpartition("/")[0]
+    place = _Place(f"{folder}/", registry)
+    return [_product(item, place, wanted) for item in items]
 
 
 def resolve(href: str, base: str) -> str:
@@ -82,58 +73,140 @@ def resolve(href: str, base: str) -> str:
         return href
     if is_path(base):
         folder = Path(base).resolve()
-        found = (folder / href).resolve()
-        if not found.is_relative_to(folder):
+        file = (folder / href).resolve()
+        if not file.is_relative_to(folder):
             raise refusal
-        return str(found)
+        return str(file)
     address = urljoin(base, href)
     if not address.startswith(base) or "/.." in address or re.search("%2e", address, re.IGNORECASE):
         raise refusal
     return address
 
 
-@dataclass(frozen=True)
-class _Asset:
-    key: str
-    location: str
-    bands: tuple[Mapping[str, Any], ...]
-    """What the item says of its bands."""
-    roles: tuple[str, ...]
-    kind: str
+class _Place:
+    """Where items lie: what they point to from there is read once, and no more than they may point to."""
 
-    @property
-    def holds_data(self) -> bool:
-        """Whether it is a raster that is no overview."""
-        raster = self.kind.split(";")[0].strip().lower() in _RASTERS or self.location.lower().endswith((".tif", ".jp2"))
-        return raster and not {"overview", "thumbnail", "visual", "metadata"} & set(self.roles)
+    def __init__(self, base: str, registry: Registry) -> None:
+        self.base = base
+        self.registry = registry
+        self._header = cache(lambda href: read_header(resolve(href, base)))
+        self._definitions = cache(_read_definitions)
+
+    def header(self, asset: Asset) -> Header:
+        """Return what the asset's file says of itself. Raises SceneError."""
+        header: Header = self._header(asset.href)
+        return header
+
+    def finer(self, one: Asset, other: Asset) -> bool:
+        """Whether `one` has smaller pixels: as the item says, else as the files are."""
+        said = compare_sizes(one, other)
+        if said is not None:
+            return said
+        mine, its = (abs(self.header(asset).grid.transform.determinant) for asset in (one, other))
+        return bool(mine < its)
+
+    def definitions(self, item: pystac.Item) -> Mapping[str, Said]:
+        """Return what the item's collection says of assets, by key; nothing where it cannot be read."""
+        link = item.get_single_link("collection")
+        href = link.get_target_str() if link and link.has_target_href() else None
+        place = _place_of_collection(href, self.base) if href else None
+        return self._definitions(place) if place else {}
 
 
-def _product(item: pystac.Item, base: str, wanted: Sequence[str], registry: Registry) -> Product:
-    assets = dict(_assets(item, base))
-    missing = [key for key in wanted if key not in assets]
+def _product(item: pystac.Item, place: _Place, wanted: Sequence[str]) -> Product:
+    assets = describe(item, {})
+    if not any(asset.is_raster and asset.is_described for asset in assets):
+        assets = describe(item, place.definitions(item))
+    rasters = [asset for asset in assets if asset.is_raster]
+    if not rasters:
+        raise _nothing(item, assets, "an asset that is a GeoTIFF or JPEG 2000", "give another item")
+    chosen = _named(item, assets, wanted) if wanted else choose(rasters, place.finer)
+    if not chosen:
+        raise _nothing(item, assets, "an asset that holds data", "choose by key, with scene.assets")
+    bands = list(_bands(item, chosen, place, keeps_all=bool(wanted)))
+    sensor = _sensor([band.asset for band in bands], place.registry)
+    gathered = not wanted and len({band.asset.key for band in bands}) > 1
+    labels = label_bands(bands, sensor)
+    sources = tuple(_source(band, item) for band in without_alpha_by_tag(bands, labels))
+    return Product(item.id, sensor, labels, sources, _quality(item, rasters, place), _acquired(item), gathered)
+
+
+def _named(item: pystac.Item, assets: Sequence[Asset], wanted: Sequence[str]) -> list[Choice]:
+    """Return the assets of the `wanted` keys, in that order. Raises SceneError, saying which there are."""
+    by_key = {asset.key: asset for asset in assets}
+    missing = [key for key in wanted if key not in by_key or not by_key[key].is_raster]
     if missing:
-        known = ", ".join(assets)
+        got = ", ".join(_shown(by_key[key]) if key in by_key else key for key in missing)
+        known = ", ".join(asset.key for asset in assets if asset.is_raster)
+        raise SceneError(f"STAC item {item.id}", expected=f"assets of {known}", got=got, do="see scene.assets")
+    return [Choice(by_key[key]) for key in wanted]
+
+
+def _nothing(item: pystac.Item, assets: Sequence[Asset], expected: str, remedy: str) -> SceneError:
+    got = ", ".join(map(_shown, assets)) or "no assets"
+    return SceneError(f"STAC item {item.id}", expected=expected, got=f"{got:.500}", do=remedy)
+
+
+def _shown(asset: Asset) -> str:
+    return f"{asset.key} ({asset.media_type or 'of no type'})"
+
+
+def _bands(item: pystac.Item, chosen: Sequence[Choice], place: _Place, keeps_all: bool) -> Iterator[Band]:
+    """Return the bands of the chosen assets; but for `keeps_all`, not those of a type that is not read.
+
+    Raises PixelTypeError where none is left.
+    """
+    refused: list[PixelTypeError] = []
+    for choice in chosen:
+        try:
+            header = place.header(choice.asset)
+        except PixelTypeError as error:
+            if keeps_all:
+                raise
+            refused.append(error)
+            log.warning("STAC item %s: asset %s is left out: %s", item.id, choice.asset.key, error)
+            continue
+        if header.has_palette:
+            header = header.as_colors()
+        indices = range(1, header.count + 1)
+        yield from (Band(choice.asset, header, index) for index in indices if choice.takes(index))
+    if len(refused) == len(chosen):
+        raise refused[0]
+
+
+def _source(band: Band, item: pystac.Item) -> Source:
+    """Return where a band is stored, with scale, offset and nodata as the item says, else as the file says."""
+    said, header = band.said, band.header
+    scale, offset, nodata = (said.get(name) for name in ("raster:scale", "raster:offset", "nodata"))
+    try:
+        calibration = header.calibrations[band.index - 1]
+        if scale is not None or offset is not None:
+            calibration = Calibration(1.0 if scale is None else float(scale), 0.0 if offset is None else float(offset))
+        fill = None if nodata is None else float(nodata)  # "nan" and "inf" are words there
+    except (ValueError, TypeError, OverflowError) as error:
         raise SceneError(
-            f"STAC item {item.id}", expected=f"assets of {known}", got=", ".join(missing), do="see scene.assets"
-        )
-    chosen = [assets[key] for key in wanted] or _with_data(assets)
-    labels: list[Label] = []
-    sources: list[Source] = []
-    sensor = _sensor(chosen, registry)
-    for asset in chosen:
-        header = read_header(asset.location)
-        for index in range(1, len(header.labels) + 1):
-            said = asset.bands[index - 1] if index <= len(asset.bands) else {}
-            label = _label(said, asset.key if len(header.labels) == 1 else header.labels[index - 1].name)
-            if label not in labels:
-                labels.append(label)
-                sources.append(_source(Source(header, index, header.calibrations[index - 1], None), said, item.id))
-    if not sources:
-        raise SceneError(f"STAC item {item.id}", expected="assets that are rasters", got="none", do="see scene.assets")
-    quality = next(
-        (Quality(read_header(assets[key].location), _QUALITY[key]) for key in assets if key in _QUALITY), None
-    )
-    return Product(item.id, sensor, tuple(labels), tuple(sources), quality, _acquired(item))
+            f"STAC item {item.id}", expected="numbers for scale, offset and nodata", got=str(error)
+        ) from error
+    return Source(header, band.index, calibration, fill)
+
+
+def _sensor(assets: Sequence[Asset], registry: Registry) -> Sensor | None:
+    """Return the sensor of the assets, where all their files' names that are known are of one."""
+    known = [match[0] for asset in assets if (match := registry.of_file(asset.file_name))]
+    return known[0] if len({sensor.name for sensor in known}) == 1 else None
+
+
+def _quality(item: pystac.Item, rasters: Sequence[Asset], place: _Place) -> Quality | None:
+    """Return the finest raster that says where clouds are."""
+    masks = [asset for asset in rasters if asset.mask_kind]
+    if not masks:
+        return None
+    mask = finest(masks, place.finer)
+    try:
+        return Quality(place.header(mask), mask.mask_kind or "scl")
+    except PixelTypeError as error:
+        log.warning("STAC item %s: mask %s is left out: %s", item.id, mask.key, error)
+        return None
 
 
 def _acquired(item: pystac.Item) -> Acquisition | None:
@@ -143,70 +216,65 @@ def _acquired(item: pystac.Item) -> Acquisition | None:
     return together(Acquisition.told(text) if isinstance(text, str) else None for text in said)
 
 
-def _assets(item: pystac.Item, base: str) -> Iterator[tuple[str, _Asset]]:
-    for key, asset in item.assets.items():
-        bands = asset.extra_fields.get("bands") or asset.extra_fields.get("eo:bands") or []
-        values = asset.extra_fields.get("raster:bands") or []
-        if not (_mappings(bands) and _mappings(values) and isinstance(asset.href, str)):
-            raise SceneError(
-                f"STAC item {item.id}", expected="bands as lists of objects", got=f"others, in asset {key}"
-            )
-        count = max(len(bands), len(values))
-        merged = tuple(_at(values, place) | _at(bands, place) for place in range(count))
-        roles = tuple(map(str, asset.roles or ()))
-        kind = str(asset.media_type or "")
-        found = _Asset(str(key), asset.href, merged, roles, kind)
-        if found.holds_data:
-            yield found.key, replace(found, location=resolve(asset.href, base))
-
-
-def _mappings(found: Any) -> bool:
-    return isinstance(found, list) and all(isinstance(one, dict) for one in found)
-
-
-def _at(found: Sequence[dict[str, Any]], place: int) -> dict[str, Any]:
-    return found[place] if place < len(found) else {}
-
-
-def _with_data(assets: Mapping[str, _Asset]) -> list[_Asset]:
-    """Return the assets that are bands: those whose bands are described, else all; no quality bands."""
-    bands = [asset for key, asset in assets.items() if key not in _QUALITY]
-    described = [asset for asset in bands if any(_common(band) for band in asset.bands)]
-    found: dict[tuple[str, ...], _Asset] = {}
-    for asset in described or bands:  # the same bands are often there in several formats
-        found.setdefault(tuple(_common(band) for band in asset.bands) if described else (asset.key,), asset)
-    return list(found.values())
-
-
-def _common(band: Mapping[str, Any]) -> str:
-    return str(band.get("eo:common_name") or band.get("common_name") or "")
-
-
-def _label(said: Mapping[str, Any], key: str) -> Label:
-    name, common = str(said.get("name") or key), _common(said)
-    return Label(name, SYNONYMS.get(common, common), (key,)) if common else Label.of(name)
-
-
-def _source(source: Source, said: Mapping[str, Any], item: str) -> Source:
-    """Return `source` with scale, offset and nodata as the item says."""
-    scale, offset, nodata = (said.get(f"raster:{name}", said.get(name)) for name in ("scale", "offset", "nodata"))
+def _items(location: str, data: Any) -> list[pystac.Item]:
+    """Return the items that a document holds. Raises SceneError for what holds none."""
+    kind = data.get("type") if isinstance(data, dict) else None
+    if kind not in ("Feature", "FeatureCollection"):
+        raise _no_item(location, data)
     try:
-        if scale is not None or offset is not None:
-            calibration = Calibration(1.0 if scale is None else float(scale), 0.0 if offset is None else float(offset))
-            source = replace(source, calibration=calibration)
-        # An item's nodata stands where the file has none; "nan" and "inf" are words there.
-        fill = source.header.nodata if nodata is None else float(nodata)
-    except (ValueError, TypeError) as error:
-        raise SceneError(
-            f"STAC item {item}", expected="numbers for scale, offset and nodata", got=str(error)
-        ) from error
-    return replace(source, fill=fill)
+        items = (
+            [pystac.Item.from_dict(data)] if kind == "Feature" else list(pystac.ItemCollection.from_dict(data).items)
+        )
+    except (STACError, STACTypeError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise SceneError(f"STAC {location}", expected="a valid item", got=f"{said:.300}") from error
+    if not 0 < len(items) <= _MOST_ITEMS:
+        raise SceneError(f"STAC {location}", expected=f"1 to {_MOST_ITEMS} items", got=str(len(items)))
+    return items
 
 
-def _sensor(assets: Sequence[_Asset], registry: Registry) -> Sensor | None:
-    """Return the sensor of the assets, where all their names are of one."""
-    found = {known[0].name: known[0] for a in assets if (known := registry.of_file(a.location.rpartition("/")[2]))}
-    return next(iter(found.values())) if len(found) == 1 else None
+def _no_item(location: str, data: Any) -> SceneError:
+    """Return what to say of a document that is no item: of one that links to items, where they are."""
+    expected = "an item, or a FeatureCollection of items"
+    if not isinstance(data, dict) or data.get("type") not in ("Collection", "Catalog"):
+        kind = repr(data.get("type")) if isinstance(data, dict) else type(data).__name__
+        return SceneError(f"STAC {location}", expected=expected, got=f"{kind:.40}", do="give the address of an item")
+    links = data.get("links")
+    hrefs = [
+        str(link.get("href"))
+        for link in (links if isinstance(links, list) else [])
+        if isinstance(link, dict) and link.get("rel") in ("item", "items", "child", "search")
+    ]
+    remedy = f"give one of its items; it links to {hrefs[0]:.200}" if hrefs else "give one of its items"
+    return SceneError(f"STAC {location}", expected=expected, got=f"a {data['type']}, which holds none", do=remedy)
+
+
+def _place_of_collection(href: str, base: str) -> str | None:
+    """Return where an item's collection lies; None for a place that an item has no business with.
+
+    >>> _place_of_collection("../collection.json", "https://a.org/items/one/")
+    'https://a.org/items/collection.json'
+    >>> _place_of_collection("../../elsewhere.json", "items/one/")
+    """
+    if not href.isprintable() or href.startswith("/vsi"):
+        return None
+    if is_path(href) and is_path(base):
+        folder = Path(base).resolve()
+        file = (folder / href).resolve()
+        return str(file) if file in (folder / _COLLECTION, folder.parent / _COLLECTION) else None
+    address = urljoin(base, href) if is_path(href) else href
+    return address if address.lower().startswith(("http://", "https://")) else None
+
+
+def _read_definitions(place: str) -> Mapping[str, Said]:
+    """Return what the collection at `place` says of assets, by key; nothing where it cannot be read."""
+    try:
+        data = _load(place)
+    except SceneError as error:
+        log.warning("an item's collection is not read, so its assets keep the names that they have: %s", error)
+        return {}
+    said = data.get("item_assets") if isinstance(data, dict) else None
+    return {key: fields for key, fields in said.items() if isinstance(fields, dict)} if isinstance(said, dict) else {}
 
 
 def _load(location: str) -> Any:
@@ -224,7 +292,3 @@ def _fetch(address: str) -> str:
             return decode(answer.read(MOST_BYTES + 1))
     except (urllib.error.URLError, OSError, ValueError) as error:
         raise DocumentError(str(error)) from error
-
-
-def _kind(data: Any) -> str:
-    return f"{data.get('type')!r:.40}" if isinstance(data, dict) else type(data).__name__

@@ -1,8 +1,8 @@
-"""A stroke in metres to the style's size and the number of levels. By convention a stroke is 1/32 of a style image."""
+"""The style's size and the number of levels that a stroke in metres asks for. A stroke is 1/32 of a style image."""
 
 import math
 
-from nst_rs.config.loading import override
+from nst_rs.config.loading import Decisions
 from nst_rs.config.sections import LARGEST_STYLE, MOST_LEVELS, SMALLEST_STYLE, RunConfig, trunk_of
 from nst_rs.errors import ConfigError
 from nst_rs.geo.grid import Grid
@@ -16,14 +16,14 @@ _COARSEST_STROKE = 8.0
 layers take strokes for what they are."""
 
 
-def settle_stroke(config: RunConfig, grid: Grid) -> RunConfig:
-    """Return `config` with the style.size and schedule.levels that its style.stroke asks for on `grid`.
+def settle_stroke(config: RunConfig, grid: Grid) -> Decisions:
+    """Return the style.size and the schedule.levels that the configuration's style.stroke asks for on `grid`.
 
-    Without a stroke it stays as it is. Raises ConfigError where no size is allowed that the stroke would need, and
+    Without a stroke nothing is decided. Raises ConfigError where no size is allowed that the stroke would need, and
     where schedule.iterations or objective.alpha holds another number of numbers.
     """
     if config.style.stroke is None:
-        return config
+        return {}
     most = _most_levels(grid.shape, trunk_of(config).stride)
     levels, size = fit(config.style.stroke / grid.metres_per_pixel, most)
     if not SMALLEST_STYLE <= size <= LARGEST_STYLE:
@@ -38,20 +38,20 @@ def settle_stroke(config: RunConfig, grid: Grid) -> RunConfig:
                 expected=f"one number, or one for each of the {levels} levels of style.stroke {config.style.stroke:g}",
                 got=f"{len(given)} numbers",
             )
-    return override(config, {"style.size": size, "schedule.levels": levels})
+    return {"style.size": size, "schedule.levels": levels}
 
 
-def settle_learned_stroke(config: RunConfig, grid: Grid) -> RunConfig:
-    """Return `config` with the style.size that its style.stroke asks for where there is one level only.
+def settle_learned_stroke(config: RunConfig, grid: Grid) -> Decisions:
+    """Return the style.size that the configuration's style.stroke asks for where there is one level only.
 
     A learned network paints at the scene's own resolution. Raises ConfigError like :func:`settle_stroke`.
     """
     if config.style.stroke is None:
-        return config
+        return {}
     _, size = fit(config.style.stroke / grid.metres_per_pixel, most=1)
     if not SMALLEST_STYLE <= size <= LARGEST_STYLE:
         raise _out_of_range(config.style.stroke, 1, grid.metres_per_pixel)
-    return override(config, {"style.size": size})
+    return {"style.size": size}
 
 
 def fit(pixels: float, most: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rasterio.windows import Window
 
-from nst_rs.composite.channels import SPYNDEX_BANDS, Channels, resolve_channels
+from nst_rs.composite.channels import Channels, resolve_channels, spyndex_bands
 from nst_rs.errors import ConfigError
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.opening import open_scene
@@ -71,13 +71,31 @@ def test_an_index_that_the_bands_are_not_enough_for_is_refused(scene: Scene, nam
         resolve_channels(scene, (name, "red", "green"))
 
 
-def test_the_names_of_bands_are_those_of_spyndex() -> None:
+def test_every_sensors_bands_are_known_to_spyndex_but_those_that_no_index_is_made_of() -> None:
     import spyndex
 
+    names = spyndex_bands()
     in_formulas = {band for index in spyndex.indices.values() for band in index.bands}
-    assert set(SPYNDEX_BANDS.values()) <= set(spyndex.bands) | in_formulas
+    assert set(spyndex.bands) <= set(names.values()) <= set(spyndex.bands) | in_formulas
+    assert {short: name for name, short in names.items()}["N"] == "nir"
     bands = {band.common for sensor in load_sensors().sensors for band in sensor.bands}
-    assert bands - set(SPYNDEX_BANDS) == {"cirrus", "pan"}
+    assert bands - set(names) == {"cirrus", "pan"}
+
+
+def test_a_band_has_one_name_and_it_is_the_sensor_tables_own() -> None:
+    names = spyndex_bands()
+    assert len(set(names.values())) == len(names)
+    ours = {
+        "coastal": "A",
+        "green1": "G1",
+        "nir08": "N2",
+        "nir09": "WV",
+        "swir1": "S1",
+        "swir2": "S2",
+        "rededge1": "RE1",
+    }
+    assert names.items() >= ours.items()
+    assert "swir16" not in names
 
 
 @pytest.mark.parametrize("names", [("VV", "VH"), ("Sigma0_VV", "Sigma0_VH"), ("gamma0_vv", "gamma0_vh")])

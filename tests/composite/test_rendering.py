@@ -294,7 +294,7 @@ def test_limits_are_taken_from_an_earlier_runs_record(tmp_path: Path, olinda: Pa
     record.write_text(json.dumps({"scene": {"limits": [[1, 2], [3, 4.5], [5, 6]]}}))
     subject = subject_of(olinda, composite__limits=record)
     assert subject.stretch.limits == (Limits(1, 2), Limits(3, 4.5), Limits(5, 6))
-    settled = subject.settled(RunConfig())
+    settled = override(RunConfig(), subject.settled())
     assert settled.composite.limits == ((1, 2), (3, 4.5), (5, 6))
 
 

@@ -18,8 +18,9 @@ from rasterio.windows import Window
 
 import nst_rs
 from nst_rs.errors import NstError, OutputError, ResourceError
-from nst_rs.executors import dask
-from nst_rs.executors.dask import Cluster, OnCluster, Scattered, dealt
+from nst_rs.executors.dask import cluster as dask
+from nst_rs.executors.dask.cluster import Cluster
+from nst_rs.executors.dask.rounds import ClusterRounds, WorkersState, dealt
 from nst_rs.files.storage import DiskStorage
 from nst_rs.optimise.adam import Move
 from nst_rs.optimise.descent import Step
@@ -74,17 +75,17 @@ def test_the_bits_do_not_depend_on_the_number_of_workers(expected: np.ndarray, t
 
 
 def test_after_every_window_the_tile_is_told(two: Cluster, tmp_path: Path) -> None:
-    kind = OnCluster(two, problem_of(CANVAS), PixelKernel, kept=0)
+    kind = ClusterRounds(two, problem_of(CANVAS), PixelKernel, kept=0)
     state = Form(CANVAS.level, averaged=False, layers=None, by_core=True).create(DiskStorage(tmp_path), "start")
     told: list[Tile] = []
-    kind(kind.begin(state), Scattered(kind), [Move(1, 4.0)], told.append)
+    kind(kind.begin(state), WorkersState(kind), [Move(1, 4.0)], told.append)
     assert len(told) == kind.windows(0) == 2 * TILES
     assert set(told) == set(CANVAS.tiles)
 
 
 def test_what_goes_wrong_on_a_worker_is_told_as_it_is_here(two: Cluster, tmp_path: Path) -> None:
     state = Form(CANVAS.level, averaged=False, layers=None, by_core=True).create(DiskStorage(tmp_path), "start")
-    kind = OnCluster(two, problem_of(CANVAS), PixelKernel, kept=0)
+    kind = ClusterRounds(two, problem_of(CANVAS), PixelKernel, kept=0)
     held = kind.begin(state)
     (tmp_path / "start-picture" / "c").write_text("in the way of the chunks")
     with pytest.raises(OutputError, match=f"workspace {tmp_path}: expected room and leave to write"):

@@ -11,7 +11,8 @@ from nst_rs.arrays import Pixels
 from nst_rs.files.storage import DiskStorage
 from nst_rs.learned.architecture import Architecture
 from nst_rs.learned.painter import Manner, TilePainter, paint_in_turn, paint_tile
-from nst_rs.learned.windows import cut
+from nst_rs.learned.windows import Network, cut
+from tests.protocols import departures
 
 BLOCK = 512
 ARCHITECTURE = Architecture((1, 1, 1), 1)
@@ -67,3 +68,8 @@ def test_half_a_strength_is_half_way_from_the_scene(tmp_path: Path) -> None:
     paint_in_turn(found, cut((20, 30), BLOCK), lambda: None)
     # Sums of float32 in another order, then rounded.
     assert np.abs(found.result[:] - found.image[:] * 0.875).max() <= 0.5001
+
+
+def test_the_stand_in_for_the_network_is_called_as_the_network_is() -> None:
+    assert departures(Shadow, Network) == []
+    assert isinstance(Shadow().architecture, Architecture)

@@ -9,17 +9,19 @@ import rasterio
 from nst_rs.arrays import Array, Pixels
 from nst_rs.config.sections import RunConfig, trunk_of
 from nst_rs.files.storage import MemoryStorage
-from nst_rs.neural.build import blended_grams, build_kernel, build_objective, measure_pace, style_grams
+from nst_rs.neural.build import blended_moments, build_kernel, build_objective, measure_pace, style_grams
 from nst_rs.neural.device import Device
-from nst_rs.neural.window_model import Kernel
+from nst_rs.neural.window_model import WindowModel
 from nst_rs.objective.losses import Objective
 from nst_rs.objective.problem import Problem
 from nst_rs.optimise.adam import Move
 from nst_rs.optimise.rounds import Exact
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.tiling import make_plan
-from nst_rs.style.images import Style, read_style, read_styles
+from nst_rs.style.images import read_style, read_styles
+from nst_rs.style.picture import Style
 from tests.pixel_kernel import scene_gradient, state_of
+from tests.rasters import write_raster
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 CONFIG = RunConfig.model_validate({"compute": {"precision": "float32"}})
@@ -28,12 +30,12 @@ SHAPE = (300, 330)
 
 
 @pytest.fixture(scope="module")
-def kernel() -> Kernel:
+def kernel() -> WindowModel:
     return build_kernel(CONFIG, CPU)
 
 
 @pytest.fixture(scope="module")
-def objective(kernel: Kernel) -> Objective:
+def objective(kernel: WindowModel) -> Objective:
     return build_objective(CONFIG, kernel, read_styles({SAMPLES / "styles" / "harvest.jpg": 1}, 256), 1024)
 
 
@@ -51,12 +53,12 @@ def scene() -> tuple[Pixels, Pixels]:
     return image, weight
 
 
-def problem(kernel: Kernel, objective: Objective, tile: int) -> Problem:
+def problem(kernel: WindowModel, objective: Objective, tile: int) -> Problem:
     (level,) = make_plan(SHAPE, levels=1, tile=tile, trunk=trunk_of(CONFIG)).levels
     return Problem.of(kernel, Canvas.around(level, *scene()), objective, MemoryStorage())
 
 
-def gradient(kernel: Kernel, objective: Objective, tile: int) -> tuple[Pixels, float, int]:
+def gradient(kernel: WindowModel, objective: Objective, tile: int) -> tuple[Pixels, float, int]:
     level_problem = problem(kernel, objective, tile)
     shape = level_problem.canvas.image.shape
     picture = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
@@ -64,7 +66,7 @@ def gradient(kernel: Kernel, objective: Objective, tile: int) -> tuple[Pixels, f
 
 
 @pytest.fixture(scope="module")
-def untiled(kernel: Kernel, objective: Objective) -> tuple[Pixels, float]:
+def untiled(kernel: WindowModel, objective: Objective) -> tuple[Pixels, float]:
     found, loss, tiles = gradient(kernel, objective, 4096)
     assert tiles == 1
     return found, loss
@@ -72,7 +74,7 @@ def untiled(kernel: Kernel, objective: Objective) -> tuple[Pixels, float]:
 
 @pytest.mark.parametrize("tile", [128, 160, 192, 256])
 def test_the_tiled_gradient_is_the_untiled_one(
-    kernel: Kernel, objective: Objective, untiled: tuple[Pixels, float], tile: int
+    kernel: WindowModel, objective: Objective, untiled: tuple[Pixels, float], tile: int
 ) -> None:
     found, loss, tiles = gradient(kernel, objective, tile)
     assert tiles > 1
@@ -84,7 +86,7 @@ def test_the_tiled_gradient_is_the_untiled_one(
 
 
 @pytest.mark.parametrize("kept", [1, 3, 6])
-def test_keeping_activations_changes_no_bit(kernel: Kernel, objective: Objective, kept: int) -> None:
+def test_keeping_activations_changes_no_bit(kernel: WindowModel, objective: Objective, kept: int) -> None:
     level_problem = problem(kernel, objective, 192)
     assert len(level_problem.canvas.tiles) == 6
     now, expected, found = (state_of(level_problem.canvas) for _ in range(3))
@@ -102,39 +104,68 @@ def test_the_trunk_goes_as_deep_as_the_objectives_layers() -> None:
     assert trunk_of(shallow).layers[-1].name == "conv2_1"
 
 
-def test_a_styles_gram_matrices_do_not_depend_on_how_often_it_is_repeated(kernel: Kernel) -> None:
-    style = read_style(SAMPLES / "styles" / "harvest.jpg", 128)
+def grams_of(kernel: WindowModel, image: Pixels) -> dict[str, Array]:
+    return style_grams(kernel, Style.opaque(image), trunk_of(CONFIG), 1024)
+
+
+@pytest.mark.parametrize("border", [(40, 40), (0, 37)])
+def test_the_border_of_a_style_that_holds_no_data_leaves_its_gram_matrices_almost_as_they_are(
+    kernel: WindowModel, tmp_path: Path, border: tuple[int, int]
+) -> None:
+    painting = read_style(SAMPLES / "styles" / "harvest.jpg", 256).image.astype(np.uint8)
+    sides = (border, border)
+    bands = np.moveaxis(np.pad(painting, (*sides, (0, 0))), -1, 0)
+    bands[2][np.pad(np.zeros(painting.shape[:2], bool), sides, constant_values=True)] = 255  # blue, behind a mask
+    mask = np.pad(np.ones(painting.shape[:2], bool), sides)
+    path = write_raster(tmp_path / "map.tif", bands, photometric="RGB", mask=mask)
+    style = read_style(path, max(bands.shape[1:]))
+    alone = grams_of(kernel, painting.astype(np.float32))
+    masked = style_grams(kernel, style, trunk_of(CONFIG), 1024)
+    painted = grams_of(kernel, np.moveaxis(bands, 0, -1).astype(np.float32))
+    for name, gram in alone.items():
+        apart, blue = (np.linalg.norm(other[name] - gram) / np.linalg.norm(gram) for other in (masked, painted))
+        # A mirrored border and a continued one are not the same, and deep features see far across it.
+        assert apart < {"conv4_1": 0.2, "conv5_1": 0.5}.get(name, 0.05)
+        assert apart < blue / 3
+
+
+def test_a_styles_gram_matrices_do_not_depend_on_how_often_it_is_repeated(kernel: WindowModel) -> None:
+    style = read_style(SAMPLES / "styles" / "harvest.jpg", 128).image
     # Mirrored, so that the seam looks like the border does to a single copy.
     twice = np.concatenate([style, style[:, ::-1]], axis=1)
-    once, both = (style_grams(kernel, s, trunk_of(CONFIG), 1024)["conv1_1"] for s in (style, twice))
-    flipped = style_grams(kernel, style[:, ::-1].copy(), trunk_of(CONFIG), 1024)["conv1_1"]
+    once, both = (grams_of(kernel, image)["conv1_1"] for image in (style, twice))
+    flipped = grams_of(kernel, style[:, ::-1].copy())["conv1_1"]
     np.testing.assert_allclose(both, (once + flipped) / 2, rtol=1e-4)
 
 
-def blend(kernel: Kernel, *blended: tuple[str, float]) -> dict[str, Array]:
-    styles = [Style(read_style(SAMPLES / "styles" / f"{name}.jpg", 96), share) for name, share in blended]
-    return blended_grams(kernel, styles, trunk_of(CONFIG), 1024)
+def blend(kernel: WindowModel, *blended: tuple[str, float]) -> dict[str, Array]:
+    styles = [read_style(SAMPLES / "styles" / f"{name}.jpg", 96, share) for name, share in blended]
+    return blended_moments(kernel, styles, trunk_of(CONFIG), 1024).grams
 
 
 @pytest.fixture(scope="module")
-def harvest_grams(kernel: Kernel) -> dict[str, Array]:
+def harvest_grams(kernel: WindowModel) -> dict[str, Array]:
     return blend(kernel, ("harvest", 1.0))
 
 
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.0])
-def test_an_image_blended_with_itself_is_itself(kernel: Kernel, harvest_grams: dict[str, Array], share: float) -> None:
+def test_an_image_blended_with_itself_is_itself(
+    kernel: WindowModel, harvest_grams: dict[str, Array], share: float
+) -> None:
     found = blend(kernel, ("harvest", share), ("harvest", 1 - share))
     for name, gram in harvest_grams.items():
         np.testing.assert_allclose(found[name], gram, rtol=1e-14)
 
 
-def test_an_image_without_weight_does_not_count(kernel: Kernel, harvest_grams: dict[str, Array]) -> None:
+def test_an_image_without_weight_does_not_count(kernel: WindowModel, harvest_grams: dict[str, Array]) -> None:
     found = blend(kernel, ("harvest", 1.0), ("night_cafe", 0.0))
     for name, gram in harvest_grams.items():
         assert (found[name] == gram).all()
 
 
-def test_a_blend_lies_between_its_images_as_its_weights_say(kernel: Kernel, harvest_grams: dict[str, Array]) -> None:
+def test_a_blend_lies_between_its_images_as_its_weights_say(
+    kernel: WindowModel, harvest_grams: dict[str, Array]
+) -> None:
     other, found = blend(kernel, ("night_cafe", 1.0)), blend(kernel, ("harvest", 0.75), ("night_cafe", 0.25))
     for name, gram in harvest_grams.items():
         assert np.linalg.norm(other[name] - gram) > 0.1 * np.linalg.norm(gram)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from nst_rs.learned.architecture import Architecture
 from nst_rs.neural.folding import from_cells_to_cells, of_cells, of_doubled
-from nst_rs.neural.generator import Stylizer, corrected
+from nst_rs.neural.generator import GeneratorNetwork, corrected
 from tests.learned_styles import small_style
 
 GENERATOR = np.random.default_rng(0)
@@ -54,5 +54,5 @@ def test_the_network_that_is_applied_is_the_one_that_was_learned() -> None:
     expected = corrected(
         {name: tf.constant(value) for name, value in style.weights.items()}, architecture, scene[None], grain[None]
     )
-    found = Stylizer(architecture, style.weights, "/CPU:0")(scene, grain)
+    found = GeneratorNetwork(architecture, style.weights, "/CPU:0")(scene, grain)
     np.testing.assert_allclose(found, np.clip(expected[0].numpy(), 0, 255), rtol=0, atol=1e-3)  # of 255

@@ -3,7 +3,7 @@ import pytest
 
 from nst_rs.learned.architecture import STRIDE, Architecture, first_weights
 from nst_rs.learned.windows import paint
-from nst_rs.neural.generator import Stylizer
+from nst_rs.neural.generator import GeneratorNetwork
 from nst_rs.pyramid.tiling import Span
 from tests.learned_styles import small_style
 
@@ -11,8 +11,8 @@ ARCHITECTURE = small_style().facts.architecture
 
 
 @pytest.fixture(scope="module")
-def network() -> Stylizer:
-    return Stylizer(ARCHITECTURE, small_style().weights, "/CPU:0")
+def network() -> GeneratorNetwork:
+    return GeneratorNetwork(ARCHITECTURE, small_style().weights, "/CPU:0")
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +20,12 @@ def scene() -> np.ndarray:
     return np.random.default_rng(0).uniform(0, 255, (96, 112, 3)).astype(np.float32)
 
 
-def whole(network: Stylizer, scene: np.ndarray) -> np.ndarray:
+def whole(network: GeneratorNetwork, scene: np.ndarray) -> np.ndarray:
     return paint(network, scene, Span(0, scene.shape[0]), Span(0, scene.shape[1]))
 
 
 def test_before_anything_is_learned_the_picture_is_the_scene_smoothed(scene: np.ndarray) -> None:
-    network = Stylizer(ARCHITECTURE, first_weights(ARCHITECTURE, 0), "/CPU:0")
+    network = GeneratorNetwork(ARCHITECTURE, first_weights(ARCHITECTURE, 0), "/CPU:0")
     cells = scene.reshape(24, STRIDE, 28, STRIDE, 3).mean(axis=(1, 3)).repeat(STRIDE, axis=0).repeat(STRIDE, axis=1)
     around = np.pad(cells, [(2, 2), (2, 2), (0, 0)], mode="edge")  # the scene is mirrored, so are its cells
     means = np.lib.stride_tricks.sliding_window_view(around, (5, 5), axis=(0, 1)).mean(axis=(-2, -1))
@@ -33,7 +33,7 @@ def test_before_anything_is_learned_the_picture_is_the_scene_smoothed(scene: np.
 
 
 @pytest.mark.parametrize("tile", [16, 28, 64])
-def test_tiles_are_the_untiled_picture(network: Stylizer, scene: np.ndarray, tile: int) -> None:
+def test_tiles_are_the_untiled_picture(network: GeneratorNetwork, scene: np.ndarray, tile: int) -> None:
     made = np.zeros_like(scene)
     for top in range(0, 96, tile):
         for left in range(0, 112, tile):
@@ -44,7 +44,7 @@ def test_tiles_are_the_untiled_picture(network: Stylizer, scene: np.ndarray, til
     np.testing.assert_allclose(made, whole(network, scene), rtol=0, atol=1e-3)
 
 
-def test_nothing_beyond_the_margin_changes_a_pixel_and_what_lies_within_does(network: Stylizer) -> None:
+def test_nothing_beyond_the_margin_changes_a_pixel_and_what_lies_within_does(network: GeneratorNetwork) -> None:
     """The margin is the receptive radius, neither more nor less."""
     side, margin = 4 * STRIDE, ARCHITECTURE.margin
     generator = np.random.default_rng(0)
@@ -57,12 +57,12 @@ def test_nothing_beyond_the_margin_changes_a_pixel_and_what_lies_within_does(net
     assert rows.max() < STRIDE
 
 
-def test_the_same_flat_colour_is_not_one_colour_in_the_picture(network: Stylizer) -> None:
+def test_the_same_flat_colour_is_not_one_colour_in_the_picture(network: GeneratorNetwork) -> None:
     assert whole(network, np.full((64, 64, 3), 60, np.float32)).std(axis=(0, 1)).max() > 0.5
 
 
-def test_bfloat16_differs_by_rounding_only(network: Stylizer, scene: np.ndarray) -> None:
-    half = Stylizer(ARCHITECTURE, small_style().weights, "/CPU:0", "bfloat16")
+def test_bfloat16_differs_by_rounding_only(network: GeneratorNetwork, scene: np.ndarray) -> None:
+    half = GeneratorNetwork(ARCHITECTURE, small_style().weights, "/CPU:0", "bfloat16")
     # Seven bits of mantissa on a correction of up to 127.5.
     assert np.abs(whole(half, scene) - whole(network, scene)).max() < 4
 

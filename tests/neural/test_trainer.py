@@ -4,31 +4,33 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from nst_rs.errors import ConfigError
 from nst_rs.learned.architecture import Architecture, first_weights
 from nst_rs.neural.generator import corrected
 from nst_rs.neural.trainer import RING, Lesson, Memory, Teacher
 from nst_rs.neural.vgg16 import Convolution, Encoder
-from nst_rs.neural.window_model import Kernel
+from nst_rs.neural.window_model import WindowModel
 from nst_rs.objective.losses import Objective
+from nst_rs.objective.moments import Statistics
+from nst_rs.objective.terms.content import Content, Normalization
+from nst_rs.objective.terms.gram import Gram
+from nst_rs.objective.terms.variation import Variation
+from tests.toy_terms import Darkness
 
 ARCHITECTURE = Architecture((4, 8, 8), 1)
 SIDE = 64
 
 
-def objective(encoder: Encoder, **changes: object) -> Objective:
+STATISTICS = Statistics(("conv1_1", "conv2_2"), ("conv2_1",))
+
+
+def objective(encoder: Encoder, alpha: float = 0.1, normalization: Normalization = "mean") -> Objective:
     """One content and two style layers of the small network, aiming at noise."""
-    kernel = Kernel(encoder, ["conv1_1", "conv2_2"], ["conv2_1"], "/CPU:0")
+    kernel = WindowModel(encoder, STATISTICS, "/CPU:0")
     noise = np.random.default_rng(5).uniform(0, 255, (SIDE, SIDE, 3)).astype(np.float32)
     targets = kernel.measure(noise, np.ones((SIDE, SIDE), np.float32)).grams
-    plain: dict[str, object] = {
-        "alpha": 0.1,
-        "beta": 1.0,
-        "content_layers": {"conv2_1": 1e-3},
-        "style_layers": {"conv1_1": 1e-5, "conv2_2": 1e-5},
-        "content_normalization": "mean",
-        "targets": targets,
-    }
-    return Objective(**{**plain, **changes})  # type: ignore[arg-type]
+    content = Content(alpha, {"conv2_1": 1e-3}, normalization)
+    return Objective((content, Gram(1.0, {"conv1_1": 1e-5, "conv2_2": 1e-5}, targets)))
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +55,11 @@ def test_learning_brings_the_objective_down(encoder: Encoder) -> None:
 def test_the_loss_is_the_objective_of_each_windows_own_moments(encoder: Encoder) -> None:
     """As the optimiser measures it, but for the ring along the window's border."""
     # The mean would be over VGG16's channels, of which the small network has fewer.
-    aim = objective(encoder, content_normalization="sum", alpha=1e-4)
+    aim = objective(encoder, normalization="sum", alpha=1e-4)
     taught, first = lesson(), first_weights(ARCHITECTURE, 0)
     teacher = Teacher(encoder, aim, ARCHITECTURE, Memory.beginning(first))
     pictures = corrected(first, ARCHITECTURE, taught.seen, taught.grain).numpy()
-    kernel = Kernel(encoder, list(aim.style_layers), list(aim.content_layers), "/CPU:0")
+    kernel = WindowModel(encoder, STATISTICS, "/CPU:0")
     weight = np.zeros((SIDE, SIDE), np.float32)
     weight[RING:-RING, RING:-RING] = 1
     totals = [
@@ -78,16 +80,17 @@ def gradient_by_tape(encoder: Encoder, aim: Objective, weights: Mapping[str, np.
         )
         found, wanted = encoder.features(picture), encoder.features(tf.convert_to_tensor(taught.scene))
         total = tf.constant(0.0)
-        for name, factor in {**aim.style_layers, **aim.content_layers}.items():
+        content, style = aim.terms
+        for name, factor in {**style.layer_weights, **content.layer_weights}.items():
             ring = RING // (SIDE // found[name].shape[1])
             f, p = (x[:, ring:-ring, ring:-ring] for x in (found[name], wanted[name]))
-            if name in aim.content_layers:
-                total += aim.alpha * factor * tf.reduce_mean((f - p) ** 2) / 2
+            if name in content.layer_weights:
+                total += content.weight * factor * tf.reduce_mean((f - p) ** 2) / 2
                 continue
             flat = tf.reshape(f, (f.shape[0], -1, f.shape[-1]))
             gram = tf.matmul(flat, flat, transpose_a=True) / flat.shape[1]
-            error = tf.reduce_sum((gram - aim.targets[name].astype(np.float32)) ** 2) / (4 * f.shape[-1] ** 2)
-            total += aim.beta * factor * error / f.shape[0]
+            error = tf.reduce_sum((gram - style.targets[name].astype(np.float32)) ** 2) / (4 * f.shape[-1] ** 2)
+            total += style.weight * factor * error / f.shape[0]
     found_gradient: np.ndarray = tape.gradient(total, variables["last.bias"]).numpy()
     return found_gradient
 
@@ -132,3 +135,21 @@ def test_what_is_applied_is_what_was_normalised_by_the_mean_statistics(encoder: 
     assert not frozen.normalises
     # The running means are a 400th part of the first steps' yet.
     assert frozen.step(taught, 0.0) == pytest.approx(before, rel=0.01)
+
+
+def test_the_variation_is_learned_at_its_weight(encoder: Encoder) -> None:
+    plain, taught, first = objective(encoder), lesson(), first_weights(ARCHITECTURE, 0)
+    losses = [
+        Teacher(encoder, aim, ARCHITECTURE, Memory.beginning(first)).step(taught, 0.0)
+        for aim in (plain, Objective((*plain.terms, Variation(0.5))))
+    ]
+    pictures = np.clip(corrected(first, ARCHITECTURE, taught.seen, taught.grain).numpy(), 0, 255)
+    ones = np.ones((SIDE, SIDE), np.float32)
+    variation = np.mean([Variation(1.0).measure(picture, ones) / picture.size for picture in pictures])
+    assert losses[1] - losses[0] == pytest.approx(0.5 * variation, rel=1e-4)
+
+
+def test_a_term_that_cannot_be_taught_is_refused_by_name(encoder: Encoder) -> None:
+    aim = Objective((*objective(encoder).terms, Darkness(1.0)))
+    with pytest.raises(ConfigError, match=r"objective\.terms\.darkness: expected .*content, style, variation"):
+        Teacher(encoder, aim, ARCHITECTURE, Memory.beginning(first_weights(ARCHITECTURE, 0)))

@@ -7,8 +7,11 @@ import pytest
 import tensorflow as tf
 
 from nst_rs.neural.vgg16 import Convolution, Encoder
-from nst_rs.neural.window_model import Kernel
+from nst_rs.neural.window_model import WindowModel
 from nst_rs.objective.losses import Objective
+from nst_rs.objective.moments import Statistics
+from nst_rs.objective.terms.content import Content
+from nst_rs.objective.terms.gram import Gram
 
 CPU = "/CPU:0"
 Array = np.ndarray
@@ -18,15 +21,19 @@ def picture(height: int, width: int, seed: int, dtype: str = "float64") -> Array
     return np.random.default_rng(seed).uniform(0, 255, (height, width, 3)).astype(dtype)
 
 
-def literal_objective(kernel: Kernel, style: Array, content_weight: float = 0.5) -> Objective:
+def model(encoder: Encoder, style_layers: list[str], content_layers: list[str]) -> WindowModel:
+    return WindowModel(encoder, Statistics(tuple(style_layers), tuple(content_layers)), CPU)
+
+
+def literal_objective(kernel: WindowModel, style: Array, content_weight: float = 0.5) -> Objective:
     """The source's objective: sums over positions, a style image as large as the picture."""
     ones = np.ones(style.shape[:2])
-    weights = {name: 0.3 + 0.1 * i for i, name in enumerate(kernel.style_layers)}
-    contents = dict.fromkeys(kernel.content_layers, content_weight)
-    return Objective(2.0, 3.0, contents, weights, "sum", kernel.measure(style, ones).grams)
+    weights = {name: 0.3 + 0.1 * i for i, name in enumerate(kernel.statistics.products)}
+    contents = dict.fromkeys(kernel.statistics.half_squares, content_weight)
+    return Objective((Content(2.0, contents, "sum"), Gram(3.0, weights, kernel.measure(style, ones).grams)))
 
 
-def whole_gradient(kernel: Kernel, x: Array, p: Array, objective: Objective) -> tuple[Array, float]:
+def whole_gradient(kernel: WindowModel, x: Array, p: Array, objective: Objective) -> tuple[Array, float]:
     ones = np.ones(x.shape[:2], x.dtype)
     content = kernel.content(p)
     forward = kernel.forward(x, ones, content)
@@ -34,16 +41,16 @@ def whole_gradient(kernel: Kernel, x: Array, p: Array, objective: Objective) -> 
     return gradient, objective.losses(forward.moments).total
 
 
-def paper_loss(kernel: Kernel, objective: Objective, x: Any, p: Array, a: Array) -> Any:
+def paper_loss(kernel: WindowModel, objective: Objective, x: Any, p: Array, a: Array) -> Any:
     """Equations 1, 4, 5 and 7 as they stand, on TensorFlow's own layers and their own derivatives."""
     fx, fp, fa = (plain_features(kernel.encoder, tf.constant(y) if isinstance(y, Array) else y) for y in (x, p, a))
-    loss = tf.zeros((), tf.float64)
-    for name, weight in objective.content_layers.items():
-        loss += objective.alpha * weight * tf.reduce_sum((fx[name] - fp[name]) ** 2) / 2
-    for name, weight in objective.style_layers.items():
+    (content, style), loss = objective.terms, tf.zeros((), tf.float64)
+    for name, weight in content.layers.items():
+        loss += content.weight * weight * tf.reduce_sum((fx[name] - fp[name]) ** 2) / 2
+    for name, weight in style.layers.items():
         m, n = (int(size) for size in fx[name].shape)
         g, big_a = (tf.matmul(f[name], f[name], transpose_a=True) for f in (fx, fa))
-        loss += objective.beta * weight * tf.reduce_sum((g - big_a) ** 2) / (4 * n**2 * m**2)
+        loss += style.weight * weight * tf.reduce_sum((g - big_a) ** 2) / (4 * n**2 * m**2)
     return loss
 
 
@@ -60,14 +67,14 @@ def plain_features(encoder: Encoder, x: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=["small network", "VGG16"])
-def kernel(request: pytest.FixtureRequest, small_network: list[Convolution], vgg16: list[Convolution]) -> Kernel:
+def kernel(request: pytest.FixtureRequest, small_network: list[Convolution], vgg16: list[Convolution]) -> WindowModel:
     if request.param == "VGG16":
         layers = ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]
-        return Kernel(Encoder(vgg16[:11], "float64"), layers, ["conv4_2"], CPU)
-    return Kernel(Encoder(small_network, "float64"), ["conv1_2", "conv2_1"], ["conv2_2"], CPU)
+        return model(Encoder(vgg16[:11], "float64"), layers, ["conv4_2"])
+    return model(Encoder(small_network, "float64"), ["conv1_2", "conv2_1"], ["conv2_2"])
 
 
-def test_the_gradient_is_that_of_the_papers_formula(kernel: Kernel) -> None:
+def test_the_gradient_is_that_of_the_papers_formula(kernel: WindowModel) -> None:
     x, p, a = (picture(48, 32, seed) for seed in range(3))
     objective = literal_objective(kernel, a)
     found, found_loss = whole_gradient(kernel, x, p, objective)
@@ -80,7 +87,7 @@ def test_the_gradient_is_that_of_the_papers_formula(kernel: Kernel) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-10 * np.abs(expected).max())
 
 
-def test_the_gradient_is_the_papers_closed_form_carried_back(kernel: Kernel) -> None:
+def test_the_gradient_is_the_papers_closed_form_carried_back(kernel: WindowModel) -> None:
     x, p, a = (picture(32, 32, seed) for seed in range(3))
     objective = literal_objective(kernel, a)
     found, _ = whole_gradient(kernel, x, p, objective)
@@ -90,13 +97,14 @@ def test_the_gradient_is_the_papers_closed_form_carried_back(kernel: Kernel) -> 
         fx = plain_features(kernel.encoder, variable)
     fp, fa = (plain_features(kernel.encoder, tf.constant(y)) for y in (p, a))
     upstream = {name: np.zeros(f.shape) for name, f in fx.items()}
-    for name, weight in objective.content_layers.items():
-        upstream[name] += objective.alpha * weight * (fx[name] - fp[name]).numpy()
-    for name, weight in objective.style_layers.items():
+    content, style = objective.terms
+    for name, weight in content.layers.items():
+        upstream[name] += content.weight * weight * (fx[name] - fp[name]).numpy()
+    for name, weight in style.layers.items():
         f = fx[name].numpy().T  # (N, M), as the paper writes it
         n, m = f.shape
         g, big_a = f @ f.T, fa[name].numpy().T @ fa[name].numpy()
-        upstream[name] += objective.beta * weight * ((f.T @ (g - big_a)) / (n**2 * m**2))
+        upstream[name] += style.weight * weight * ((f.T @ (g - big_a)) / (n**2 * m**2))
     masked = [tf.constant(np.where(fx[name].numpy() > 0, upstream[name], 0.0)) for name in fx]
     expected = tape.gradient(list(fx.values()), variable, output_gradients=masked).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-10 * np.abs(expected).max())
@@ -118,7 +126,7 @@ def test_what_is_carried_back_is_what_tensorflow_differentiates(
 
 
 def test_a_small_step_changes_the_loss_as_the_gradient_says(small_network: list[Convolution]) -> None:
-    kernel = Kernel(Encoder(small_network, "float64"), ["conv1_2", "conv2_1"], ["conv2_2"], CPU)
+    kernel = model(Encoder(small_network, "float64"), ["conv1_2", "conv2_1"], ["conv2_2"])
     x, p, a, direction = (picture(16, 16, seed) for seed in range(4))
     objective = literal_objective(kernel, a)
     gradient, _ = whole_gradient(kernel, x, p, objective)
@@ -129,26 +137,26 @@ def test_a_small_step_changes_the_loss_as_the_gradient_says(small_network: list[
 
 
 def test_positions_that_weigh_nothing_change_nothing(small_network: list[Convolution]) -> None:
-    kernel = Kernel(Encoder(small_network, "float64"), ["conv1_2", "conv2_1"], ["conv2_2"], CPU)
+    kernel = model(Encoder(small_network, "float64"), ["conv1_2", "conv2_1"], ["conv2_2"])
     weight = np.zeros((32, 32))
     weight[:, :16] = 1
     x, other = picture(32, 32, 0), picture(32, 32, 1)
     other[:, :24] = x[:, :24]  # 8 pixels beyond the weighted half: more than the network's radius
     a, b = kernel.measure(x, weight), kernel.measure(other, weight)
     assert a.counts == b.counts == {"conv1_2": 512.0, "conv2_1": 128.0, "conv2_2": 128.0}
-    for name in a.sums:
-        np.testing.assert_allclose(a.sums[name], b.sums[name], rtol=1e-12)
+    for name in a.products:
+        np.testing.assert_allclose(a.products[name], b.products[name], rtol=1e-12)
 
 
 def test_a_position_weighs_as_much_as_its_cell_holds_valid_pixels(small_network: list[Convolution]) -> None:
-    kernel = Kernel(Encoder(small_network, "float64"), ["conv2_1"], ["conv2_2"], CPU)
+    kernel = model(Encoder(small_network, "float64"), ["conv2_1"], ["conv2_2"])
     weight = np.ones((8, 8))
     weight[0, 0] = 0
     assert kernel.measure(picture(8, 8, 0), weight).counts["conv2_1"] == 15.75
 
 
 def test_a_window_without_weight_asks_for_nothing(small_network: list[Convolution]) -> None:
-    kernel = Kernel(Encoder(small_network, "float64"), ["conv1_2", "conv2_1"], ["conv2_2"], CPU)
+    kernel = model(Encoder(small_network, "float64"), ["conv1_2", "conv2_1"], ["conv2_2"])
     x, p, a = (picture(16, 16, seed) for seed in range(3))
     content = kernel.content(p)
     forward = kernel.forward(x, np.ones((16, 16)), content)
@@ -161,7 +169,7 @@ def test_bfloat16_gives_the_gradient_of_float32_to_its_few_digits(vgg16: list[Co
     x, p, a = (picture(64, 64, seed, "float32") for seed in range(3))
     found = {}
     for dtype in ("float32", "bfloat16"):
-        kernel = Kernel(Encoder(vgg16[:9], dtype), ["conv1_1", "conv2_1", "conv3_1"], ["conv4_2"], CPU)
+        kernel = model(Encoder(vgg16[:9], dtype), ["conv1_1", "conv2_1", "conv3_1"], ["conv4_2"])
         gradient, loss = whole_gradient(kernel, x, p, literal_objective(kernel, a, 1e-4))
         assert gradient.dtype == np.float32
         found[dtype] = gradient.astype(np.float64), loss
@@ -173,7 +181,7 @@ def test_bfloat16_gives_the_gradient_of_float32_to_its_few_digits(vgg16: list[Co
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_picture_is_at_no_distance_from_its_own_content(small_network: list[Convolution], dtype: str) -> None:
-    kernel = Kernel(Encoder(small_network, dtype), ["conv1_2"], ["conv2_2"], CPU)
+    kernel = model(Encoder(small_network, dtype), ["conv1_2"], ["conv2_2"])
     x, ones = picture(16, 16, 0, "float32"), np.ones((16, 16), np.float32)
     content = kernel.content(x)
     assert content["conv2_2"].itemsize == (4 if dtype == "float32" else 2)
@@ -183,7 +191,7 @@ def test_a_picture_is_at_no_distance_from_its_own_content(small_network: list[Co
 def test_windows_of_many_shapes_are_no_cause_for_a_warning(
     small_network: list[Convolution], caplog: pytest.LogCaptureFixture
 ) -> None:
-    kernel = Kernel(Encoder(small_network), ["conv1_1"], [], "/CPU:0")
+    kernel = model(Encoder(small_network), ["conv1_1"], [])
     with caplog.at_level("WARNING"):
         for side in range(8, 36, 4):
             kernel.measure(np.zeros((side, side, 3), np.float32), np.ones((side, side), np.float32))

@@ -18,7 +18,7 @@ def test_moments_of_the_parts_add_up_to_those_of_the_whole(size: int, data: st.D
     cuts = sorted(data.draw(st.lists(st.integers(0, size), max_size=5)))
     parts = total(moments_of(part) for part in np.split(features, cuts))
     assert parts.counts == {"conv1_1": size}
-    assert (parts.sums["conv1_1"] == features.T @ features).all()
+    assert (parts.products["conv1_1"] == features.T @ features).all()
 
 
 def test_gram_matrices_are_per_position() -> None:

@@ -1,14 +1,15 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nst_rs.objective.problem import scene_moments
+from nst_rs.objective.losses import Objective
+from nst_rs.objective.problem import Kernel, scene_moments
+from nst_rs.objective.terms.variation import Variation
 from tests.pixel_kernel import OBJECTIVE, PixelKernel, canvas_of, problem_of, scene_gradient
+from tests.protocols import departures
 
-PRICED = replace(OBJECTIVE, variation=0.01)
+PRICED = Objective((*OBJECTIVE.terms, Variation(0.01)))
 
 
 @given(st.integers(20, 300), st.integers(64, 400))
@@ -17,7 +18,7 @@ def test_the_scenes_moments_do_not_depend_on_the_tiles(side: int, tile: int) -> 
     whole, cut = (scene_moments(PixelKernel(), c, c.image) for c in (canvas_of((side, 70), n) for n in (4096, tile)))
     assert cut.counts == whole.counts
     # float64 sums in another order.
-    np.testing.assert_allclose(cut.sums["conv1_1"], whole.sums["conv1_1"], rtol=1e-12)
+    np.testing.assert_allclose(cut.products["conv1_1"], whole.products["conv1_1"], rtol=1e-12)
 
 
 @pytest.mark.parametrize("tile", [64, 100, 200])
@@ -68,3 +69,8 @@ def test_tiles_without_valid_pixels_are_not_computed() -> None:
     canvas, kernel = canvas_of((600, 100), 128, nodata=True), PixelKernel()
     scene_moments(kernel, canvas, canvas.image)
     assert kernel.measured == len(canvas.tiles) < len(canvas.level.tiles)
+
+
+def test_the_stand_in_for_the_network_is_called_as_the_network_is() -> None:
+    assert departures(PixelKernel, Kernel) == []
+    assert departures(object, Kernel) == ["measure", "content", "forward", "backward"]

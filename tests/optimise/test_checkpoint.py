@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,13 +6,13 @@ import numpy as np
 import pytest
 
 from nst_rs.files.workspace import Workspace
-from nst_rs.objective.losses import Losses
+from nst_rs.objective.losses import Losses, TermLoss
 from nst_rs.optimise.checkpoint import Checkpoint, Keeper
 from nst_rs.optimise.state import Form
 from tests.pixel_kernel import level_of
 
 FORM = Form(level_of((100, 90), 64), averaged=True, layers=(("conv1_1",), ("conv1_1",)))
-LOSSES = Losses({"conv1_1": 0.1}, {"conv1_1": 1 / 3}, 7e-21, 0.25)
+LOSSES = Losses(7e-21, {"style": TermLoss({"conv1_1": 0.1, "conv2_1": 1 / 3}, 0.1), "variation": TermLoss(0.25, 1e-9)})
 REACHED = Checkpoint({"configuration": {"a": [1, 2]}}, level=0, done=3, histories=[[LOSSES, LOSSES]])
 
 
@@ -31,6 +32,20 @@ def test_what_is_no_checkpoint_is_none(workspace: Workspace, text: str | None) -
     workspace.create()
     if text is not None:
         workspace.checkpoint.write_text(text)
+    assert Checkpoint.read(workspace) is None
+
+
+OLDER_LOSSES = {"content": {"conv1_1": 0.1}, "style": {"conv1_1": 1 / 3}, "total": 0.5, "variation": 0.0}
+
+
+@pytest.mark.parametrize(
+    "losses", [OLDER_LOSSES, {"total": 0.5}, {"total": 0.5, "terms": []}, {"total": 0.5, "terms": {"style": 1.0}}, 0.5]
+)
+def test_a_checkpoint_whose_losses_are_of_another_form_is_none(workspace: Workspace, losses: object) -> None:
+    workspace.create()
+    REACHED.write(workspace)
+    data = json.loads(workspace.checkpoint.read_text())
+    workspace.checkpoint.write_text(json.dumps({**data, "histories": [[losses]]}))
     assert Checkpoint.read(workspace) is None
 
 

@@ -36,7 +36,7 @@ def go(kind: Round, rounds: int, moves: int = 1, size: float = 4.0) -> tuple[Sta
 def test_rounds_lower_the_loss(kind: Kind) -> None:
     _, losses = go(kind(problem_of(canvas_of((150, 210), 100))), 20)
     assert losses[-1].total < 0.3 * losses[0].total
-    assert losses[0].content["conv1_1"] == 0
+    assert losses[0].terms["content"].value == {"conv1_1": 0}
 
 
 @pytest.mark.parametrize("tile", [64, 100, 200])

@@ -16,8 +16,8 @@ def tile(index: int) -> Tile:
 
 def moments(seed: int) -> Moments:
     rng = np.random.default_rng(seed)
-    sums = {n: rng.normal(size=(VGG16[n].channels,) * 2).astype(np.float32).astype(np.float64) for n in LAYERS[1]}
-    return Moments({n: float(np.float32(rng.uniform(0, 1e6))) for n in LAYERS[0]}, sums, {"conv4_2": 3.0})
+    products = {n: rng.normal(size=(VGG16[n].channels,) * 2).astype(np.float32).astype(np.float64) for n in LAYERS[1]}
+    return Moments({n: float(np.float32(rng.uniform(0, 1e6))) for n in LAYERS[0]}, products, {"conv4_2": 3.0})
 
 
 LAYERS = (("conv1_1", "conv2_1", "conv4_2"), ("conv1_1", "conv2_1"))
@@ -32,7 +32,7 @@ def test_what_was_kept_of_a_tile_comes_back(on_disk: bool, tmp_path: Path) -> No
     for index in range(3):
         kept, expected = recollection.get(tile(index)), moments(index)
         assert kept.counts == expected.counts
-        assert all((kept.sums[name] == expected.sums[name]).all() for name in LAYERS[1])
+        assert all((kept.products[name] == expected.products[name]).all() for name in LAYERS[1])
 
 
 def test_distances_to_the_content_are_forgotten() -> None:

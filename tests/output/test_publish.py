@@ -13,22 +13,19 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.transform import Affine
 from rio_cogeo.cogeo import cog_validate
 
-import nst_rs.output.publish as publishing
+import nst_rs.output.cog as optimising
 from nst_rs.errors import OutputError
 from nst_rs.geo.grid import Grid
 from nst_rs.output.cog import check_profile
 from nst_rs.output.files import Outputs, check_output
 from nst_rs.output.geotiff import LOSSY, StyledMap, to_bytes
 from nst_rs.output.preview import PREVIEW_SIDE, preview
-from nst_rs.output.publish import disk_bytes, publish
+from nst_rs.output.publish import disk_bytes
 from tests.full_disk import files_of_at_most
+from tests.published import publish_alone, writing
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 
 RECORD = {"record": 1, "place": "São Paulo"}
-COMPANIONS = (
-    lambda made, record: made.item.write_text(json.dumps(record)),
-    lambda made, _: made.report.write_text("a page"),
-)
 
 
 def record() -> Mapping[str, Any]:
@@ -44,7 +41,7 @@ def publish_picture(
     valid[2:9, 5:20] = False
     rgb[~valid] = 0
     grid = Grid(CRS.from_string(UTM), transform, width, height)
-    publish(Outputs(tif), StyledMap(rgb.astype(np.float32), valid, grid), make_record, COMPANIONS)
+    publish_alone(Outputs(tif), StyledMap(rgb.astype(np.float32), valid, grid), make_record)
     return rgb, valid
 
 
@@ -103,7 +100,7 @@ def smooth_map(profile: Any, **options: Any) -> tuple[StyledMap, np.ndarray]:
 @pytest.mark.parametrize("profile", ["deflate", "lzw", "jpeg", "webp"])
 def test_every_profile_is_a_cog_of_its_compression_with_the_exact_mask(tmp_path: Path, profile: Any) -> None:
     styled, valid = smooth_map(profile)
-    publish(Outputs(tmp_path / "map.tif"), styled, record, COMPANIONS)
+    publish_alone(Outputs(tmp_path / "map.tif"), styled, record)
     assert cog_validate(tmp_path / "map.tif", strict=True) == (True, [], [])
     expected = to_bytes(styled.picture[:, :], valid)
     with rasterio.open(tmp_path / "map.tif") as found:
@@ -123,7 +120,7 @@ def test_every_profile_is_a_cog_of_its_compression_with_the_exact_mask(tmp_path:
 @pytest.mark.parametrize("profile", ["jpeg", "webp"])
 def test_black_does_not_bleed_into_the_edge_of_the_data_under_a_lossy_profile(tmp_path: Path, profile: Any) -> None:
     styled, valid = smooth_map(profile)
-    publish(Outputs(tmp_path / "map.tif"), styled, record, COMPANIONS)
+    publish_alone(Outputs(tmp_path / "map.tif"), styled, record)
     edge = valid & ~np.roll(valid, 3, axis=1)
     with rasterio.open(tmp_path / "map.tif") as found:
         error = np.abs(np.moveaxis(found.read(), 0, -1) - styled.picture[:, :]).mean(axis=-1)
@@ -133,14 +130,14 @@ def test_black_does_not_bleed_into_the_edge_of_the_data_under_a_lossy_profile(tm
 def test_lossy_profiles_are_smaller(tmp_path: Path) -> None:
     sizes = {}
     for profile in ("deflate", "jpeg", "webp"):
-        publish(Outputs(tmp_path / f"{profile}.tif"), smooth_map(profile)[0], record, COMPANIONS)
+        publish_alone(Outputs(tmp_path / f"{profile}.tif"), smooth_map(profile)[0], record)
         sizes[profile] = (tmp_path / f"{profile}.tif").stat().st_size
     assert sizes["webp"] < sizes["jpeg"] < sizes["deflate"]
 
 
 def test_the_file_says_where_it_comes_from(tmp_path: Path) -> None:
     tags = {"TIFFTAG_SOFTWARE": "nst-rs 1", "NST_RS_STYLE": "Café, <b>.jpg", "NST_RS_INPUTS": "a.tif sha256:0"}
-    publish(Outputs(tmp_path / "map.tif"), smooth_map("jpeg", tags=tags)[0], record, COMPANIONS)
+    publish_alone(Outputs(tmp_path / "map.tif"), smooth_map("jpeg", tags=tags)[0], record)
     with rasterio.open(tmp_path / "map.tif") as found:
         assert tags.items() <= found.tags().items()
 
@@ -160,7 +157,7 @@ def test_overviews_are_averages(tmp_path: Path) -> None:
     rgb = np.zeros((600, 600, 3), np.uint8)
     rgb[:, ::2], rgb[:, 1::2] = 100, 200
     grid = Grid(CRS.from_string(UTM), NORTH_UP, 600, 600)
-    publish(Outputs(tmp_path / "map.tif"), StyledMap(rgb, np.ones((600, 600), bool), grid), record, COMPANIONS)
+    publish_alone(Outputs(tmp_path / "map.tif"), StyledMap(rgb, np.ones((600, 600), bool), grid), record)
     with rasterio.open(tmp_path / "map.tif", overview_level=0) as overview:
         assert (overview.read() == 150).all()
 
@@ -169,7 +166,7 @@ def test_nodata_does_not_darken_the_overviews(tmp_path: Path) -> None:
     valid = np.random.default_rng(0).random((600, 600)) < 0.5
     rgb = np.where(valid[..., np.newaxis], np.uint8([200, 100, 50]), np.uint8(0))
     grid = Grid(CRS.from_string(UTM), NORTH_UP, 600, 600)
-    publish(Outputs(tmp_path / "map.tif"), StyledMap(rgb, valid, grid), record, COMPANIONS)
+    publish_alone(Outputs(tmp_path / "map.tif"), StyledMap(rgb, valid, grid), record)
     with rasterio.open(tmp_path / "map.tif", overview_level=0) as overview:
         assert overview.shape == (300, 300)
         shown = np.moveaxis(overview.read(), 0, -1)[overview.dataset_mask() > 0]
@@ -225,8 +222,8 @@ def test_publishing_takes_no_more_disk_than_it_says(
         return sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
 
     # Where the most is there: the plain map with overviews, and the finished map.
-    sizes, copy = [], publishing.copy
-    monkeypatch.setattr(publishing, "copy", lambda *a, **k: (copy(*a, **k), sizes.append(taken()))[0])
+    sizes, copy = [], optimising.copy
+    monkeypatch.setattr(optimising, "copy", lambda *a, **k: (copy(*a, **k), sizes.append(taken()))[0])
     publish_picture(tmp_path / "map.tif", shape)
     needed = disk_bytes(Grid(CRS.from_string(UTM), NORTH_UP, shape[1], shape[0]))
     assert taken() < sizes[0] < needed
@@ -257,14 +254,16 @@ def test_the_map_is_moved_into_place_last(tmp_path: Path, monkeypatch: pytest.Mo
     moved, replace = [], os.replace
     monkeypatch.setattr(os, "replace", lambda source, target: (moved.append(target.name), replace(source, target)))
     publish_picture(tmp_path / "map.tif")
-    assert moved == ["map.png", "map.run.json", "map.stac.json", "map.html", "map.tif"]
+    assert moved == ["map.png", "map.run.json", "map.html", "map.stac.json", "map.tif"]
 
 
 def refuse(*_: Any, **__: Any) -> None:
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("step", ["write_geotiff", "copy", "cog_validate", "preview", "os.replace"])
+@pytest.mark.parametrize(
+    "step", ["cog.write_geotiff", "cog.copy", "cog.cog_validate", "publish.preview", "publish.os.replace"]
+)
 @pytest.mark.parametrize("earlier", [True, False])
 def test_a_step_that_fails_leaves_everything_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, earlier: bool
@@ -272,7 +271,7 @@ def test_a_step_that_fails_leaves_everything_as_it_was(
     if earlier:
         publish_picture(tmp_path / "map.tif", seed=1)
     before = contents(tmp_path)
-    monkeypatch.setattr(f"nst_rs.output.publish.{step}", refuse)
+    monkeypatch.setattr(f"nst_rs.output.{step}", refuse)
     complaint = f"output {tmp_path}/map.tif: expected room and leave to write, got .*No space left on device"
     with pytest.raises(OutputError, match=complaint):
         publish_picture(tmp_path / "map.tif", seed=2)
@@ -308,15 +307,58 @@ def test_a_companion_that_cannot_be_written_leaves_everything_as_it_was(tmp_path
     publish_picture(tmp_path / "map.tif", seed=1)
     before = contents(tmp_path)
     with pytest.raises(OutputError, match="No space left on device"):
-        publish(Outputs(tmp_path / "map.tif"), smooth_map("deflate")[0], record, [*COMPANIONS, refuse])
+        publish_alone(Outputs(tmp_path / "map.tif"), smooth_map("deflate")[0], record, writing("report", refuse))
     assert contents(tmp_path) == before
+
+
+def test_the_map_stands_without_a_companion_that_fails_otherwise_and_it_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(path: Path, _: Any) -> None:
+        path.write_text("half a page")
+        raise ZeroDivisionError("division by zero")
+
+    publish_picture(tmp_path / "map.tif", seed=1)
+    publish_alone(Outputs(tmp_path / "map.tif"), smooth_map("deflate")[0], record, writing("report", fail))
+    assert set(contents(tmp_path)) == {"map.tif", "map.png", "map.run.json", "map.stac.json"}
+    said = "the map stands without its report, which failed: ZeroDivisionError: division by zero"
+    assert [entry.message for entry in caplog.records] == [said]
+
+
+SIDECARS = ("map.tif.aux.xml", "map.tif.ovr", "map.tif.msk")
+
+
+@pytest.mark.parametrize("name", [*SIDECARS, "map.pmtiles", "map.mbtiles", "map.bands.tif"])
+def test_what_belonged_to_an_earlier_map_goes_with_it(tmp_path: Path, name: str) -> None:
+    publish_picture(tmp_path / "map.tif", seed=1)
+    (tmp_path / name).write_bytes(b"of the earlier map")
+    publish_picture(tmp_path / "map.tif", seed=2)
+    assert set(contents(tmp_path)) == {"map.tif", "map.png", "map.run.json", "map.stac.json", "map.html"}
+
+
+@pytest.mark.parametrize("name", ["map.pmtiles", "map.bands.tif", "map2.tif.ovr", "map.shp"])
+def test_what_is_someone_elses_stays(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"someone else's")
+    publish_picture(tmp_path / "map.tif", seed=2)
+    assert contents(tmp_path)[name] == b"someone else's"
+
+
+def test_overviews_are_the_new_maps_where_an_earlier_one_had_some_beside_it(tmp_path: Path) -> None:
+    publish_picture(tmp_path / "map.tif", (600, 520), seed=1)
+    with rasterio.Env(TIFF_USE_OVR=True), rasterio.open(tmp_path / "map.tif") as earlier:
+        profile = {**earlier.profile, "width": 260, "height": 300}
+        with rasterio.open(tmp_path / "map.tif.ovr", "w", **profile) as stale:
+            stale.write(np.full((3, 300, 260), 200, np.uint8))
+    rgb, _ = publish_picture(tmp_path / "map.tif", (600, 520), seed=2)
+    with rasterio.open(tmp_path / "map.tif", overview_level=0) as overview:
+        assert np.abs(overview.read().mean() - rgb[rgb.any(axis=-1)].mean()) < 10
 
 
 @pytest.mark.parametrize("flaws", [(["not tiled"], []), ([], ["not tiled"])])
 def test_a_map_that_is_not_cloud_optimised_is_not_handed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flaws: tuple[list[str], list[str]]
 ) -> None:
-    monkeypatch.setattr("nst_rs.output.publish.cog_validate", lambda *_, **__: (False, *flaws))
+    monkeypatch.setattr("nst_rs.output.cog.cog_validate", lambda *_, **__: (False, *flaws))
     complaint = r"output map.tif: expected a valid cloud-optimised GeoTIFF, got \['not tiled'\]"
     with pytest.raises(OutputError, match=complaint):
         publish_picture(tmp_path / "map.tif")
@@ -400,7 +442,7 @@ def test_a_map_in_the_scenes_own_folder_is_refused(tmp_path: Path) -> None:
 def test_a_map_may_have_any_name(tmp_path: Path) -> None:
     rgb, valid = np.full((20, 30, 3), 9, np.uint8), np.ones((20, 30), bool)
     grid = Grid(CRS.from_user_input(UTM), NORTH_UP, 30, 20)
-    publish(Outputs(tmp_path / "plain.tif"), StyledMap(rgb, valid, grid), dict, COMPANIONS)
+    publish_alone(Outputs(tmp_path / "plain.tif"), StyledMap(rgb, valid, grid), dict)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "plain.html",
         "plain.png",

@@ -1,5 +1,6 @@
 """The page of a run, as a person meets it: in a real browser."""
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,18 +16,29 @@ from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from nst_rs.geo.footprint import turned
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
-from nst_rs.output.report import render, write_report
+from nst_rs.output.report import render
 from tests.browser import DESKTOP, PHONE, browsing, complaints, pixels
+from tests.places import EVERYWHERE
 from tests.rasters import NORTH_UP, UTM
 from tests.runs import MAP, SCENE, pictures_of, record_of
+
+PLACES = (
+    "UTM zone 60 across 180°",
+    "degrees, 0 to 360",
+    "EPSG:3857 across its eastern edge",
+    "EPSG:3832, of the Pacific",
+    "EPSG:3413 around the pole",
+    "EPSG:3031 around the pole",
+)
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     made = Outputs(tmp_path_factory.mktemp("report") / "map.tif")
-    write_report(pictures_of(), made, record_of())
+    made.report.write_text(render(pictures_of(), made.tif, record_of()), encoding="utf-8")
     return made.report.as_uri()
 
 
@@ -114,12 +126,13 @@ def test_what_has_no_data_shows_neither_scene_nor_map(desktop: webdriver.Chrome,
         Grid(CRS.from_string(UTM), NORTH_UP, 300, 200),
         Grid(CRS.from_string(UTM), NORTH_UP @ Affine.rotation(25), 300, 200),
         Grid(CRS.from_epsg(4326), Affine(0.01, 0, 178.9, 0, -0.01, 10), 300, 200),
+        *(EVERYWHERE[name] for name in PLACES),
     ],
-    ids=["UTM", "rotated", "degrees, over the antimeridian"],
+    ids=["UTM", "rotated", "degrees, over the antimeridian", *PLACES],
 )
 def test_the_readout_says_where_the_pointer_is(desktop: webdriver.Chrome, tmp_path: Path, grid: Grid) -> None:
     made = Outputs(tmp_path / "map.tif")
-    write_report(pictures_of(grid=grid), made, record_of())
+    made.report.write_text(render(pictures_of(grid=grid), made.tif, record_of()), encoding="utf-8")
     opened(desktop, made.report.as_uri())
     view = desktop.find_element(By.ID, "view")
     size = view.size
@@ -128,15 +141,37 @@ def test_the_readout_says_where_the_pointer_is(desktop: webdriver.Chrome, tmp_pa
     assert (column, row) == (pytest.approx(300 * 0.7, abs=2), pytest.approx(200 * 0.25, abs=2))
     x, y = grid.transform @ (column + 0.5, row + 0.5)
     if not grid.crs.is_geographic:
-        said = [float(re.sub(r"\D", "", part)) for part in desktop.find_element(By.ID, "projected").text.split(",")]
-        assert said == [pytest.approx(value, abs=grid.metres_per_pixel) for value in (x, y)]
-    (longitude,), (latitude,) = transform(grid.crs, "EPSG:4326", [x], [y])
+        parts = desktop.find_element(By.ID, "projected").text.split(",")
+        said = [float(re.sub(r"[^\d-]", "", part)) for part in parts]
+        assert said == [pytest.approx(value, abs=max(grid.pixel)) for value in (x, y)]
     pattern = r"([\d.]+)° ([NS]), ([\d.]+)° ([EW])"
     found = re.fullmatch(pattern, desktop.find_element(By.ID, "degrees").text)
     assert found is not None
-    signed = [float(found[i]) * (-1 if found[i + 1] in "SW" else 1) for i in (1, 3)]
-    wrapped = (longitude + 180) % 360 - 180
-    assert signed == [pytest.approx(latitude, abs=0.012), pytest.approx(wrapped, abs=0.012)]
+    latitude, longitude = (float(found[i]) * (-1 if found[i + 1] in "SW" else 1) for i in (1, 3))
+    assert abs(longitude) <= 180
+    back = transform("EPSG:4326", grid.crs, [longitude], [latitude])
+    places = [~copy @ (back[0][0], back[1][0]) for copy in turned(grid)]
+    assert min(math.hypot(p[0] - column - 0.5, p[1] - row - 0.5) for p in places) < 1
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_the_compass_is_shown_where_there_is_one_north(desktop: webdriver.Chrome, tmp_path: Path, name: str) -> None:
+    made = Outputs(tmp_path / "map.tif")
+    made.report.write_text(render(pictures_of(grid=EVERYWHERE[name]), made.tif, record_of()), encoding="utf-8")
+    opened(desktop, made.report.as_uri())
+    assert complaints(desktop) == []
+    assert desktop.find_element(By.ID, "compass").is_displayed() == ("pole" not in name)
+
+
+def test_ticks_in_degrees_stay_on_the_globe(desktop: webdriver.Chrome, tmp_path: Path) -> None:
+    made = Outputs(tmp_path / "map.tif")
+    made.report.write_text(
+        render(pictures_of(grid=EVERYWHERE["degrees, 178 to 182"]), made.tif, record_of()), encoding="utf-8"
+    )
+    opened(desktop, made.report.as_uri())
+    ticks = [tick.text for tick in desktop.find_elements(By.CSS_SELECTOR, "#ticks .e")]
+    assert {tick[-1] for tick in ticks} == {"E", "W"}
+    assert all(177 < float(tick.split("°")[0]) <= 180 for tick in ticks)
 
 
 def test_the_scale_bar_is_as_long_as_it_says(desktop: webdriver.Chrome, page: str) -> None:
@@ -181,7 +216,7 @@ def test_names_from_outside_are_only_shown(desktop: webdriver.Chrome, tmp_path: 
     record["inputs"][0]["path"] = f"C:\\data\\{HOSTILE}"
     record["device"] = HOSTILE
     made = Outputs(tmp_path / "an <b>odd & 'quoted'.tif")
-    write_report(pictures_of(), made, record)
+    made.report.write_text(render(pictures_of(), made.tif, record), encoding="utf-8")
     opened(desktop, made.report.as_uri())
     assert complaints(desktop) == []
     assert desktop.title.startswith("an <b>odd & 'quoted'")
@@ -193,7 +228,7 @@ def test_names_from_outside_are_only_shown(desktop: webdriver.Chrome, tmp_path: 
 
 
 def test_the_page_names_no_folder(tmp_path: Path) -> None:
-    text = render(pictures_of(), Outputs(tmp_path / "map.tif"), record_of())
+    text = render(pictures_of(), tmp_path / "map.tif", record_of())
     for folder in (str(tmp_path), "/data/", "/art/", "/maps/"):
         assert folder not in text
     assert "the painting.jpg" in text
@@ -209,16 +244,37 @@ def test_a_run_of_one_tile_and_one_iteration_has_a_page(tmp_path: Path) -> None:
             "total": losses["total"][:1],
             **{term: {name: values[:1] for name, values in losses[term].items()} for term in ("content", "style")},
         }
-    text = render(pictures_of(), Outputs(tmp_path / "map.tif"), record)
+        level["terms"] = [{**term, "share": term["share"][:1]} for term in level["terms"]]
+    text = render(pictures_of(), tmp_path / "map.tif", record)
     assert "Seam ratio" not in text
     assert text.count('<circle class="total"') == 2
     assert 'class="content"' not in text
+    assert "distance to the scene" not in text
+
+
+def test_the_page_draws_and_explains_every_term_that_the_record_lists(tmp_path: Path) -> None:
+    record = record_of()
+    for level in record["levels"]:
+        extra = {"name": "odd", "label": "odd <term>", "meaning": "how odd & strange", "share": [4.0, 3.0, 2.0, 1.0]}
+        level["terms"] = [*level["terms"], extra]
+    text = render(pictures_of(), tmp_path / "map.tif", record)
+    legend = re.findall(r'<li style="--key: var\((--[\w-]+)\)">([^<]*)</li>', text)
+    assert legend == [
+        ("--ink", "total"),
+        ("--term-0", "content: distance to the scene"),
+        ("--term-1", "style: distance to the painting"),
+        ("--term-2", "odd &lt;term&gt;: how odd &amp; strange"),
+    ]
+    for color, _ in legend:
+        assert text.count(f"{color}: #") == 2  # by day and by night
+    for name in ("total", "content", "style", "odd"):
+        assert text.count(f'<polyline class="{name}"') == len(record["levels"])
 
 
 def test_a_place_that_is_not_on_earth_has_a_page_without_degrees(desktop: webdriver.Chrome, tmp_path: Path) -> None:
     grid = Grid(CRS.from_wkt('LOCAL_CS["Site",UNIT["metre",1]]'), NORTH_UP, 300, 200)
     made = Outputs(tmp_path / "map.tif")
-    write_report(pictures_of(grid=grid), made, record_of())
+    made.report.write_text(render(pictures_of(grid=grid), made.tif, record_of()), encoding="utf-8")
     opened(desktop, made.report.as_uri())
     assert complaints(desktop) == []
     assert desktop.find_elements(By.ID, "degrees") == []

@@ -15,15 +15,17 @@ from rio_cogeo.cogeo import cog_validate
 import nst_rs.output.scene_bands as passing
 from nst_rs.composite.rendering import Subject, open_subject
 from nst_rs.config.loading import override
-from nst_rs.config.sections import RunConfig
+from nst_rs.config.sections import OutputSection, RunConfig
 from nst_rs.errors import ConfigError, OutputError, SceneError
 from nst_rs.output.files import Outputs, check_output
 from nst_rs.output.geotiff import StyledMap
-from nst_rs.output.publish import disk_bytes, publish
+from nst_rs.output.publish import disk_bytes
 from nst_rs.output.scene_bands import PassedBands, write_bands
 from tests.products import write_landsat_level2, write_safe
+from tests.published import publish_alone, writing
 from tests.rasters import NORTH_UP, random_values, write_raster
 
+WITH_BANDS = OutputSection(bands="all")
 TAGS = {"TIFFTAG_SOFTWARE": "nst-rs 1", "NST_RS_STYLE": "harvest.jpg", "NST_RS_INPUTS": "a.tif sha256:0"}
 
 
@@ -38,9 +40,8 @@ def published(tif: Path, passed: PassedBands) -> Path:
     """Publish a black map with the bands; return the bands' path."""
     grid = passed.scene.grid
     picture, weight = np.zeros((*grid.shape, 3), np.float32), np.ones(grid.shape, np.float32)
-    others = [lambda made, _: made.item.touch(), lambda made, _: made.report.touch()]
-    write = [lambda made, record: write_bands(passed, made, record), *others]
-    publish(Outputs(tif, passes_bands=True), StyledMap(picture, weight, grid), dict, write)
+    bands = writing("bands", lambda path, _: write_bands(passed, path))
+    publish_alone(Outputs(tif, WITH_BANDS), StyledMap(picture, weight, grid), dict, bands)
     return tif.with_suffix(".bands.tif")
 
 
@@ -224,7 +225,7 @@ def test_the_file_must_not_overwrite_an_input(tmp_path: Path) -> None:
     scene.touch()
     check_output(Outputs(tmp_path / "map.tif"), [scene])
     with pytest.raises(OutputError, match=r"map\.bands\.tif: expected a new file, got an input of this run"):
-        check_output(Outputs(tmp_path / "map.tif", passes_bands=True), [scene])
+        check_output(Outputs(tmp_path / "map.tif", WITH_BANDS), [scene])
 
 
 def test_publishing_takes_no_more_disk_than_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +245,11 @@ def test_publishing_takes_no_more_disk_than_it_says(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(passing, "optimise", optimising)
     published(out / "map.tif", passed)
     assert passed.subject.passed_bytes == 10
-    assert disk_bytes(passed.scene.grid) < sizes[0] < disk_bytes(passed.scene.grid, passed_bytes=10)
+    assert (
+        disk_bytes(passed.scene.grid)
+        < sizes[0]
+        < disk_bytes(passed.scene.grid, passed.subject, Outputs(tmp_path, WITH_BANDS))
+    )
 
 
 def test_a_scene_that_cannot_be_read_any_more_leaves_everything_as_it_was(tmp_path: Path) -> None:
@@ -253,7 +258,7 @@ def test_a_scene_that_cannot_be_read_any_more_leaves_everything_as_it_was(tmp_pa
     (out := tmp_path / "out").mkdir()
     published(out / "map.tif", passed)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    assert set(before) == {path.name for path in Outputs(out / "map.tif", passes_bands=True)}
+    assert set(before) == {path.name for path in Outputs(out / "map.tif", WITH_BANDS)}
     scene.unlink()
     with pytest.raises(SceneError, match=r"scene\.tif"):
         published(out / "map.tif", passed)

@@ -6,7 +6,6 @@ pystac ships those of STAC itself; schemas/ holds those of the extensions, as th
 import copy
 import json
 import socket
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,15 @@ from rasterio.transform import Affine
 
 from nst_rs.composite.rendering import open_subject
 from nst_rs.config.loading import override
-from nst_rs.config.sections import RunConfig
+from nst_rs.config.sections import OutputSection, RunConfig
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
-from nst_rs.output.publish import publish
-from nst_rs.output.scene_bands import PassedBands, write_bands
-from nst_rs.output.stac_item import write_item
+from nst_rs.output.scene_bands import COMPANION as BANDS
+from nst_rs.output.scene_bands import PassedBands
+from nst_rs.output.stac_item import COMPANION as ITEM
+from tests.places import EVERYWHERE
+from tests.published import publish_alone
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 from tests.runs import record_of
 
@@ -56,8 +57,8 @@ def item_of(
     rgb, valid = np.random.default_rng(0).integers(1, 256, (*shape, 3)).astype(np.float32), np.ones(shape, bool)
     valid[:6] = False
     grid = Grid(CRS.from_user_input(crs), transform, shape[1], shape[0])
-    page = lambda made, _: made.report.write_text("a page")  # noqa: E731
-    publish(Outputs(folder / "map.tif"), StyledMap(rgb, valid, grid), lambda: record or record_of(), [write_item, page])
+    outputs, styled = Outputs(folder / "map.tif"), StyledMap(rgb, valid, grid)
+    publish_alone(outputs, styled, lambda: record or record_of(), ITEM)
     found: dict[str, Any] = json.loads((folder / "map.stac.json").read_text(encoding="utf-8"))
     return found
 
@@ -80,6 +81,26 @@ def test_the_item_is_valid_by_the_official_schemas(
     assert (found["geometry"] is None) == ("bbox" not in found or found["bbox"] is None) == (crs == SITE)
 
 
+@pytest.mark.parametrize("grid", EVERYWHERE.values(), ids=EVERYWHERE)
+def test_the_item_stays_on_the_globe_wherever_the_map_lies(
+    tmp_path: Path, validator: JsonSchemaSTACValidator, grid: Grid
+) -> None:
+    found = item_of(tmp_path, grid.transform, grid.crs.to_string(), grid.shape)
+    assert len(validate_dict(found, validator=validator)) == 4
+    assert found["properties"]["proj:code"] == f"EPSG:{grid.crs.to_epsg()}"
+    west, south, east, north = found["bbox"]
+    assert all(-180 <= longitude <= 180 for longitude in (west, east))
+    assert -90 <= south < north <= 90
+    assert (west > east) == (found["geometry"]["type"] == "MultiPolygon")
+
+
+@pytest.mark.parametrize(("crs", "code"), [("ESRI:102033", "ESRI:102033"), (SITE, None)])
+def test_a_crs_without_a_code_is_told_as_wkt(tmp_path: Path, crs: str, code: str | None) -> None:
+    properties = item_of(tmp_path, crs=crs)["properties"]
+    assert properties["proj:code"] == code
+    assert CRS.from_user_input(code or properties["proj:wkt2"]) == CRS.from_user_input(crs)
+
+
 def test_the_scenes_bands_are_an_asset_with_its_bands(
     tmp_path: Path, validator: JsonSchemaSTACValidator, olinda: Path
 ) -> None:
@@ -87,9 +108,8 @@ def test_the_scenes_bands_are_an_asset_with_its_bands(
     passed = PassedBands(open_subject(override(RunConfig(), settings)), "deflate", {})
     grid = passed.scene.grid
     picture, weight = np.zeros((*grid.shape, 3), np.float32), np.ones(grid.shape, bool)
-    companions = [partial(write_bands, passed), write_item, lambda made, _: made.report.write_text("a page")]
-    outputs = Outputs(tmp_path / "map.tif", passes_bands=True)
-    publish(outputs, StyledMap(picture, weight, grid), record_of, companions)
+    outputs = Outputs(tmp_path / "map.tif", OutputSection(bands="all"))
+    publish_alone(outputs, StyledMap(picture, weight, grid), record_of, BANDS, ITEM, subject=passed.subject)
     found = json.loads(outputs.item.read_text(encoding="utf-8"))
     assert len(validate_dict(found, validator=validator)) == 4
     asset = found["assets"]["bands"]
@@ -100,7 +120,12 @@ def test_the_scenes_bands_are_an_asset_with_its_bands(
 
 
 def test_the_schemas_would_find_a_flaw(item: dict[str, Any], validator: JsonSchemaSTACValidator) -> None:
-    for key, value in (("proj:epsg", "32621"), ("processing:software", "nst-rs"), ("datetime", None)):
+    for key, value in (
+        ("proj:code", 32621),
+        ("proj:epsg", 32621),
+        ("processing:software", "nst-rs"),
+        ("datetime", None),
+    ):
         flawed = copy.deepcopy(item)
         flawed["properties"][key] = value
         with pytest.raises(pystac.STACValidationError):
@@ -113,7 +138,7 @@ def test_the_schemas_would_find_a_flaw(item: dict[str, Any], validator: JsonSche
 
 def test_the_item_says_where_the_map_lies_and_what_its_pixels_are(item: dict[str, Any]) -> None:
     properties = item["properties"]
-    assert properties["proj:epsg"] == 32621
+    assert properties["proj:code"] == "EPSG:32621"
     assert properties["proj:shape"] == [30, 40]
     assert properties["proj:transform"][:6] == list(NORTH_UP)[:6]
     assert properties["proj:bbox"] == [500_000, 8_999_100, 501_200, 9_000_000]

@@ -17,17 +17,20 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine
 from rasterio.warp import transform
 
+from nst_rs.config.sections import OutputSection
 from nst_rs.errors import OutputError
+from nst_rs.geo.footprint import degrees
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
-from nst_rs.output.publish import publish
-from nst_rs.output.webtiles import SIDE, check_place, parts, write_tiles
+from nst_rs.output.webtiles import COMPANION as TILES
+from nst_rs.output.webtiles import SIDE, check_place, parts
+from tests.places import ACROSS, AROUND, BEYOND, EVERYWHERE, NORTH_POLE, POLE_ON_THE_EDGE, SOUTH_POLE
+from tests.published import publish_alone
 from tests.rasters import UTM
 from tests.runs import record_of
 
 PLACE = Affine(30, 0, 500_000, 0, -30, 5_000_000)
-FIJI = Grid(CRS.from_epsg(32760), Affine(100, 0, 795_000, 0, -100, 8_000_000), 600, 400)
 SITE = CRS.from_wkt('LOCAL_CS["Site",UNIT["metre",1]]')
 
 
@@ -36,14 +39,12 @@ def tiled(folder: Path, archive: Any, grid: Grid) -> tuple[Path, np.ndarray]:
     rows, columns = np.mgrid[: grid.height, : grid.width]
     picture = np.stack([255 * rows / grid.height, 255 * columns / grid.width, np.full(grid.shape, 90)], axis=-1)
     valid = np.ones(grid.shape, bool)
-    valid[100:220, 150:300] = False
-    empty = [lambda made, _: made.item.touch(), lambda made, _: made.report.touch()]
-    outputs = Outputs(folder / "map.tif", archive)
+    valid[grid.height // 4 : grid.height // 2, grid.width // 4 : grid.width // 2] = False
+    outputs = Outputs(folder / "map.tif", OutputSection(tiles=archive))
     styled = StyledMap(picture.astype(np.float32), valid, grid)
-    publish(outputs, styled, record_of, [write_tiles, *empty])
-    assert outputs.tiles is not None
+    publish_alone(outputs, styled, record_of, TILES)
     assert set(folder.iterdir()) == set(outputs)
-    return outputs.tiles, valid
+    return outputs.companions["tiles"], valid
 
 
 def read_tiles(path: Path) -> dict[tuple[int, int, int], np.ndarray]:
@@ -158,12 +159,64 @@ def test_mbtiles_are_read_by_gdal(archive: tuple[Path, np.ndarray]) -> None:
         assert found.read(4).max() == 255
 
 
-def test_a_map_over_the_antimeridian_has_tiles_on_both_edges_of_the_world(tmp_path: Path) -> None:
-    tiles = read_tiles(tiled(tmp_path, "mbtiles", FIJI)[0])
+class OnTheMap:
+    """Where points of a grid, given in pixels, lie in the tiles of a zoom level."""
+
+    def __init__(self, grid: Grid, zoom: int, columns: np.ndarray, rows: np.ndarray) -> None:
+        place = degrees(grid, columns.astype(float), rows.astype(float))
+        assert place is not None
+        side = 2**zoom
+        self.shown = np.abs(place[1]) < 85.05
+        x = (place[0] + 180) % 360 / 360 * side
+        y = (1 - np.arcsinh(np.tan(np.radians(np.clip(place[1], -85.05, 85.05)))) / np.pi) / 2 * side
+        self.tile = np.floor(x).astype(int), np.floor(y).astype(int)
+        self.pixel = np.floor((x % 1) * SIDE).astype(int), np.floor((y % 1) * SIDE).astype(int)
+
+    @property
+    def tiles(self) -> set[tuple[int, int]]:
+        return set(zip(self.tile[0][self.shown].tolist(), self.tile[1][self.shown].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("name", ACROSS | AROUND | BEYOND | NORTH_POLE | SOUTH_POLE | POLE_ON_THE_EDGE)
+def test_every_pixel_is_in_the_tiles_where_it_lies_on_the_globe(tmp_path: Path, name: str) -> None:
+    grid = EVERYWHERE[name]
+    path, valid = tiled(tmp_path, "mbtiles", grid)
+    tiles = read_tiles(path)
+    finest = max(zoom for zoom, _, _ in tiles)
+    rows, columns = (part.ravel() for part in np.mgrid[2 : grid.height - 2, 2 : grid.width - 2])
+    deep = np.lib.stride_tricks.sliding_window_view(valid, (5, 5)).all(axis=(2, 3)).ravel()
+    if name == "degrees, -190 to 190":
+        deep &= (columns > 18) & (columns < grid.width - 18)  # elsewhere two of its pixels lie on one place
+    rows, columns = rows[deep], columns[deep]
+    centres = OnTheMap(grid, finest, columns + 0.5, rows + 0.5)
+    corners = OnTheMap(grid, finest, *(part.ravel() for part in np.mgrid[: grid.width + 1, : grid.height + 1]))
+    written = {(column, row) for zoom, column, row in tiles if zoom == finest}
+    assert centres.tiles <= written <= corners.tiles
+    off = []
+    for k in np.flatnonzero(centres.shown)[::3]:
+        rgba = tiles[finest, centres.tile[0][k], centres.tile[1][k]][centres.pixel[1][k], centres.pixel[0][k]]
+        assert rgba[3] == 255
+        off.append((rgba[0] / 255 * grid.height - rows[k], rgba[1] / 255 * grid.width - columns[k]))
+    # The colours rise by 255 over the rows and the columns; WebP changes them, most where the map ends.
+    assert (np.abs(off) < [[9, 14]]).all(axis=1).mean() > 0.995
+
+
+@pytest.mark.parametrize("name", ACROSS)
+def test_a_map_over_the_antimeridian_has_tiles_on_both_edges_of_the_world(tmp_path: Path, name: str) -> None:
+    path, _ = tiled(tmp_path, "mbtiles", ACROSS[name])
+    tiles = read_tiles(path)
     finest = max(zoom for zoom, _, _ in tiles)
     columns = {column for zoom, column, _ in tiles if zoom == finest}
     assert {0, 2**finest - 1} <= columns
-    assert len(columns) < 12
+    assert len(columns) < 6
+    assert {zoom for zoom, _, _ in tiles} == set(range(finest + 1))
+
+
+def test_an_archive_over_the_antimeridian_spans_the_world_and_opens_where_the_map_is(tmp_path: Path) -> None:
+    with tiled(tmp_path, "pmtiles", ACROSS["degrees, 178 to 182"])[0].open("rb") as file:
+        header = Reader(MmapSource(file)).header()
+    assert (header["min_lon_e7"], header["max_lon_e7"]) == (-180e7, 180e7)
+    assert abs(header["center_lon_e7"]) == 180e7
 
 
 def test_there_are_few_tiles_even_for_a_large_map() -> None:
@@ -191,5 +244,4 @@ def test_a_place_that_web_maps_do_not_show_is_refused_at_once(grid: Grid) -> Non
 
 
 def test_a_run_without_them_writes_no_tiles(tmp_path: Path) -> None:
-    write_tiles(Outputs(tmp_path / "map.tif"), record_of())
-    assert list(tmp_path.iterdir()) == []
+    assert "tiles" not in Outputs(tmp_path / "map.tif").companions

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from nst_rs.files.storage import strips
 from nst_rs.pyramid import resample
-from nst_rs.pyramid.resample import enlarge, enlarged_rows, halve, halve_into
+from nst_rs.pyramid.resample import continued, enlarge, enlarged_rows, halve, halve_into
 
 shapes = st.tuples(st.integers(1, 20), st.integers(1, 20))
 seeds = st.integers(0, 2**32 - 1)
@@ -52,6 +52,38 @@ def test_pixels_that_weigh_nothing_change_nothing_that_weighs(shape: tuple[int, 
     other = np.where(weight[..., np.newaxis] > 0, image, picture(shape, seed + 1))
     one, half_weight = halve(image, weight)
     np.testing.assert_array_equal(one[half_weight > 0], halve(other, weight)[0][half_weight > 0])
+
+
+@given(shapes, seeds, st.floats(0, 1))
+def test_what_weighs_something_is_continued_and_what_weighs_nothing_makes_no_difference(
+    shape: tuple[int, int], seed: int, share: float
+) -> None:
+    image = picture(shape, seed)
+    weight = (np.random.default_rng(seed).random(shape) < share).astype(np.float32)
+    weight[0, 0] = 1
+    heavy = weight > 0
+    other = np.where(heavy[..., np.newaxis], image, picture(shape, seed + 1))
+    filled = continued(image, weight)
+    np.testing.assert_array_equal(filled[heavy], image[heavy])
+    np.testing.assert_array_equal(filled, continued(other, weight))
+    assert filled.dtype == np.float32
+    assert filled.min() >= 0
+    assert filled.max() <= 255
+
+
+@given(shapes, seeds)
+def test_a_picture_of_one_colour_is_continued_in_that_colour(shape: tuple[int, int], seed: int) -> None:
+    weight = mask(shape, seed)
+    weight[-1, -1] = 1
+    image = np.where(weight[..., np.newaxis] > 0, np.float32(77), picture(shape, seed))
+    # Cubic interpolation's weights add up to one but for float32's rounding, level after level.
+    np.testing.assert_allclose(continued(image, weight), 77, atol=1e-3)
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_an_image_that_weighs_everywhere_or_nowhere_stays(share: int) -> None:
+    image = picture((5, 7))
+    assert continued(image, np.full((5, 7), share, np.float32)) is image
 
 
 def test_pixels_are_averaged_by_weight() -> None:

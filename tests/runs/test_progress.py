@@ -7,7 +7,7 @@ from nst_rs.runs.progress import Progress, Tracker
 
 
 def step(iteration: int, done: int, total: float | None = None) -> Step:
-    losses = None if total is None else Losses({}, {}, total)
+    losses = None if total is None else Losses(total, {})
     return Step(
         iteration - 1, iteration, iterations=2, tile=done - 1, tiles=4, windows_done=done, windows=4, losses=losses
     )
@@ -66,8 +66,8 @@ def test_durations_read_as_people_say_them(seconds: float, said: str) -> None:
 def test_a_run_that_goes_on_keeps_its_losses_and_counts_time_from_there() -> None:
     states: list[Progress] = []
     tracker = Tracker((10.0, 30.0), states.append)
-    tracker.restore(0, [Losses({}, {}, 9.0), Losses({}, {}, 8.0)])
-    tracker.restore(1, [Losses({}, {}, 7.0)])
+    tracker.restore(0, [Losses(9.0, {}), Losses(8.0, {})])
+    tracker.restore(1, [Losses(7.0, {})])
     for done in (1, 4):
         tracker.hear(1, step(2, done))
     assert [state.fraction for state in states] == [pytest.approx((10 + 15 + 15 / 4) / 40), 1.0]

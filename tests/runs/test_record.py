@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from nst_rs.composite.compose import Composite
 from nst_rs.composite.stretch import Limits
 from nst_rs.files.fingerprint import fingerprint, fingerprints
-from nst_rs.objective.losses import Losses
+from nst_rs.objective.losses import Losses, TermLoss
+from nst_rs.objective.terms.base import Value
+from nst_rs.objective.terms.registry import describe
 from nst_rs.pyramid.tiling import make_plan
 from nst_rs.runs.record import level_record, of_scene, peak_memory_bytes, versions, warn_of_changes
 from nst_rs.scene.opening import open_scene
@@ -45,11 +47,22 @@ def test_a_scene_is_recorded_with_its_bands_its_grid_and_its_time(olinda: Path) 
     assert of_scene(open_scene([olinda]), composite)["acquired"] is None
 
 
-def test_a_level_is_recorded_with_its_geometry_and_every_loss() -> None:
+def _losses(total: float, **terms: tuple[Value, float]) -> Losses:
+    return Losses(total, {name: TermLoss(*term) for name, term in terms.items()})
+
+
+def test_a_level_is_recorded_with_its_geometry_and_every_term() -> None:
     (level,) = make_plan((300, 420), levels=1, tile=256, trunk=Trunk.reaching(["conv3_1"])).levels
     history = [
-        Losses(content={"conv2_2": 1.5}, style={"conv1_1": 0.5, "conv3_1": 0.25}, total=4.0),
-        Losses(content={"conv2_2": 1.0}, style={"conv1_1": 0.375, "conv3_1": 0.125}, total=2.0),
+        _losses(
+            4.0, content=({"conv2_2": 1.5}, 3.0), style=({"conv1_1": 0.5, "conv3_1": 0.25}, 0.75), variation=(2.0, 0.25)
+        ),
+        _losses(
+            2.0,
+            content=({"conv2_2": 1.0}, 1.0),
+            style=({"conv1_1": 0.375, "conv3_1": 0.125}, 0.5),
+            variation=(4.0, 0.5),
+        ),
     ]
     found = level_record(level, len(history), history)
     assert found == {
@@ -62,14 +75,21 @@ def test_a_level_is_recorded_with_its_geometry_and_every_loss() -> None:
             "total": [4.0, 2.0],
             "content": {"conv2_2": [1.5, 1.0]},
             "style": {"conv1_1": [0.5, 0.375], "conv3_1": [0.25, 0.125]},
+            "variation": [2.0, 4.0],
         },
+        "terms": [
+            {"name": "content", "label": "content", "meaning": "distance to the scene", "share": [3.0, 1.0]},
+            {"name": "style", "label": "style", "meaning": "distance to the painting", "share": [0.75, 0.5]},
+            {**describe("variation"), "share": [0.25, 0.5]},
+        ],
     }
     assert json.loads(json.dumps(found)) == found
 
 
 def test_a_level_without_iterations_has_no_losses() -> None:
     (level,) = make_plan((64, 64), levels=1, tile=64, trunk=Trunk.reaching(["conv1_1"])).levels
-    assert level_record(level, 0, [])["losses"] == {"total": [], "content": {}, "style": {}}
+    found = level_record(level, 0, [])
+    assert (found["losses"], found["terms"]) == ({"total": []}, [])
 
 
 def test_versions_are_those_that_run() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from nst_rs.config.loading import load_config, override
 from nst_rs.errors import ConfigError
-from nst_rs.runs import stylize
+from nst_rs.runs import session
 from nst_rs.runs.comparison import Run, rows, sources
 from nst_rs.runs.sweep import Comparison, Variant, compare, is_done, variants, waiting
 
@@ -64,7 +64,7 @@ def made(chosen: list[Variant], folder: Path) -> Comparison:
 
 def run_all(chosen: list[Variant], folder: Path) -> Comparison:
     for _, job in waiting(chosen, folder):
-        stylize.run(job)
+        session.run(job)
     return compare(chosen, folder)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from nst_rs.errors import ConfigError
-from nst_rs.scene.sensors import COMPOSITES, Label, composites_of, load_sensors
+from nst_rs.scene.sensors import COMMON_NAMES, COMPOSITES, SYNONYMS, Label, Sensor, composites_of, load_sensors
 
 REGISTRY = load_sensors()
 
@@ -161,3 +161,15 @@ def test_others_common_names_are_understood() -> None:
     assert Label("B11", "swir1").answers_to("swir16")
     assert Label.of("swir22").answers_to("swir2")
     assert not Label().answers_to("")
+
+
+def test_every_common_name_is_one_that_is_known_and_no_synonym() -> None:
+    assert {band.common for sensor in REGISTRY.sensors for band in sensor.bands} <= COMMON_NAMES
+    assert not COMMON_NAMES & SYNONYMS.keys()
+
+
+@pytest.mark.parametrize("sensor", REGISTRY.sensors, ids=lambda sensor: sensor.name)
+def test_a_sensor_tells_its_bands_by_any_of_their_names(sensor: Sensor) -> None:
+    for label in sensor.labels():
+        assert {sensor.label_of(name) for name in (label.name, label.common)} == {label}
+    assert sensor.label_of("no such band") is None

@@ -4,7 +4,7 @@ import functools
 import http.server
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +17,16 @@ from nst_rs.config.loading import override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import NstError, SceneError
 from nst_rs.scene.stac import resolve
+from tests import stac_items
 from tests.rasters import NORTH_UP, random_values, write_raster
+from tests.stac_items import GEOTIFF, item, written
 
-GEOTIFF = "image/tiff; application=geotiff; profile=cloud-optimized"
 NAMES = {"blue": "B02", "green": "B03", "red": "B04"}
 
 
 def asset(key: str, **fields: Any) -> dict[str, Any]:
     band = {"name": NAMES.get(key, key), "common_name": key}
     return {"href": f"./{key}.tif", "type": GEOTIFF, "roles": ["data"], "eo:bands": [band], **fields}
-
-
-def item(assets: Mapping[str, Any], name: str = "scene", **fields: Any) -> dict[str, Any]:
-    return {
-        "type": "Feature",
-        "stac_version": "1.0.0",
-        "id": name,
-        "geometry": None,
-        "properties": {"datetime": "2024-05-18T10:50:31Z"},
-        "links": [],
-        "assets": dict(assets),
-        **fields,
-    }
-
-
-def written(path: Path, data: Any) -> Path:
-    path.write_text(json.dumps(data))
-    return path
 
 
 @pytest.fixture
@@ -124,7 +107,7 @@ def test_assets_are_selected_by_key(folder: Path) -> None:
     subject = subject_of(folder / "item.json", scene__assets=["red"])
     assert [label.name for label in subject.scene.labels] == ["B04"]
     with pytest.raises(
-        SceneError, match=r"expected assets of blue, green, red, red-jp2, scl, got nir; see scene.assets"
+        SceneError, match=r"expected assets of thumbnail, blue, green, red, red-jp2, scl, got nir; see scene.assets"
     ):
         subject_of(folder / "item.json", scene__assets=["nir"])
 
@@ -256,3 +239,151 @@ def test_values_that_are_no_numbers_are_refused(folder: Path, values: dict[str, 
     path = written(folder / "item.json", item({"red": asset("red", **{"raster:bands": [values]})}))
     with pytest.raises(SceneError, match="expected numbers for scale, offset and nodata"):
         subject_of(path)
+
+
+def undescribed(folder: Path, href: str) -> Path:
+    """An item whose assets are described in its collection alone."""
+    assets = {key: stac_items.raster(f"{key}.tif") for key in ("b1", "b2", "b3")}
+    return stac_items.write_item(folder, assets, links=[{"rel": "collection", "href": href}], collection="c")
+
+
+NAMED = {
+    "type": "Collection",
+    "item_assets": {
+        "b1": {"roles": ["data"], "nodata": 5, "bands": [{"name": "B02", "eo:common_name": "blue"}]},
+        "b2": {"roles": ["data"], "nodata": 5, "eo:bands": [{"name": "B04", "common_name": "red"}]},
+        "b3": {"roles": ["data"], "nodata": 5, "eo:common_name": "green"},
+        "b4": {"roles": ["data"], "eo:common_name": "nir"},
+    },
+}
+
+
+@pytest.mark.parametrize("href", ["./collection.json", "../collection.json", "collection.json"])
+def test_what_an_item_does_not_say_of_its_assets_its_collection_says(tmp_path: Path, href: str) -> None:
+    folder = tmp_path / "item"
+    folder.mkdir()
+    written(folder / href, NAMED)
+    scene = subject_of(undescribed(folder, href)).scene
+    assert [str(label) for label in scene.labels] == ["B02 blue", "B04 red", "b3 green"]
+    assert scene.nodata == 5
+
+
+def test_what_an_item_says_itself_goes_before_its_collection(tmp_path: Path) -> None:
+    written(tmp_path / "collection.json", NAMED)
+    path = undescribed(tmp_path, "collection.json")
+    data = json.loads(path.read_text())
+    for asset in data["assets"].values():
+        asset["nodata"] = 7
+    assert subject_of(written(path, data)).scene.nodata == 7
+    data["assets"]["b1"]["eo:common_name"] = "pan"
+    scene = subject_of(written(path, data), composite__bands=["b1", "b1", "b1"]).scene
+    assert [str(label) for label in scene.labels] == ["b1 pan"]
+
+
+def test_a_collection_is_read_by_its_address(address: str, folder: Path, tmp_path: Path) -> None:
+    written(folder / "collection.json", NAMED)
+    undescribed(folder, "./collection.json")
+    assert subject_of(f"{address}/item/item.json").scene.labels[1].common == "red"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    scene = subject_of(undescribed(elsewhere, f"{address}/item/collection.json")).scene
+    assert scene.labels[1].common == "red"
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        "../other.json",
+        "../../collection.json",
+        "deeper/collection.json",
+        "file:///etc/collection.json",
+        "/vsicurl/http://a.org/collection.json",
+        "ftp://a.org/collection.json",
+        "link.json",
+        "a\0/../collection.json",
+        3,
+        None,
+    ],
+)
+def test_no_other_file_is_read_for_a_collection(tmp_path: Path, href: Any) -> None:
+    folder = tmp_path / "deep" / "item"
+    (folder / "deeper").mkdir(parents=True)
+    for place in (tmp_path, folder / "deeper", folder / ".."):
+        written(place / "collection.json", NAMED)
+        written(place / "other.json", NAMED)
+    (folder / "link.json").symlink_to(tmp_path / "other.json")
+    path = undescribed(folder, href)
+    with pytest.raises(NstError) as refused:
+        subject_of(path)
+    assert "B04" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"item_assets": 3}', '{"item_assets": {"b1": [], "b2": 3}}'])
+def test_a_collection_that_says_nothing_leaves_the_item_as_it_is(tmp_path: Path, text: str) -> None:
+    path = undescribed(tmp_path, "collection.json")
+    (tmp_path / "collection.json").write_text(text)
+    scene = subject_of(path, composite__bands=["b2", "b3", "b1"]).scene
+    assert [label.name for label in scene.labels] == ["b1", "b2", "b3"]
+
+
+def test_an_item_whose_collection_is_away_is_read_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = undescribed(tmp_path, "collection.json")
+    subject_of(path, composite__bands=["b2", "b3", "b1"])
+    assert "an item's collection is not read" in caplog.text
+    assert "collection.json" in caplog.text
+
+
+def test_a_collection_is_left_alone_where_the_item_describes_its_assets(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = json.loads((folder / "item.json").read_text())
+    link = {"rel": "collection", "href": "collection.json"}
+    subject_of(written(folder / "item.json", {**data, "links": [link], "collection": "c"}))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (
+            {"type": "Collection", "links": [{"rel": "self", "href": "x"}, {"rel": "item", "href": "./one/one.json"}]},
+            "got a Collection, which holds none; give one of its items; it links to ./one/one.json",
+        ),
+        (
+            {"type": "Collection", "links": [{"rel": "items", "href": "https://a.org/collections/c/items"}]},
+            "got a Collection, which holds none; give one of its items; it links to https://a.org/collections/c/items",
+        ),
+        ({"type": "Catalog"}, "got a Catalog, which holds none; give one of its items"),
+        ({"type": "Catalog", "links": [3, {"rel": []}]}, "got a Catalog, which holds none; give one of its items"),
+        ({"type": "Polygon"}, "got 'Polygon'; give the address of an item"),
+        ({}, "got None; give the address of an item"),
+        ([], "got list; give the address of an item"),
+    ],
+)
+def test_what_is_no_item_is_refused_saying_what_to_give(tmp_path: Path, data: Any, said: str) -> None:
+    with pytest.raises(SceneError) as refused:
+        subject_of(written(tmp_path / "item.json", data))
+    assert f"expected an item, or a FeatureCollection of items, {said}" in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["red", "extra"])
+def test_a_place_outside_is_refused_only_where_it_would_be_read(tmp_path: Path, key: str) -> None:
+    assets = {
+        "red": stac_items.raster("red.tif", **{"eo:bands": stac_items.eo("B04 red")}),
+        "extra": {"href": "../secret.tif", "type": GEOTIFF, "roles": ["data"]},
+    }
+    path = stac_items.write_item(tmp_path, assets)
+    if key == "red":
+        assert subject_of(path, scene__assets=[key]).scene.labels[0].name == "B04"
+    else:
+        with pytest.raises(SceneError, match="expected a place below"):
+            subject_of(path, scene__assets=[key])
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "1.1.0"])
+def test_values_that_are_no_numbers_are_refused_at_the_asset_too(tmp_path: Path, version: str) -> None:
+    assets = {"red": stac_items.raster("red.tif", **{"raster:scale": "two"})}
+    with pytest.raises(SceneError, match="expected numbers for scale, offset and nodata"):
+        subject_of(stac_items.write_item(tmp_path, assets, stac_version=version))

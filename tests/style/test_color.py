@@ -19,6 +19,7 @@ from nst_rs.style.color import (
     to_optimise,
     to_show,
 )
+from nst_rs.style.picture import Style
 
 YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 seeds = st.integers(0, 2**32 - 1)
@@ -105,7 +106,8 @@ def test_a_matched_styles_luminance_has_the_scenes_mean_and_deviation(one: int, 
 @pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255), (200, 30, 90)])
 def test_a_scene_of_one_color_gives_a_style_of_that_color(match: object, color: tuple[int, int, int]) -> None:
     scene = np.full((30, 30, 3), color, np.float32)
-    matched = to_imitate("histogram" if match is match_colors else "scene", picture(4), colors_of(scene))
+    color: Color = "histogram" if match is match_colors else "scene"
+    matched = to_imitate(color, Style.opaque(picture(4)), colors_of(scene)).image
     expected = scene[0, 0] if match is match_colors else grey(scene)[0, 0]
     # The covariance's rounding, 1e-11, has a root of 1e-5 to 1e-6; stretched by at most √12.
     np.testing.assert_allclose(matched, np.broadcast_to(expected, matched.shape), atol=1e-3)
@@ -114,7 +116,7 @@ def test_a_scene_of_one_color_gives_a_style_of_that_color(match: object, color: 
 @pytest.mark.parametrize("color", ["scene", "histogram"])
 def test_a_style_of_one_color_is_not_stretched(color: Color) -> None:
     scene = picture(5)
-    matched = to_imitate(color, np.full((20, 20, 3), 77, np.float32), colors_of(scene))
+    matched = to_imitate(color, Style.opaque(np.full((20, 20, 3), 77, np.float32)), colors_of(scene)).image
     expected = to_optimise(color, scene).mean(axis=(0, 1), dtype=float)
     np.testing.assert_allclose(matched, np.broadcast_to(expected, matched.shape), atol=1e-3)
 
@@ -163,10 +165,21 @@ def test_the_scene_joined_with_itself_is_the_scene() -> None:
     np.testing.assert_array_equal(join(scene, scene), scene)
 
 
+@pytest.mark.parametrize("color", ["scene", "histogram"])
+def test_the_colors_of_a_style_are_those_of_the_pixels_that_weigh_something(color: Color) -> None:
+    image, scene = picture(13), colors_of(picture(14))
+    weight = np.ones(image.shape[:2], np.float32)
+    weight[:9], image[:9] = 0, 255
+    cut = to_imitate(color, Style.opaque(image[9:]), scene)
+    whole = to_imitate(color, Style(image, weight), scene)
+    np.testing.assert_array_equal(whole.image[9:], cut.image)
+
+
 def test_with_the_styles_own_colors_nothing_changes() -> None:
     scene, other = picture(11), picture(12)
     assert to_optimise("style", scene) is scene
-    assert to_imitate("style", other, colors_of(scene)) is other
+    style = Style.opaque(other)
+    assert to_imitate("style", style, colors_of(scene)) is style
     assert to_show("style", other, scene) is other
 
 

@@ -12,7 +12,7 @@ from nst_rs.config.loading import load_config, override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError
 from nst_rs.geo.grid import Grid
-from nst_rs.style.stroke import fit, settle_stroke
+from nst_rs.style.stroke import fit, settle_learned_stroke, settle_stroke
 
 UTM = CRS.from_epsg(32621)
 
@@ -24,7 +24,8 @@ def grid(resolution: float, metres: tuple[float, float] = (12_000, 9_000)) -> Gr
 
 def settled(stroke: float, on: Grid, **settings: object) -> RunConfig:
     chosen = {key.replace("__", "."): value for key, value in settings.items()}
-    return settle_stroke(override(RunConfig(), {"style.stroke": stroke, **chosen}), on)
+    config = override(RunConfig(), {"style.stroke": stroke, **chosen})
+    return override(config, settle_stroke(config, on))
 
 
 def stroke_on_the_ground(config: RunConfig, on: Grid) -> float:
@@ -92,15 +93,14 @@ def test_the_sizes_that_are_named_are_possible(resolution: float, side: int) -> 
     assert settled(float(high), on).style.size == 4096
 
 
-def test_without_a_stroke_nothing_changes() -> None:
-    config = RunConfig()
-    assert settle_stroke(config, grid(30)) is config
+def test_without_a_stroke_nothing_is_decided() -> None:
+    assert settle_stroke(RunConfig(), grid(30)) == settle_learned_stroke(RunConfig(), grid(30)) == {}
 
 
 @given(st.floats(60, 30_000))
 def test_settling_again_changes_nothing(stroke: float) -> None:
     config = settled(stroke, grid(10))
-    assert settle_stroke(config, grid(10)) == config
+    assert override(config, settle_stroke(config, grid(10))) == config
 
 
 def test_iterations_a_level_must_be_as_many_as_the_strokes_levels() -> None:
@@ -116,7 +116,7 @@ def test_iterations_a_level_must_be_as_many_as_the_strokes_levels() -> None:
 
 
 def test_a_run_holds_and_repeats_what_its_stroke_decided(olinda: Path, harvest: Path, tmp_path: Path) -> None:
-    from nst_rs.runs.job import prepare
+    from nst_rs.runs.prepare import prepare
 
     assignments = [f"scene.paths=[{olinda}]", f"style.images={harvest}", f"output.path={tmp_path}/map.tif"]
     job = prepare(load_config(None, [*assignments, "style.stroke=600", "compute.precision=float32"]))

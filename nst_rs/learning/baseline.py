@@ -1,7 +1,7 @@
 """What `stylize` itself comes to on one small window, in memory: what a learned style is measured against."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from nst_rs.config.sections import RunConfig, trunk_of
 from nst_rs.files.storage import MemoryStorage
 from nst_rs.objective.losses import Objective
 from nst_rs.objective.problem import Kernel, Problem
+from nst_rs.objective.terms.content import Content
 from nst_rs.optimise.descent import Descent, Point, Step, descend
 from nst_rs.optimise.rounds import Exact
 from nst_rs.optimise.state import Form, State
@@ -69,7 +70,7 @@ class Reference:
         return ends[-1]
 
     def _objective(self, index: int) -> Objective:
-        return replace(self.objective, alpha=self.config.level_alphas[index])
+        return self.objective.weighted(Content.name, self.config.level_alphas[index])
 
 
 def _plan(config: RunConfig, scene: Pixels) -> Plan:

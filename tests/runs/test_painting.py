@@ -14,11 +14,12 @@ from nst_rs.composite.rendering import open_subject
 from nst_rs.config.loading import load_config, name_files
 from nst_rs.errors import ConfigError, StyleError
 from nst_rs.learned.windows import paint
-from nst_rs.neural.generator import Stylizer
+from nst_rs.neural.generator import GeneratorNetwork
 from nst_rs.pyramid.tiling import Span
-from nst_rs.runs import apply
-from nst_rs.runs.progress import Progress
-from nst_rs.runs.stylize import Result
+from nst_rs.runs.finish import Result
+from nst_rs.runs.prepare import prepare
+from nst_rs.runs.progress import PaintingProgress
+from nst_rs.runs.session import Session, run
 from nst_rs.style.color import luminance
 from tests.learned_styles import small_style
 from tests.rasters import random_values, write_raster
@@ -72,7 +73,7 @@ def mask(path: Path) -> np.ndarray:
 
 def test_the_map_is_the_networks_picture_of_the_whole_composite(result: Result, composite: np.ndarray) -> None:
     style = small_style()
-    network = Stylizer(style.facts.architecture, style.weights, "/CPU:0")
+    network = GeneratorNetwork(style.facts.architecture, style.weights, "/CPU:0")
     whole = paint(network, composite, Span(0, 140), Span(0, 572))[:, : SHAPE[1]]
     difference = np.abs(pixels(result.output).astype(float) - np.rint(whole))[mask(result.output)]
     # Rounding, where the untiled picture's shape makes the library add up in another order.
@@ -122,7 +123,7 @@ def test_everything_else_is_as_after_any_run(result: Result, folder: Path) -> No
     assert record["levels"] == []
     assert record["learned"]["licence"] == "CC0-1.0"
     assert [Path(entry["path"]).name for entry in record["inputs"]] == ["scene.tif", "small.style"]
-    assert set(record["seconds"]) == {"compose", "network", "apply", "publish"}
+    assert set(record["seconds"]) == {"compose", "network", "apply", "figures", "publish"}
     assert record["figures"]["seams"]["lines"] == 1
     assert result.preview.exists()
     assert not (folder / ".map.tif.work").exists()
@@ -135,18 +136,15 @@ def test_bands_are_handed_over_with_their_own_values(folder: Path) -> None:
 
 
 def test_a_run_repeated_from_its_record_is_the_same_byte_for_byte(result: Result) -> None:
-    from nst_rs.runs.prepare import prepare
-
     before = result.output.read_bytes()
-    prepare(load_config(result.record)).start(lambda _: None)
+    run(prepare(load_config(result.record)))
     assert result.output.read_bytes() == before
 
 
 def test_progress_is_told_tile_by_tile(folder: Path) -> None:
-    heard: list[Progress] = []
+    heard: list[PaintingProgress] = []
     config = name_files(load_config(None), [folder / "scene.tif"], folder / "small.style", folder / "heard.tif")
-    session = apply.ApplicationSession(apply.prepare(config), heard.append)
-    session.apply()
+    Session(prepare(config), heard.append).compute(0)
     assert [state.fraction for state in heard] == [0.5, 1.0]
 
 

@@ -15,15 +15,18 @@ from rio_cogeo.cogeo import cog_validate
 
 import nst_rs
 from nst_rs.config.loading import load_config
+from nst_rs.config.sections import OutputSection
 from nst_rs.errors import ConfigError, NstError, ResourceError, SceneError
 from nst_rs.files.storage import DiskStorage, MemoryStorage
 from nst_rs.neural.device import Device
 from nst_rs.output.calm import measure_calm
 from nst_rs.output.figures import measure
 from nst_rs.output.files import Outputs
-from nst_rs.runs.job import prepare
+from nst_rs.runs.finish import Result
+from nst_rs.runs.levels import compose_levels
+from nst_rs.runs.prepare import prepare
 from nst_rs.runs.progress import Progress
-from nst_rs.runs.stylize import Result, Session, compose_canvases, run
+from nst_rs.runs.session import Session, run
 
 Settings = dict[str, Any]
 
@@ -123,11 +126,13 @@ def test_the_record_says_what_was_done(result: Result, scene: Path) -> None:
 
 def test_the_records_figures_are_those_of_the_published_map(result: Result, scene: Path, harvest: Path) -> None:
     job = prepare(load_config(result.record))
-    composed, level = compose_canvases(job, MemoryStorage()), job.plan.levels[-1]
+    composed, level = compose_levels(job, MemoryStorage()), job.plan.levels[-1]
     map_rgb = np.moveaxis(pixels(result.output), 0, -1)
     seams = level.rows.seams, level.columns.seams
     weight = composed.canvases[-1].scene_weight
-    expected = measure(composed.image, map_rgb, weight, seams) | {"calm": measure_calm(composed.image, map_rgb, weight)}
+    expected = measure(composed.scene.image, map_rgb, weight, seams) | {
+        "calm": measure_calm(composed.scene.image, map_rgb, weight)
+    }
     assert json.loads(result.record.read_text())["figures"] == expected == result.figures
     assert 0.1 < expected["legibility"]["1"] < 0.99
 
@@ -143,7 +148,7 @@ def test_bands_are_handed_over_with_their_own_values(
 ) -> None:
     settings = {**quick, "output.bands": ("nir", 6), "schedule.iterations": 1}
     made = nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=settings)
-    assert set(tmp_path.iterdir()) == set(Outputs(made.output, passes_bands=True))
+    assert set(tmp_path.iterdir()) == set(Outputs(made.output, OutputSection(bands="all")))
     expected = np.zeros((2, 130, 150), np.uint8)
     for name, columns in (("0.tif", slice(0, 90)), ("1.tif", slice(90, 150))):
         values = pixels(scene / name)[[3, 5]]
@@ -290,7 +295,7 @@ def test_what_was_left_to_the_machine_stays_decided_as_when_the_run_began(
     heard: list[Progress] = []
     for precision, rounds in (("float32", 2), ("bfloat16", 0)):
         monkeypatch.setattr(
-            "nst_rs.runs.job.choose_precision", lambda wanted, _, p=precision: p if wanted == "auto" else wanted
+            "nst_rs.runs.prepare.choose_precision", lambda wanted, _, p=precision: p if wanted == "auto" else wanted
         )
         heard.clear()
         with pytest.raises(KeyboardInterrupt):
@@ -317,10 +322,10 @@ def test_a_stage_that_failed_goes_on_when_it_is_tried_again(
         for _ in range(2):
             heard.clear()
             with pytest.raises(KeyboardInterrupt):
-                session.stylize(index)
-        session._tracker.listener = lambda _state: None
-        session.stylize(index)
-        session._tracker.listener = lambda state: _interrupt_after(state, 1, heard)
+                session.compute(index)
+        session._work._tracker.listener = lambda _state: None
+        session.compute(index)
+        session._work._tracker.listener = lambda state: _interrupt_after(state, 1, heard)
     again = session.publish()
     assert again.output.read_bytes() == whole.output.read_bytes()
     assert again.losses == whole.losses
@@ -365,7 +370,7 @@ def test_a_plan_says_what_a_run_would_be_refused_for(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("nst_rs.runs.job.shutil.disk_usage", lambda _folder: SimpleNamespace(free=3_000_000))
-    monkeypatch.setattr("nst_rs.runs.job.choose_device", lambda _wanted: Device("/CPU:0", 10**6))
+    monkeypatch.setattr("nst_rs.runs.prepare.choose_device", lambda _wanted: Device("/CPU:0", 10**6))
     memory, disk = nst_rs.plan(scene, harvest, settings=quick).shortages
     assert memory.startswith("memory of the host for this plan: expected about")
     assert disk.startswith(f"disk of {tmp_path} for this map: expected about")
@@ -381,9 +386,9 @@ def test_in_the_scenes_colors_the_map_has_its_chrominance_and_another_luminance(
 ) -> None:
     made = in_colors("scene", scene, harvest, tmp_path, {**quick, "schedule.init": init})
     job = prepare(load_config(made.record))
-    composed = compose_canvases(job, MemoryStorage())
+    composed = compose_levels(job, MemoryStorage())
     valid = composed.canvases[-1].scene_weight[:, :] > 0
-    found, own = (x[valid].astype(float) for x in (pixels(made.output).transpose(1, 2, 0), composed.image[:, :]))
+    found, own = (x[valid].astype(float) for x in (pixels(made.output).transpose(1, 2, 0), composed.scene.image[:, :]))
     inside = ((found > 0) & (found < 255)).all(axis=-1)
     assert inside.mean() > 0.5
     change = (found - own)[inside]
@@ -410,9 +415,9 @@ def test_a_style_in_the_scenes_colors_asks_for_other_colors_than_its_own(
     result: Result, scene: Path, harvest: Path, quick: Settings, tmp_path: Path
 ) -> None:
     job = prepare(load_config(result.record))
-    composed = compose_canvases(job, MemoryStorage())
+    composed = compose_levels(job, MemoryStorage())
     valid = composed.canvases[-1].scene_weight[:, :] > 0
-    own = composed.image[:, :][valid].mean(axis=0)
+    own = composed.scene.image[:, :][valid].mean(axis=0)
     matched = in_colors("histogram", scene, harvest, tmp_path, quick)
     means = [pixels(made.output).transpose(1, 2, 0)[valid].mean(axis=0) for made in (result, matched)]
     plain, kept = (np.linalg.norm(mean - own) for mean in means)
@@ -453,7 +458,7 @@ def test_a_plan_counts_the_levels_of_the_stroke(scene: Path, harvest: Path, quic
 def test_too_little_memory_is_refused_before_anything_is_written(
     scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nst_rs.runs.job.choose_device", lambda _wanted: Device("/CPU:0", 10**6))
+    monkeypatch.setattr("nst_rs.runs.prepare.choose_device", lambda _wanted: Device("/CPU:0", 10**6))
     with pytest.raises(
         ResourceError, match=r"memory of the host for this plan: expected about .* GB free, got 0\.0 GB"
     ):

@@ -1,10 +1,4 @@
-"""The rounds on a Dask cluster: tiles stay on workers, and what moves between them is halos and moments.
-
-A round is one graph of tasks, each of which names a block and what to do with it: :mod:`nst_rs.executors.partition`.
-A task prefers the worker that holds its block, and may run on another. Where a worker is lost, Dask computes anew what
-it held, from the state that was last kept on disk, to the same bits. Where the scheduler is lost the run ends; it goes
-on from that state when it is started again.
-"""
+"""A connection to a Dask scheduler and its workers: tasks sent, waited for, and what the loss of either is called."""
 
 import logging
 import queue
@@ -14,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import dask
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
@@ -24,23 +18,15 @@ from distributed.comm.addressing import parse_address
 from distributed.comm.registry import get_backend
 
 from nst_rs.errors import ResourceError
-from nst_rs.executors import partition
-from nst_rs.executors.partition import Block, Recipe, Site
-from nst_rs.objective.losses import Losses, Objective
-from nst_rs.objective.moments import total
-from nst_rs.objective.problem import Problem
-from nst_rs.optimise.adam import Move
-from nst_rs.optimise.state import State
-from nst_rs.pyramid.tiling import Tile
 
 log = logging.getLogger(__name__)
+
+P = TypeVar("P")
 
 SECONDS_TO_ANSWER = 30
 _SECONDS_WITHOUT_WORKERS = 300
 _SECONDS_BETWEEN_LOOKS = 5
 _RETRIES = 2
-_SUMMED_AT_ONCE = 8
-"""Moments that one task adds: a power of two, so that their sum is one of those that `total` makes on its way."""
 _GO_ON = "then give the same command again: the run goes on from where it was last kept"
 
 
@@ -93,18 +79,16 @@ class Cluster:
         with suppress(TimeoutError):
             self.client.wait_for_workers(workers, timeout=_SECONDS_WITHOUT_WORKERS)
 
-    def each(
-        self, work: Callable[[Any, Any], None], shared: Any, parts: Sequence[Any], done: Callable[[], None]
-    ) -> None:
-        """Have `work(shared, part)` done for every part by any worker, telling `done` after each.
+    def each(self, work: Callable[[Any, P], None], shared: Any, parts: Sequence[P], done: Callable[[P], None]) -> None:
+        """Have `work(shared, part)` done for every part by any worker, telling `done` which one is done.
 
         What fails is tried again, up to _RETRIES times, and so is what a lost worker had begun: `work` must not mind
         being done twice. `shared` is sent to every worker once.
         """
         graph, name = Graph(), uuid.uuid4().hex
-        common = graph.add(f"shared-{name}", _same, shared)
-        keys = [graph.add(f"part-{name}-{number}", work, common, part) for number, part in enumerate(parts)]
-        self.wait(self.run(graph, keys, retries=_RETRIES), lambda _: done())
+        common = graph.add(f"shared-{name}", same, shared)
+        keys = {graph.add(f"part-{name}-{number}", work, common, part): part for number, part in enumerate(parts)}
+        self.wait(self.run(graph, keys, retries=_RETRIES), lambda key: done(keys[key]))
 
     def run(self, graph: Graph, wanted: Iterable[str], retries: int = 0) -> dict[str, Future]:
         """Begin to compute a graph; return key → future of what is wanted of it."""
@@ -242,11 +226,11 @@ def _no_scheduler(named: str, error: Exception) -> ResourceError:
     )
 
 
-Found = Callable[[str | None, int, int], AbstractContextManager[Cluster]]
-"""What :func:`found` does, or another in its place."""
+Connect = Callable[[str | None, int, int], AbstractContextManager[Cluster]]
+"""A function such as :func:`connect`: address, number of workers and threads of each to a cluster."""
 
 
-def found(address: str | None, workers: int, threads: int) -> AbstractContextManager[Cluster]:
+def connect(address: str | None, workers: int, threads: int) -> AbstractContextManager[Cluster]:
     """Connect to the scheduler at `address`, or where none is named start workers for as long as the context lasts."""
     return at_address(address) if address else started(workers, threads)
 
@@ -303,162 +287,6 @@ def _closing(client: Client) -> Iterator[Client]:
             client.close(timeout=_SECONDS_BETWEEN_LOOKS)
 
 
-@dataclass
-class Scattered:
-    """A level's descent between two rounds, on the workers."""
-
-    rounds: "OnCluster"
-    cores: Sequence[Future] = ()
-    """Of every block; none: nothing yet."""
-
-    def copy_to(self, state: State) -> None:
-        """Have the workers write it to a state on disk, from which they take it should one be lost."""
-        self.cores = self.rounds.kept(self.cores, state)
-
-
-class OnCluster:
-    """The rounds of :class:`nst_rs.optimise.rounds.Exact`, computed by the workers of a cluster. One move."""
-
-    def __init__(self, cluster: Cluster, problem: Problem, recipe: Recipe, kept: int, size: int | None = None) -> None:
-        """Have the tiles of `problem`, in blocks of `size`, computed with what `recipe` builds.
-
-        The canvas's arrays must be on a disk that all workers reach. A worker keeps up to `kept` windows' activations.
-        """
-        self.problem = problem
-        self._cluster = cluster
-        self._name, self._rounds = uuid.uuid4().hex, 0
-        canvas, objective = problem.canvas, problem.objective
-        computed, workers = canvas.tiles, cluster.workers
-        self._blocks = partition.cut(canvas.level, computed, size or partition.best_size(len(computed), len(workers)))
-        self._owners = dealt(len(self._blocks), {}, workers)
-        # Copies, without the tiles that the originals have listed: every task is sent its own.
-        bare = replace(canvas, level=replace(canvas.level))
-        site = Site(self._name, recipe, bare, replace(objective, targets={}), kept)
-        graph = Graph()
-        keys = [self._add(graph, "prepare", block, partition.prepare, site, block) for block in self._blocks]
-        keys.append(graph.add(f"objective-{self._name}", _same, objective))
-        *self._grounds, self._objective = cluster.run(graph, keys).values()
-
-    def windows(self, done: int) -> int:  # noqa: ARG002
-        """Two a tile: forward, and back."""
-        return 2 * len(self.problem.canvas.tiles)
-
-    def begin(self, state: State) -> Scattered:
-        """Return what a state on disk is on the workers."""
-        return Scattered(self, self._loaded(state))
-
-    def __call__(
-        self, now: Scattered, after: Scattered, moves: Sequence[Move], after_window: Callable[[Tile], None]
-    ) -> Losses:
-        """Go from `now` to `after`; return the losses of `now`."""
-        (move,) = moves
-        after.cores = ()
-        self._rounds += 1
-        self._owners = dealt(len(self._blocks), self._owners, self._cluster.workers)
-        graph, forward, losses, cores = self._tasks(now.cores, move)
-        futures = self._cluster.run(graph, [*forward, *cores, losses])
-        computed = {
-            key: block.computed for keys in (forward, cores) for key, block in zip(keys, self._blocks, strict=True)
-        }
-
-        def done(key: str) -> None:
-            for tile in computed.get(key, ()):
-                after_window(tile)
-
-        self._cluster.wait(futures, done)
-        after.cores = [futures[key] for key in cores]
-        found: Losses = self._cluster.result(futures[losses])
-        return found
-
-    def _tasks(self, cores: Sequence[Future], move: Move) -> tuple[Graph, list[str], str, list[str]]:
-        """Return a round's tasks, and the keys of the blocks' moments, of the losses and of the blocks' new cores."""
-        graph, number, every = Graph(), self._rounds, list(zip(self._blocks, self._grounds, cores, strict=True))
-        halos: dict[int, list[str]] = {block.number: [] for block in self._blocks}
-        asked: dict[int, list[str]] = {block.number: [] for block in self._blocks}
-        for block, ground, held in every:
-            for viewer in block.viewers:
-                stage = f"halo-{number}-{viewer}"
-                halos[viewer].append(self._add(graph, stage, block, partition.show, ground, held, viewer))
-        forward = [
-            self._add(graph, f"forward-{number}", block, partition.measure, ground, held, halos[block.number], number)
-            for block, ground, held in every
-        ]
-        moments = self._total(graph, forward)
-        losses = graph.add(f"losses-{self._name}-{number}", Objective.losses, self._objective, moments)
-        pull = graph.add(f"pull-{self._name}-{number}", Objective.pull, self._objective, moments)
-        shares = {}
-        for block, ground, held in every:
-            share = partition.share, ground, held, halos[block.number], pull, number
-            shares[block.number] = self._add(graph, f"backward-{number}", block, *share)
-            for source in block.sources:
-                ask = partition.ask, ground, shares[block.number], source
-                asked[source].append(self._add(graph, f"asked-{number}-{source}", block, *ask))
-        after = [
-            self._add(
-                graph,
-                f"step-{number}",
-                block,
-                partition.step,
-                ground,
-                held,
-                shares[block.number],
-                asked[block.number],
-                move,
-            )
-            for block, ground, held in every
-        ]
-        return graph, forward, losses, after
-
-    def _total(self, graph: Graph, parts: list[str]) -> str:
-        """Add the tasks that add the blocks' moments, as many at once as are worth a task; return the sum's key."""
-        while len(parts) > 1:
-            groups = [parts[start : start + _SUMMED_AT_ONCE] for start in range(0, len(parts), _SUMMED_AT_ONCE)]
-            height = f"{self._rounds}-{len(groups)}"
-            parts = [graph.add(f"moments-{self._name}-{height}-{n}", total, group) for n, group in enumerate(groups)]
-        return parts[0]
-
-    def kept(self, cores: Sequence[Future], state: State) -> Sequence[Future]:
-        """Have `cores` written to `state`; return them anew, as they are read from there."""
-        graph = Graph()
-        keys = [
-            self._add(graph, f"save-{uuid.uuid4().hex}", block, partition.save, ground, held, state)
-            for block, ground, held in zip(self._blocks, self._grounds, cores, strict=True)
-        ]
-        self._cluster.wait(self._cluster.run(graph, keys))
-        return self._loaded(state)
-
-    def _loaded(self, state: State) -> Sequence[Future]:
-        graph = Graph()
-        keys = [
-            self._add(graph, f"load-{uuid.uuid4().hex}", block, partition.load, ground, state)
-            for block, ground in zip(self._blocks, self._grounds, strict=True)
-        ]
-        futures = self._cluster.run(graph, keys)
-        self._cluster.wait(futures)
-        return list(futures.values())
-
-    def _add(self, graph: Graph, stage: str, block: Block, *task: Any) -> str:
-        """Add what concerns one block, for the worker that has it."""
-        return graph.add(f"{stage}-{self._name}-{block.number}", *task, worker=self._owners[block.number])
-
-
-def dealt(count: int, before: Mapping[int, str], workers: Sequence[str]) -> dict[int, str]:
-    """Return block → worker for `count` blocks: evenly, neighbours together, and as `before` where that is even.
-
-    >>> dealt(4, {}, ["a", "b"])
-    {0: 'a', 1: 'a', 2: 'b', 3: 'b'}
-    >>> dealt(4, {0: 'a', 1: 'a', 2: 'b', 3: 'b'}, ["b", "c"])
-    {2: 'b', 3: 'b', 0: 'c', 1: 'c'}
-    """
-    room = dict.fromkeys(workers, -(-count // len(workers)))
-    found: dict[int, str] = {}
-    for number, worker in before.items():
-        if room.get(worker):
-            found[number] = worker
-            room[worker] -= 1
-    free = (worker for worker in workers for _ in range(room[worker]))
-    return found | {number: next(free) for number in range(count) if number not in found}
-
-
-def _same(value: Any) -> Any:
+def same(value: Any) -> Any:
+    """Return `value`: a task that sends a value to the workers once."""
     return value

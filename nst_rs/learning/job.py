@@ -9,14 +9,18 @@ from pathlib import Path
 import psutil
 
 from nst_rs.composite.rendering import Subject, open_subject
-from nst_rs.config.loading import override, with_absolute_paths
+from nst_rs.config.loading import Decisions, override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.files import lock
+from nst_rs.files.locations import absolute
 from nst_rs.files.workspace import Workspace
 from nst_rs.learned.style_file import SUFFIX, LearnedStyle, is_learned, read_learned
 from nst_rs.neural.device import Device, choose_device, choose_precision
-from nst_rs.style.images import Style, read_styles
+from nst_rs.neural.trainer import refuse_untaught
+from nst_rs.objective.terms.registry import chosen_terms
+from nst_rs.style.images import read_styles
+from nst_rs.style.picture import Style
 from nst_rs.style.stroke import settle_learned_stroke
 
 _SAME_RESOLUTION = 1.25
@@ -67,14 +71,16 @@ def prepare(config: RunConfig) -> LearningJob:
         raise ConfigError("scene.paths", expected="at least one scene to learn from", got="none")
     if not any(config.style.images.values()) or any(is_learned(path) for path in config.style.images):
         raise ConfigError("style.images", expected="an image to learn the style of", do="name one with --style")
+    refuse_untaught(chosen_terms(config.objective))
     scenes, held_out = (
         tuple(open_subject(override(config, {"scene.paths": (path,)})) for path in paths)
         for paths in (config.scene.paths, config.learn.held_out)
     )
-    config = _settled(config, scenes)
+    decisions = _decided_by(scenes, config)
     start = None if config.learn.start is None else _fitting_start(config, config.learn.start)
     device = choose_device(config.compute.device)
-    config = override(config, {"compute.precision": choose_precision(config.compute.precision, device)})
+    precision = choose_precision(config.compute.precision, device)
+    config = override(config, {**decisions, "compute.precision": precision}, place=absolute)
     styles = read_styles(config.style.shares, config.style.size)
     return LearningJob(config, scenes, held_out, styles, start, device, output)
 
@@ -90,9 +96,9 @@ def _checked_output(config: RunConfig) -> Path:
     return output
 
 
-def _settled(config: RunConfig, scenes: Sequence[Subject]) -> RunConfig:
-    """Return `config` with absolute paths and, where there is a stroke, the style's size for these scenes."""
-    config = settle_learned_stroke(with_absolute_paths(config), scenes[0].scene.grid)
+def _decided_by(scenes: Sequence[Subject], config: RunConfig) -> Decisions:
+    """Return the style's size for these scenes where the configuration has a stroke. Raises ConfigError."""
+    decisions = settle_learned_stroke(config, scenes[0].scene.grid)
     sizes = [subject.scene.grid.metres_per_pixel for subject in scenes]
     if config.style.stroke is not None and max(sizes) > _SAME_RESOLUTION * min(sizes):
         raise ConfigError(
@@ -101,7 +107,7 @@ def _settled(config: RunConfig, scenes: Sequence[Subject]) -> RunConfig:
             got=f"{min(sizes):g} to {max(sizes):g} metres a pixel",
             do="learn one style a resolution, or leave the stroke out",
         )
-    return config
+    return decisions
 
 
 def _fitting_start(config: RunConfig, path: Path) -> LearnedStyle:

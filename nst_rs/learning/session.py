@@ -30,15 +30,15 @@ from nst_rs.learned.architecture import Architecture, Weights, first_weights
 from nst_rs.learned.samples import Box, Ground, draw
 from nst_rs.learned.style_file import Facts, HeldOut, LearnedStyle, Learning, Source, rounded
 from nst_rs.learned.windows import paint
+from nst_rs.learning.baseline import Reference
+from nst_rs.learning.checkpoint import LearningCheckpoint
+from nst_rs.learning.job import LearningJob
 from nst_rs.neural.build import build_kernel, build_objective
-from nst_rs.neural.generator import Stylizer
+from nst_rs.neural.generator import GeneratorNetwork
 from nst_rs.neural.trainer import Lesson, Memory, Teacher
-from nst_rs.neural.window_model import Kernel
+from nst_rs.neural.window_model import WindowModel
 from nst_rs.pyramid.tiling import Span
 from nst_rs.runs import record
-from nst_rs.runs.baseline import Reference
-from nst_rs.runs.learn_checkpoint import LearningCheckpoint
-from nst_rs.runs.learn_job import LearningJob
 from nst_rs.style.color import count_colors, to_imitate, to_optimise, to_show
 
 log = logging.getLogger(__name__)
@@ -144,14 +144,14 @@ class LearningSession:
         LearningCheckpoint(self._identity, memory, self.course.seconds, tuple(self.course.losses), state).write(
             self.job.workspace
         )
-        pictures = self._pictures(self._stylizer(memory.applied))
+        pictures = self._pictures(self._network_of(memory.applied))
         self.job.preview.write_bytes(self._sheet([(w.scene, p) for w, p in zip(self._windows, pictures, strict=True)]))
         self._next_sheet = time.monotonic() + SECONDS_BETWEEN_SHEETS
 
     def finish(self, compared: bool) -> LearnedStyle:
         """Judge what was learned and write the style; `compared`: also by what `stylize` makes of the same windows."""
         weights = rounded(self._begun().memory.applied)
-        pictures = self._pictures(self._stylizer(weights))
+        pictures = self._pictures(self._network_of(weights))
         optimised = self._optimised() if compared else None
         columns = [[w.scene for w in self._windows], pictures, *([optimised] if optimised else [])]
         rows = list(zip(*columns, strict=True))
@@ -201,20 +201,18 @@ class LearningSession:
         self._teacher = Teacher(self._kernel.encoder, self._reference.objective, self._architecture, memory)
         return self._teacher
 
-    def _stylizer(self, weights: Weights) -> Stylizer:
-        return Stylizer(self._architecture, weights, self.job.device.name)
+    def _network_of(self, weights: Weights) -> GeneratorNetwork:
+        return GeneratorNetwork(self._architecture, weights, self.job.device.name)
 
     @cached_property
     def _reference(self) -> Reference:
         config = self.job.config
         colors = reduce(add, (count_colors(scene.image, scene.weight) for scene in self._composed))
-        styles = [
-            replace(style, image=to_imitate(config.style.color, style.image, colors)) for style in self.job.styles
-        ]
+        styles = [to_imitate(config.style.color, style, colors) for style in self.job.styles]
         return Reference(self._kernel, build_objective(config, self._kernel, styles, _STYLE_TILE), config)
 
     @cached_property
-    def _kernel(self) -> Kernel:
+    def _kernel(self) -> WindowModel:
         return build_kernel(self.job.config, self.job.device)
 
     @cached_property
@@ -274,7 +272,7 @@ class LearningSession:
         scenes = [ground.image[box.rows.slice, box.columns.slice].copy() for ground, box in self._places]
         return [Window(scene, to_optimise(color, scene)) for scene in scenes]
 
-    def _pictures(self, network: Stylizer) -> list[Pixels]:
+    def _pictures(self, network: GeneratorNetwork) -> list[Pixels]:
         """Return what a network makes of the windows held out, each as a scene of its own."""
         sides = [Span(0, len(window.scene)) for window in self._windows]
         return [paint(network, w.found_by, side, side) for w, side in zip(self._windows, sides, strict=True)]

@@ -13,8 +13,8 @@ from nst_rs.config.loading import load_config, name_files, override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.learned.style_file import LearnedStyle, read_learned
-from nst_rs.runs.learn import LearningProgress, LearningSession, learn, saturated
-from nst_rs.runs.learn_job import prepare
+from nst_rs.learning.job import prepare
+from nst_rs.learning.session import LearningProgress, LearningSession, learn, saturated
 
 SMALL = {
     "learn.widths": (4, 8, 8),

@@ -8,10 +8,11 @@ import pytest
 
 from nst_rs.config.loading import load_config
 from nst_rs.optimise.rounds import MEASURED
-from nst_rs.runs.job import Job, prepare
+from nst_rs.runs.optimised_job import OptimisedJob
+from nst_rs.runs.prepare import prepare
 from nst_rs.vgg16 import VGG16
 
-Prepare = Callable[..., Job]
+Prepare = Callable[..., OptimisedJob]
 
 
 @pytest.fixture

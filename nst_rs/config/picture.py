@@ -1,0 +1,171 @@
+"""The picture side of a run: whose style, by which network, what is minimised and how, how a style is learned."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import Field, field_validator, model_validator
+
+from nst_rs.config.base import InWords, Section, Weight
+from nst_rs.config.paths import LocalPath, Location, WeightedPaths
+from nst_rs.vgg16 import VGG16
+
+LayerWeights = Annotated[dict[str, Weight], InWords("layers of VGG16 with weights")]
+Steps = Annotated[int, Field(ge=1)]
+Channels = Annotated[int, Field(ge=1, le=512)]
+Color = Literal["style", "scene", "histogram"]
+
+_ITERATIONS = (30, 60, 100)
+"""Steps by default at the finest level, the next coarser one, and all others."""
+
+SMALLEST_STYLE, LARGEST_STYLE = 64, 4096
+"""What ``style.size`` may be."""
+
+MOST_LEVELS = 12
+"""What ``schedule.levels`` may be at most."""
+
+NamedWeights = Literal["packaged", "imagenet"]
+NAMED_WEIGHTS: tuple[str, ...] = get_args(NamedWeights)
+"""What ``model.weights`` may be besides a path."""
+
+CONTENT_LAYERS = {"conv4_2": 6e-5}
+STYLE_LAYERS = {"conv1_1": 6e-7, "conv2_1": 3e-10, "conv3_1": 1e-10, "conv4_1": 1e-9, "conv5_1": 3e-6}
+"""Weights that even out the layers, whose features differ by orders of magnitude: each is a fifth (content: one) over
+the layer's loss against a blank picture, for paintings scaled to 512 pixels. They make α and β numbers around one."""
+
+
+class StyleSection(Section):
+    """The images whose style is taken, blended where they are several."""
+
+    images: WeightedPaths = Field({})
+    """The images whose style is taken, and their weights, of which only the ratios count; or one learned style. May be
+    written as one path, or as a list, where each weighs 1."""
+    size: int = Field(512, ge=SMALLEST_STYLE, le=LARGEST_STYLE)
+    """Longer side in pixels to which the style images are scaled: strokes grow with it."""
+    stroke: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Size of a stroke in metres on the ground, taken as 1/32 of the style's longer side. Where it is set it decides
+    ``style.size`` and ``schedule.levels``, so that scenes of any resolution get strokes of one size."""
+    strength: float = Field(1.0, ge=0, le=1)
+    """How much of a learned style is applied: 0 leaves the scene as it is, 1 is the style as it was learned, between
+    them is a blend."""
+    learned: LocalPath | None = None
+    """A learned style whose picture of the scene the run starts from, with ``schedule.init: learned``."""
+    color: Color = "style"
+    """Whose colours the map has. ``style``: the style's; ``scene``: the scene's, whose luminance alone is styled;
+    ``histogram``: the style's, which is first given the scene's mean and covariance of colours."""
+
+    @property
+    def shares(self) -> dict[Path, float]:
+        """Image → its share of the style; they add up to one. At least one image must weigh something."""
+        return {path: weight / sum(self.images.values()) for path, weight in self.images.items()}
+
+
+class ModelSection(Section):
+    """The network whose features are compared."""
+
+    weights: NamedWeights | Annotated[Location, InWords("a path")] = "packaged"
+    """The weights of VGG16: the ones ``packaged`` with the program, those of ``imagenet`` (Keras' own download), or a
+    Keras weights file."""
+    pooling: Literal["max", "average"] = "max"
+    """How VGG16 halves its features: by their maximum or by their average."""
+
+
+class ObjectiveSection(Section):
+    """What is minimised: nst_rs/objective/terms has the formulas."""
+
+    alpha: Weight | tuple[Weight, ...] = 0.2
+    """Weight of the scene's content: the larger it is, the more legible is the map. One number, or one per level from
+    coarse to fine."""
+    beta: Weight = 1.0
+    """Weight of the style."""
+    variation: Weight = 0.0
+    """Weight of the total variation, the mean squared step from a pixel to the next in pixel values of 255 squared: it
+    calms noise."""
+    content_normalization: Literal["mean", "sum"] = "mean"
+    """How the content's loss is taken over a layer. ``sum`` is the paper's formula; ``mean`` divides by positions and
+    channels, so that ``objective.alpha`` means the same at any size of scene."""
+    terms: Annotated[dict[str, Weight], InWords("names of terms with weights")] = Field({})
+    """Further terms of the objective by name, and their weights: docs/architecture.md tells how to write one."""
+    content_layers: LayerWeights = CONTENT_LAYERS
+    """The layers of VGG16 at which the map is compared with the scene, and their weights."""
+    style_layers: LayerWeights = STYLE_LAYERS
+    """The layers of VGG16 at which the map is compared with the style, and their weights."""
+
+    @field_validator("content_layers", "style_layers")
+    @classmethod
+    def _known(cls, value: LayerWeights) -> LayerWeights:
+        unknown = [name for name in value if name not in VGG16]
+        if unknown:
+            raise ValueError(f"layers of {', '.join(VGG16)}, not {', '.join(unknown)}")
+        return {name: value[name] for name in VGG16 if name in value}
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.content_layers and not self.style_layers:
+            raise ValueError("at least one content or style layer")
+        return self
+
+
+class ScheduleSection(Section):
+    """How the picture is found."""
+
+    levels: int = Field(3, ge=1, le=MOST_LEVELS)
+    """Levels of the pyramid, each half the next one's size; the coarsest decides how large strokes are."""
+    iterations: Steps | tuple[Steps, ...] | None = None
+    """Steps at every level, or one number per level from coarse to fine. Where none are set: 30 at the finest level, 60
+    at the next, 100 at the others."""
+    step_size: float = Field(5.0, gt=0, le=255)
+    """Adam's first step at each level, in pixel values of 255."""
+    last_step: float = Field(1.0, gt=0, le=1)
+    """The last step of a level as a share of the first; between them steps shorten evenly."""
+    tolerance: float = Field(0.0, ge=0, lt=1)
+    """A level ends early when its loss falls by less than this share an iteration, over ten iterations; 0: never."""
+    averaged: float = Field(0.0, ge=0, le=1)
+    """The share of a level's last iterations whose mean picture is the level's result; 0: the last picture is."""
+    init: Literal["content", "noise", "learned"] = "content"
+    """What the coarsest level starts from: the scene, noise, or what ``style.learned`` makes of the scene."""
+    seed: int = Field(0, ge=0)
+    """The seed of the noise that ``schedule.init: noise`` starts from."""
+
+    @property
+    def level_iterations(self) -> tuple[int, ...]:
+        """The number of iterations of each level, from coarse to fine."""
+        if self.iterations is None:
+            return tuple(_ITERATIONS[min(depth, len(_ITERATIONS) - 1)] for depth in reversed(range(self.levels)))
+        return self.iterations if isinstance(self.iterations, tuple) else (self.iterations,) * self.levels
+
+
+class LearnSection(Section):
+    """How a style is learned, for ``nst-rs learn``; the objective is the other sections'."""
+
+    minutes: float = Field(15.0, gt=0, allow_inf_nan=False)
+    """How long to learn; reading before and judging afterwards are not counted."""
+    steps: int | None = Field(None, ge=1)
+    """Learning ends after this many steps, if ``learn.minutes`` do not end it before. Where none are set, the minutes
+    alone decide."""
+    normalised: float = Field(0.6, gt=0, le=1)
+    """The share of learning after which the statistics that speed it up are frozen; with ``learn.start`` they are
+    frozen from the beginning."""
+    window: int = Field(192, ge=64, le=1024, multiple_of=16)
+    """Side in pixels of the windows that are learned from, each judged by its own statistics."""
+    batch: int = Field(2, ge=1, le=64)
+    """Windows per step."""
+    rate: float = Field(4e-3, gt=0, le=1)
+    """Adam's first step for a weight; it falls to nothing towards the end, along a cosine."""
+    widths: tuple[Channels, Channels, Channels] = (16, 32, 64)
+    """The network's channels at full, half and quarter resolution."""
+    blocks: int = Field(5, ge=1, le=32)
+    """The network's residual blocks."""
+    start: LocalPath | None = None
+    """A learned style whose network, which knows scenes already, is learned on. Where none is set, learning starts from
+    nothing."""
+    seed: int = Field(0, ge=0)
+    """The seed of the network's first weights and of the windows' choice."""
+    held_out: tuple[Location, ...] = ()
+    """Scenes to judge the style by and not to learn from. Where none are named, windows of the scenes to learn from are
+    kept out of learning."""
+    held_out_windows: int = Field(2, ge=1, le=64)
+    """How many windows the style is judged by; they are spread over the scenes to judge by."""
+    held_out_size: int = Field(512, ge=64, le=2048, multiple_of=16)
+    """Side in pixels of the windows to judge the style by; smaller where the scene is."""
+    licence: str = ""
+    """What the style may be used for, as its maker says."""

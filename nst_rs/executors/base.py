@@ -1,0 +1,88 @@
+"""What an executor must do, and what planning must know of one.
+
+An executor computes a run's tiles. `local` computes them in this process, one after the other; `dask` has the workers
+of a cluster compute them. Another one is one module that satisfies :class:`Executor`, one line in
+:mod:`nst_rs.executors.choice`, and its name in ``compute.executor``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from nst_rs.executors.recipes import KernelRecipe
+from nst_rs.learned.painter import TilePainter
+from nst_rs.learned.windows import MapTile
+from nst_rs.objective.losses import Objective
+from nst_rs.objective.problem import Kernel
+from nst_rs.optimise.checkpoint import Keeper
+from nst_rs.optimise.descent import Descent, Point, Step
+from nst_rs.optimise.state import Form, State
+from nst_rs.pyramid.canvas import Canvas
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What planning must know of an executor before there is one."""
+
+    in_process: bool
+    """Whether tiles are computed in this process. Then the scene's arrays may lie in its memory, and the time that the
+    network takes is this process's own. Else the arrays lie on disk, where workers read and write them."""
+    writes_cores: bool
+    """Whether several processes write tiles side by side, so that pictures must be kept core by core."""
+    predicts: bool
+    """Whether it can compute at predicted statistics. Else they are exact."""
+
+
+@dataclass(frozen=True)
+class LevelTask:
+    """The descent of one level."""
+
+    kernel: Kernel
+    """This process's network."""
+    recipe: KernelRecipe
+    """How another process builds the same network."""
+    canvas: Canvas
+    objective: Objective
+    predicted: bool
+    """Whether the statistics are predicted."""
+    kept_windows: int
+    """How many windows may keep their activations at a time, in all processes together."""
+    descent: Descent
+    keeper: Keeper
+    form: Form
+    start: Point[State]
+    listener: Callable[[Step], None]
+    keep: Callable[[Point[Any]], None]
+    """Hears of every point between two rounds, to keep it."""
+
+
+@dataclass(frozen=True)
+class PaintTask:
+    """The tiles of a map that a learned style paints."""
+
+    painter: TilePainter
+    tiles: Sequence[MapTile]
+    done: Callable[[MapTile], None]
+    """Hears of every tile that is written, in any order."""
+
+
+class Executor(Protocol):
+    """Computes the tiles of one run."""
+
+    traits: ClassVar[Traits]
+
+    def descend(self, task: LevelTask) -> State:
+        """Compute a level from its start to its end; return the state that it ends in, which this process can read.
+
+        Raises NstError. A level that failed may be computed again: it goes on from what the task's keeper has kept.
+        """
+
+    def paint(self, task: PaintTask) -> None:
+        """Paint all tiles. A tile may be painted more than once; it comes out the same. Raises NstError."""
+
+    def close(self) -> None:
+        """Let go of workers and connections. The executor may be used again afterwards."""
+
+    @property
+    def seconds_to_connect(self) -> float | None:
+        """How long it took to find or start workers; None where there are none to find."""

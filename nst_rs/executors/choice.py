@@ -1,0 +1,59 @@
+"""Which executor computes a run's tiles, by the name that ``compute.executor`` has."""
+
+import os
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from nst_rs.config.machine import ComputeSection
+from nst_rs.errors import ResourceError
+from nst_rs.executors.base import Executor, Traits
+
+_EXECUTORS = {
+    "local": ("nst_rs.executors.local", "LocalExecutor", ""),
+    "dask": ("nst_rs.executors.dask.executor", "DaskExecutor", "distributed"),
+}
+"""Name → module, class, and the library that must be installed for it, which is imported when it is needed."""
+
+
+def check_executor(name: str) -> None:
+    """Raise ResourceError where the library that an executor needs is not installed."""
+    library = _EXECUTORS[name][2]
+    if library and find_spec(library) is None:
+        raise ResourceError(
+            f"compute.executor {name}", expected=name.capitalize(), got="none", do=f"install nst-rs[{name}]"
+        )
+
+
+def traits_of(name: str) -> Traits:
+    """Return what planning must know of an executor."""
+    traits: Traits = _class_of(name).traits
+    return traits
+
+
+def executor_for(compute: ComputeSection, workers: int, connect: Any = None) -> Executor:
+    """Return the executor of a run whose tiles are shared by `workers` processes.
+
+    `connect` takes the place of what an executor connects to its workers with: for a scheduler that has them already.
+    """
+    if compute.executor == "local":
+        made: Executor = _class_of("local")()
+        return made
+    further = {} if connect is None else {"connecting": connect}
+    spread: Executor = _class_of(compute.executor)(compute.address, workers, threads_each(workers), **further)
+    return spread
+
+
+def threads_each(workers: int) -> int:
+    """Return how many threads each of `workers` processes gets that are started on this machine."""
+    return max(1, cores() // workers)
+
+
+def cores() -> int:
+    """Return how many cores this machine has."""
+    return os.cpu_count() or 1
+
+
+def _class_of(name: str) -> Any:
+    module, class_name, _ = _EXECUTORS[name]
+    return getattr(import_module(module), class_name)

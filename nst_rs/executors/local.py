@@ -1,0 +1,40 @@
+"""The executor that computes tiles in this process, one after the other."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from nst_rs.executors.base import Executor, LevelTask, PaintTask, Traits
+from nst_rs.learned.painter import paint_in_turn
+from nst_rs.objective.problem import Problem
+from nst_rs.optimise.descent import descend
+from nst_rs.optimise.rounds import Exact, Local, Predicted, Round
+from nst_rs.optimise.state import State
+
+
+class LocalExecutor:
+    """Computes in this process."""
+
+    traits: ClassVar[Traits] = Traits(in_process=True, writes_cores=False, predicts=True)
+    seconds_to_connect: float | None = None
+
+    def descend(self, task: LevelTask) -> State:
+        """Compute a level; see :class:`nst_rs.executors.base.Executor`."""
+        return descend(_rounds(task), task.start, task.descent, task.listener, task.keep)
+
+    def paint(self, task: PaintTask) -> None:
+        """Paint all tiles, reading the next one while one is painted."""
+        paint_in_turn(task.painter, task.tiles, task.done)
+
+    def close(self) -> None:
+        """Do nothing: there is no one to let go of."""
+
+
+def _rounds(task: LevelTask) -> Round[State]:
+    """Return the kind of rounds that the level is computed in."""
+    problem = Problem.of(task.kernel, task.canvas, task.objective, task.keeper.storage)
+    if not task.predicted:
+        return Exact(problem, task.kept_windows)
+    return Predicted(problem, task.kept_windows) if task.descent.moves_per_round == 1 else Local(problem)
+
+
+if TYPE_CHECKING:
+    _executor: Executor = LocalExecutor()

@@ -1,0 +1,11 @@
+"""The files that go with a map, in the order in which they are written and moved into place."""
+
+from nst_rs.output import report, scene_bands, stac_item, webtiles
+from nst_rs.output.companion import Companion
+
+COMPANIONS: tuple[Companion, ...] = (
+    scene_bands.COMPANION,
+    webtiles.COMPANION,
+    report.COMPANION,
+    stac_item.COMPANION,  # it describes the others
+)

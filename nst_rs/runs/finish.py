@@ -1,0 +1,118 @@
+"""The one finish of a run: figures, the map's companions, the record, and everything moved into place."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nst_rs.composite.overlay import with_unstyled
+from nst_rs.files.storage import PixelArray
+from nst_rs.output import provenance
+from nst_rs.output.calm import measure_calm
+from nst_rs.output.companion import MapContents
+from nst_rs.output.figures import measure
+from nst_rs.output.files import Outputs
+from nst_rs.output.geotiff import StyledMap
+from nst_rs.output.publish import publish
+from nst_rs.runs import record
+from nst_rs.runs.compose import ComposedScene
+from nst_rs.runs.job import Job
+from nst_rs.runs.progress import Stopwatch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished picture, and what a run has to say of how it came to be."""
+
+    scene: ComposedScene
+    picture: PixelArray  # (H, W, 3) RGB in [0, 255], in the colours that the map has
+    seams: tuple[tuple[int, ...], tuple[int, ...]]
+    """The rows and the columns at which tiles meet."""
+    losses: tuple[float, ...]
+    """The objective at every iteration; none where nothing was optimised."""
+    record: Mapping[str, Any]
+    """The parts of the record that only this kind of run has."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run made.
+
+    Attributes:
+        output: The map: an RGB GeoTIFF on the scene's grid. An absolute path, as the others.
+        preview: A small PNG of the map.
+        record: The run record, as JSON: what was done, with what, to what.
+        report: The page that shows the map, the scene and the figures.
+        losses: The objective at every iteration, level after level; none of a learned style.
+        seconds: Stage → seconds.
+        figures: How faithful and how seamless the map is: see docs/method.md.
+    """
+
+    output: Path
+    preview: Path
+    record: Path
+    report: Path
+    losses: tuple[float, ...]
+    seconds: Mapping[str, float]
+    figures: Mapping[str, Any]
+
+
+def finish(job: Job, finished: Finished, watch: Stopwatch) -> Result:
+    """Measure the picture, write the map with all that goes with it, and remove the workspace. Raises NstError."""
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        measured = beside.submit(_measure, finished, watch)  # while the map is written
+        publishing = watch.start("publish")
+
+        def finished_record() -> dict[str, Any]:
+            figures = measured.result()
+            publishing()
+            return {**_record(job, finished, watch), "figures": figures}
+
+        _publish(job, finished, finished_record)
+    job.workspace.remove()
+    return _result(job, finished, watch, measured)
+
+
+def _measure(finished: Finished, watch: Stopwatch) -> dict[str, Any]:
+    """Return the map's figures; none where they cannot be measured, which is told: the map is computed."""
+    scene = finished.scene
+    try:
+        with watch.timed("figures"):
+            figures = measure(scene.image, finished.picture, scene.weight, finished.seams)
+            return {**figures, "calm": measure_calm(scene.image, finished.picture, scene.weight)}
+    except Exception as error:  # noqa: BLE001 - no figure is worth a map
+        log.warning("the map stands without its figures, which failed: %s: %s", type(error).__name__, error)
+        return {}
+
+
+def _publish(job: Job, finished: Finished, finished_record: Callable[[], Mapping[str, Any]]) -> None:
+    scene, profile, grid = finished.scene, job.config.output.profile, job.inputs.scene.grid
+    tags = provenance.tags(job.config, scene.fingerprints)
+    picture, weight = with_unstyled(finished.picture, scene.weight, scene.unstyled)
+    before, _ = with_unstyled(scene.image, scene.weight, scene.unstyled)
+    styled = StyledMap(picture, weight, grid, profile, tags)
+    contents = MapContents(styled, before, job.inputs.subject, job.inputs.styles)
+    # The scene's bands are read again for the file of bands, which must be of the same pixels as the map.
+    publish(job.outputs, contents, finished_record, job.inputs.check_unchanged)
+
+
+def _record(job: Job, finished: Finished, watch: Stopwatch) -> dict[str, Any]:
+    return {
+        **record.of_run(job.config, job.device.name, finished.scene.fingerprints),
+        "scene": record.of_scene(job.inputs.scene, finished.scene.composite),
+        **finished.record,
+        "seconds": dict(watch.seconds),
+        "peak_memory_bytes": record.peak_memory_bytes(),
+    }
+
+
+def _result(job: Job, finished: Finished, watch: Stopwatch, figures: Future[dict[str, Any]]) -> Result:
+    made = Outputs(Path(os.path.abspath(job.outputs.tif)))
+    return Result(
+        made.tif, made.preview, made.record, made.report, finished.losses, dict(watch.seconds), figures.result()
+    )

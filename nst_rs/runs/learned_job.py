@@ -1,0 +1,201 @@
+"""A run whose picture a learned style paints: its blocks and tiles, and what they take."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from nst_rs.composite.rendering import Subject
+from nst_rs.config.loading import Decisions, override
+from nst_rs.config.sections import Color, RunConfig
+from nst_rs.errors import ConfigError
+from nst_rs.executors.recipes import PaintingRecipe
+from nst_rs.learned.architecture import GRAIN_CHANNELS
+from nst_rs.learned.style_file import LearnedStyle, is_learned, read_learned
+from nst_rs.learned.windows import best_block
+from nst_rs.neural.device import Device
+from nst_rs.runs.estimate import Kept, Memory, rows_bytes
+from nst_rs.runs.inputs import Inputs
+from nst_rs.runs.job import Job
+from nst_rs.style.picture import Style
+
+_TRIALS = 3
+_SECONDS_PER_PIXEL_AROUND = 7e-7
+"""How long a pixel takes to be read, composed, measured and written; measured with benchmarks/learned.py."""
+_BYTES_PER_NETWORK_PIXEL = 240.0
+"""What the network holds of a block at its peak, in float32: measured with benchmarks/learned.py."""
+
+
+def learned_style_of(config: RunConfig) -> Path | None:
+    """Return the learned style that a configuration names, if it does. Raises ConfigError for one among images."""
+    learned = [path for path in config.style.images if is_learned(path)]
+    if not learned:
+        return None
+    if len(config.style.images) > 1:
+        raise ConfigError(
+            "style.images", expected="images, or one learned style", got=", ".join(map(str, config.style.images))
+        )
+    return learned[0]
+
+
+@dataclass(frozen=True)
+class LearnedJob(Job):
+    """A run whose picture a learned style paints."""
+
+    style: LearnedStyle
+    color: Color
+    """Whose colours the map has: the style's own choice, unless the scene's colours are asked for."""
+
+    @property
+    def margin(self) -> int:
+        """How many pixels around a block the network sees."""
+        return self.style.facts.architecture.margin
+
+    @property
+    def block(self) -> int:
+        """The side, in pixels, of what is painted at once."""
+        return best_block(self.inputs.scene.grid.shape, self.margin)
+
+    @property
+    def tile(self) -> int:
+        """The side of a tile in pixels: as configured, in whole blocks."""
+        tile = self.config.tiling.tile
+        return self.block if tile == "auto" else -(-tile // self.block) * self.block
+
+    @property
+    def recipe(self) -> PaintingRecipe:
+        """How a process builds the network."""
+        return PaintingRecipe(self.style, self.config.compute.device, self.config.compute.precision)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Painting is one stage."""
+        return ("apply",)
+
+    @property
+    def outline(self) -> tuple[Mapping[str, str], ...]:
+        """One row: the scene's size, its tiles, and the window that the network sees at once."""
+        height, width = self.inputs.scene.grid.shape
+        side = self.block + 2 * self.margin
+        return ({"pixels": f"{width} × {height}", "tiles": str(self.tiles), "window": f"{side} × {side}"},)
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles the scene has; those without any valid pixel are not painted."""
+        return math.prod(-(-size // self.tile) for size in self.inputs.scene.grid.shape)
+
+    @property
+    def memory(self) -> Memory:
+        """What the run holds at its peak. It hardly grows with the scene, whose arrays lie on disk."""
+        tile = (self.tile + 2 * self.margin) ** 2 * 4 * (3 + GRAIN_CHANNELS)
+        painted = self.tile**2 * 3
+        rows = rows_bytes(*self.inputs.scene.grid.shape)
+        return Memory(float(self.kept.memory_bytes), self._block_bytes + 2 * tile + painted, rows, on_disk=True)
+
+    @property
+    def kept(self) -> Kept:
+        """The composite, its weight, the map and, where clouds are shown as they are, those."""
+        shape = self.inputs.scene.grid.shape
+        arrays = [((*shape, 3), "float32"), (shape, "float32"), ((*shape, 3), "uint8")]
+        if self.inputs.subject.keeps_clouds:
+            arrays.append(((*shape, 4), "uint8"))
+        return Kept(tuple(arrays), ())
+
+    @property
+    def kept_bytes(self) -> float:
+        """Nothing is kept to save time."""
+        return 0.0
+
+    @property
+    def worker_bytes(self) -> float:
+        """What each worker of a cluster holds at its peak."""
+        return self.memory.process + self.memory.windows
+
+    @property
+    def flops(self) -> float:
+        """How many operations the convolutions take: those of the blocks with their margins."""
+        blocks = math.prod(-(-size // self.block) for size in self.inputs.scene.grid.shape)
+        return blocks * (self.block + 2 * self.margin) ** 2 * self.style.facts.architecture.flops_per_pixel
+
+    def measure_seconds(self) -> float:
+        """Estimate the time of the whole run from a few blocks."""
+        started = time.perf_counter()
+        network = self.recipe()
+        side = self.block + 2 * self.margin
+        block = np.full((side, side, 3), 128, np.float32), np.zeros((side, side, GRAIN_CHANNELS), np.float32)
+        network(*block)  # builds the graph
+        first = time.perf_counter() - started
+        each = min(_seconds_of(lambda: network(*block)) for _ in range(_TRIALS))
+        pixels = math.prod(self.inputs.scene.grid.shape)
+        blocks = math.prod(-(-size // self.block) for size in self.inputs.scene.grid.shape)
+        return first + each * blocks / self.workers + pixels * _SECONDS_PER_PIXEL_AROUND
+
+    @property
+    def _block_bytes(self) -> float:
+        value_bytes = 2 if self.config.compute.precision == "bfloat16" else 4
+        return (self.block + 2 * self.margin) ** 2 * _BYTES_PER_NETWORK_PIXEL * value_bytes / 4
+
+
+@dataclass(frozen=True)
+class LearnedKind:
+    """The kind of run whose picture a learned style paints; see :class:`nst_rs.runs.job.Kind`."""
+
+    path: Path
+    style: LearnedStyle
+
+    @classmethod
+    def read(cls, path: Path) -> "LearnedKind":
+        """Read the style. Raises StyleError."""
+        return cls(path, read_learned(path))
+
+    def completed(self, config: RunConfig) -> RunConfig:
+        """Return `config` with the bands that the style was learned on, where it names none."""
+        if config.composite.bands is not None:
+            return config
+        return override(config, {"composite.bands": _learned_bands(self.style)})
+
+    def files(self, config: RunConfig) -> tuple[str, ...]:  # noqa: ARG002 - the style is named already
+        """Return the learned style."""
+        return (str(self.path),)
+
+    def decided_by(self, subject: Subject, config: RunConfig) -> Decisions:  # noqa: ARG002 - the scene alone decides
+        """Return the channels by number."""
+        return subject.settled()
+
+    def styles(self, config: RunConfig) -> tuple[Style, ...]:  # noqa: ARG002 - the style is read already
+        """Return the picture that the style carries."""
+        image = Image.open(BytesIO(self.style.preview)).convert("RGB")
+        return (Style.opaque(np.asarray(image, np.float32)),)
+
+    def job(self, config: RunConfig, inputs: Inputs, device: Device, budget: float) -> LearnedJob:
+        """Return the job. Raises ConfigError for colours that the style cannot be shown in."""
+        return LearnedJob(config, inputs, device, budget, self.style, _color(config, self.style))
+
+
+def _color(config: RunConfig, style: LearnedStyle) -> Color:
+    """Return how the picture is to be shown. The colours of a painting were matched when its style was learned."""
+    wanted, learned = config.style.color, style.facts.color
+    if wanted in ("style", learned):
+        return learned
+    if wanted == "histogram":
+        raise ConfigError(
+            "style.color histogram", expected="a style that was learned so", got=f"one of color {learned}"
+        )
+    return wanted
+
+
+def _learned_bands(style: LearnedStyle) -> tuple[str, ...] | None:
+    """Return the bands that a style was learned on, where they were named: numbers mean others in another scene."""
+    bands = style.facts.configuration.get("composite", {}).get("bands") or ()
+    return tuple(bands) if bands and all(isinstance(band, str) for band in bands) else None
+
+
+def _seconds_of(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

@@ -1,0 +1,267 @@
+"""How an optimised picture is computed: level after level, from coarse to fine, each from where it was killed."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from nst_rs.arrays import Pixels
+from nst_rs.config.sections import Color
+from nst_rs.executors.base import Executor, LevelTask
+from nst_rs.executors.recipes import KernelRecipe
+from nst_rs.files.storage import Inset, PixelArray, Storage, Window, strips
+from nst_rs.learned.windows import paint_all
+from nst_rs.neural.build import build_kernel, build_objective
+from nst_rs.neural.generator import GeneratorNetwork
+from nst_rs.neural.window_model import WindowModel
+from nst_rs.objective.losses import Objective
+from nst_rs.objective.terms.content import Content
+from nst_rs.optimise.checkpoint import Checkpoint, Keeper
+from nst_rs.optimise.descent import Point, Step
+from nst_rs.optimise.state import Form, State
+from nst_rs.pyramid.canvas import Canvas, first_picture, next_picture
+from nst_rs.pyramid.resample import halve_into, mirror
+from nst_rs.runs import progress, record
+from nst_rs.runs.compose import ComposedScene, compose_scene
+from nst_rs.runs.finish import Finished
+from nst_rs.runs.optimised_job import OptimisedJob
+from nst_rs.runs.progress import Stopwatch
+from nst_rs.style.color import count_colors, to_imitate, to_optimise, to_show
+from nst_rs.style.picture import Style
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ComposedLevels:
+    """The scene as RGB, and as the canvas of every level."""
+
+    scene: ComposedScene
+    """The composite in its own colours."""
+    canvases: tuple[Canvas, ...]
+    """One canvas per level, from coarse to fine: what the optimiser looks at."""
+
+
+def compose_levels(job: OptimisedJob, storage: Storage) -> ComposedLevels:
+    """Read the scene, map it to RGB on the finest level's canvas, and halve it to the others'; all in `storage`."""
+    canvases: list[Canvas] = []
+
+    def arrays() -> tuple[PixelArray, PixelArray]:
+        canvases.extend(Canvas.empty(level, storage) for level in job.plan.levels)
+        return canvases[-1].scene_image, canvases[-1].scene_weight
+
+    scene = compose_scene(job, storage, arrays)
+    own_colors = _set_aside(job.config.style.color, canvases[-1], storage)
+    for fine, coarse in pairwise(reversed(canvases)):
+        halve_into(fine.scene_image, fine.scene_weight, coarse.scene_image, coarse.scene_weight)
+    for canvas in canvases:
+        mirror(canvas.image, canvas.level)
+    return ComposedLevels(replace(scene, image=own_colors), tuple(canvases))
+
+
+def _set_aside(color: Color, finest: Canvas, storage: Storage) -> PixelArray:
+    """Leave on the finest canvas what the optimiser looks at, and return the composite in its own colours."""
+    image = finest.scene_image
+    if color != "scene":
+        return image
+    own = storage.create("composite", image.shape, np.float32)
+    for rows in strips(image.shape[0]):
+        own[rows] = image[rows]
+        image[rows] = to_optimise(color, own[rows])
+    return own
+
+
+class Levels:
+    """The stages of an optimised picture: one per level. See :class:`nst_rs.runs.session.Work`."""
+
+    def __init__(self, job: OptimisedJob, executor: Executor, watch: Stopwatch, listener: progress.Listener) -> None:
+        """Prepare to compute the levels of `job` with `executor`, telling `listener` where it stands."""
+        self._job = job
+        self._executor = executor
+        self._watch = watch
+        self._listener = listener
+        self._pictures: dict[int, PixelArray] = {}
+
+    def compose(self) -> None:
+        """Read the scene, map it to RGB, and scale it to every level, once."""
+        _ = self._composed
+
+    def compute(self, index: int) -> None:
+        """Compute level `index`, from 0, the coarsest; needs the level before."""
+        checkpoint = self._read_checkpoint()
+        if checkpoint is not None and index < checkpoint.level:
+            self._tracker.restore(index, checkpoint.histories[index])
+            return
+        with self._watch.timed(self._job.stages[index]):
+            start = self._start(index, checkpoint)
+            self._tracker.restore(index, start.history)
+            end = self._executor.descend(self._task(index, start))
+        if self._executor.seconds_to_connect is not None:
+            self._watch.note("cluster", self._executor.seconds_to_connect)
+        self._pictures[index] = end.result
+        if index > 0:
+            self._pictures.pop(index - 1, None)
+            self._keeper.forget(self._forms[index - 1])
+
+    def finished(self) -> Finished:
+        """Return what the picture is finished with; needs the finest level."""
+        job, composed = self._job, self._composed
+        level = composed.canvases[-1].level
+        result = Inset(self._pictures[len(job.plan.levels) - 1], level.scene_slices)
+        shown = _Shown(job.config.style.color, result, composed.scene.image)
+        losses = tuple(losses.total for history in self._tracker.history for losses in history)
+        return Finished(composed.scene, shown, (level.rows.seams, level.columns.seams), losses, self._record())
+
+    def _task(self, index: int, start: Point[State]) -> LevelTask:
+        job, (kernel, objective) = self._job, self._network
+
+        def hear(step: Step) -> None:
+            self._tracker.hear(index, step)
+
+        def keep(reached: Point[Any]) -> None:
+            self._keeper.keep(self._forms[index], reached.now, self._checkpoint_at(index, reached))
+
+        return LevelTask(
+            kernel=kernel,
+            recipe=KernelRecipe.of(job.config),
+            canvas=self._composed.canvases[index],
+            objective=objective.weighted(Content.name, job.config.level_alphas[index]),
+            predicted=job.is_predicted(index),
+            kept_windows=job.kept_windows(index),
+            descent=job.descent(index),
+            keeper=self._keeper,
+            form=self._forms[index],
+            start=start,
+            listener=hear,
+            keep=keep,
+        )
+
+    def _start(self, index: int, checkpoint: Checkpoint | None) -> Point[State]:
+        """Return where a level begins, or what it has come to in a killed run, or before this stage failed."""
+        if checkpoint is not None and index == checkpoint.level:
+            log.warning("going on where an earlier run stopped: level %d, iteration %d", index + 1, checkpoint.done)
+            return self._keeper.resume(self._forms[index], checkpoint)
+        canvases = self._composed.canvases
+        point = self._keeper.start(self._forms[index], index)
+        if index == 0:
+            self._draw(canvases[0], point.now.picture)
+        else:
+            below = self._pictures[index - 1], canvases[index - 1].level
+            next_picture(below, (point.now.picture, canvases[index].level))
+        return point
+
+    def _draw(self, canvas: Canvas, picture: PixelArray) -> None:
+        """Write the picture that the coarsest level starts from."""
+        schedule, learned, device = self._job.config.schedule, self._job.first_picture, self._job.device.name
+        if learned is None:
+            first_picture(canvas, "noise" if schedule.init == "noise" else "content", schedule.seed, picture)
+            return
+        paint_all(GeneratorNetwork(learned.facts.architecture, learned.weights, device), canvas.image, picture)
+
+    def _checkpoint_at(self, index: int, point: Point[Any]) -> Checkpoint:
+        histories = [*self._tracker.history[:index], point.history]
+        return Checkpoint(self._identity, index, point.done, histories)
+
+    def _read_checkpoint(self) -> Checkpoint | None:
+        """Return how far this run has come, in this process or in one that was killed."""
+        checkpoint = Checkpoint.read(self._job.workspace)
+        if checkpoint is None or checkpoint.run != self._identity:
+            return None
+        return checkpoint if self._keeper.has(self._forms[checkpoint.level], checkpoint) else None
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        return record.identity(self._job.config, self._composed.scene.fingerprints)
+
+    @cached_property
+    def _keeper(self) -> Keeper:
+        job = self._job
+        return Keeper(job.workspace, in_memory=not job.memory.on_disk, others_write=not job.traits.in_process)
+
+    @cached_property
+    def _forms(self) -> list[Form]:
+        """The arrays that the states of each level have."""
+        job, averaged = self._job, self._job.config.schedule.averaged > 0
+        return [
+            Form(level, averaged, job.recalled if job.is_predicted(index) else None, job.traits.writes_cores)
+            for index, level in enumerate(job.plan.levels)
+        ]
+
+    @cached_property
+    def _composed(self) -> ComposedLevels:
+        with self._watch.timed("compose"):
+            return compose_levels(self._job, self._keeper.storage)
+
+    @cached_property
+    def _network(self) -> tuple[WindowModel, Objective]:
+        with self._watch.timed("network"):
+            kernel = build_kernel(self._job.config, self._job.device)
+            return kernel, build_objective(self._job.config, kernel, self._styles(), self._job.plan.tile)
+
+    def _styles(self) -> Sequence[Style]:
+        """Return the style pictures in the colours that are to be imitated."""
+        color, styles = self._job.config.style.color, self._job.inputs.styles
+        if color == "style":
+            return styles
+        scene = count_colors(self._composed.scene.image, self._composed.scene.weight)
+        return [to_imitate(color, style, scene) for style in styles]
+
+    @cached_property
+    def _tracker(self) -> progress.Tracker:
+        """Counts work in pixels of windows; windows without a valid pixel are not computed."""
+        schedule = self._job.config.schedule
+        work = [
+            float(len(canvas.tiles) * math.prod(canvas.level.window_shape) * iterations)
+            for canvas, iterations in zip(self._composed.canvases, schedule.level_iterations, strict=True)
+        ]
+        return progress.Tracker(work, self._listener)
+
+    def _record(self) -> dict[str, Any]:
+        """Return the parts of the record that only an optimised run has."""
+        job, steps = self._job, self._job.config.tiling.steps_per_round
+        levels = zip(job.plan.levels, job.config.schedule.level_iterations, self._tracker.history, strict=True)
+        return {
+            "levels": [
+                record.level_record(level, min(planned, len(history) * steps), history)
+                for level, planned, history in levels
+            ],
+            "effort": self._effort(),
+        }
+
+    def _effort(self) -> dict[str, float]:
+        """Return how much of the time and of what was computed went into the map itself, and not around it."""
+        canvas, (kernel, _) = self._composed.canvases[-1], self._network
+        computed = len(canvas.tiles) * math.prod(canvas.level.window_shape)
+        effort = {"computed_over_scene": computed / math.prod(canvas.level.shape)}
+        if self._job.traits.in_process:
+            effort["seconds_in_network"] = round(kernel.seconds, 3)
+            effort["share_in_network"] = kernel.seconds / sum(self._watch.seconds.values())
+        return effort
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The map's pixels, joined from the picture and the scene's colours as they are read."""
+
+    color: Color
+    result: PixelArray
+    scene: PixelArray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.result.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.result.dtype
+
+    def __getitem__(self, window: Window) -> Pixels:
+        return to_show(self.color, self.result[window], self.scene[window])
+
+    def __setitem__(self, window: Window, values: Any) -> None:
+        raise TypeError("a map is only read")

@@ -1,0 +1,243 @@
+"""A run whose picture the optimiser finds: its levels, tiles and passes, and what they take."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from nst_rs.composite.rendering import Subject
+from nst_rs.config.loading import Decisions, override
+from nst_rs.config.sections import RunConfig, trunk_of
+from nst_rs.errors import ConfigError
+from nst_rs.learned.style_file import LearnedStyle, read_learned
+from nst_rs.neural.build import measure_pace
+from nst_rs.neural.device import Device
+from nst_rs.objective.terms.registry import needed_statistics
+from nst_rs.optimise.descent import Descent
+from nst_rs.optimise.rounds import MEASURED
+from nst_rs.optimise.tile_moments import Recollection
+from nst_rs.pyramid.tiling import Plan, make_plan
+from nst_rs.runs import estimate
+from nst_rs.runs.inputs import Inputs
+from nst_rs.runs.job import Job
+from nst_rs.style.images import read_styles
+from nst_rs.style.picture import Style
+from nst_rs.style.stroke import settle_stroke
+
+
+@dataclass(frozen=True)
+class OptimisedJob(Job):
+    """A run whose picture the optimiser finds."""
+
+    plan: Plan
+    first_picture: LearnedStyle | None = None
+    """The learned style that makes the picture the descent starts from, where it is to start from one."""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """One stage per level, from the coarsest."""
+        return tuple(f"level {number}" for number in range(1, len(self.plan.levels) + 1))
+
+    @property
+    def outline(self) -> tuple[Mapping[str, str], ...]:
+        """One row per level: its size, its tiles and their windows, and its iterations."""
+        levels = zip(self.plan.levels, self.config.schedule.level_iterations, strict=True)
+        return tuple(
+            {
+                "level": str(number),
+                "pixels": _sides(level.shape),
+                "tiles": str(len(level.tiles)),
+                "window": _sides(level.window_shape),
+                "iterations": str(iterations),
+            }
+            for number, (level, iterations) in enumerate(levels, start=1)
+        )
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles the finest level has."""
+        return len(self.plan.levels[-1].tiles)
+
+    @property
+    def worker_bytes(self) -> float:
+        """What each worker of a cluster holds at its peak, but for the activations that it keeps."""
+        return self.memory.process + self.memory.windows + self.kept.memory_bytes / self.workers
+
+    @property
+    def memory(self) -> estimate.Memory:
+        """What the run holds at its peak, but for the activations that it keeps where there is room for them."""
+        styles = [(len(style.image), style.image.shape[1]) for style in self.inputs.styles]
+        budget = self.budget if self.traits.in_process else 0  # workers reach only what is on disk
+        return estimate.memory(self.plan, self.kept, styles, _value_bytes(self.config), budget)
+
+    @property
+    def kept(self) -> estimate.Kept:
+        """The arrays that the run keeps of its scene."""
+        arrays = 4 if self.config.schedule.averaged else 3
+        layers, precision = needed_statistics(self.config.objective).half_squares, self.config.compute.precision
+        kept = estimate.Kept.by(self.plan, layers, precision, arrays, self.traits.writes_cores)
+        if self.config.tiling.statistics == "predicted":
+            kept = replace(kept, states=(*kept.states, *self._recollections))
+        if not self.inputs.subject.keeps_clouds:
+            return kept
+        unstyled = ((*self.inputs.scene.grid.shape, 4), "uint8")
+        return replace(kept, canvases=(*kept.canvases, unstyled))
+
+    @property
+    def recalled(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The layers whose counts, and whose sums, are remembered of every tile where statistics are predicted."""
+        statistics = needed_statistics(self.config.objective)
+        return statistics.counted, statistics.products
+
+    @property
+    def _recollections(self) -> list[tuple[tuple[int, int], str]]:
+        """The tiles' moments, in the two states of each of the two finest levels."""
+        tiles = [len(level.tiles) for level in self.plan.levels[-2:]]
+        return [(Recollection.shape(count, *self.recalled), "float32") for count in tiles for _ in range(2)]
+
+    @property
+    def flops(self) -> float:
+        """How many operations the convolutions take, over the whole run."""
+        levels = enumerate(self.plan.levels)
+        return sum(estimate.flops(level, self.plan.trunk, self.passes(index)) for index, level in levels)
+
+    def measure_seconds(self) -> float:
+        """Estimate the time of the whole run from iterations over two trial windows."""
+        windows = [math.prod(level.window_shape) for level in self.plan.levels]
+        pace = measure_pace(self.config, self.device, windows[-1])
+        iterations = (
+            len(level.tiles) * self.passes(index) / 2 * pace.iteration(windows[index])
+            for index, level in enumerate(self.plan.levels)
+        )
+        around = estimate.SECONDS_PER_PIXEL_AROUND * math.prod(self.plan.shape)
+        return pace.start + pace.building * len(set(windows)) + sum(iterations) + around
+
+    def descent(self, index: int) -> Descent:
+        """How level `index` goes downhill."""
+        schedule = self.config.schedule
+        return Descent(
+            schedule.level_iterations[index],
+            schedule.step_size,
+            schedule.last_step,
+            self.config.tiling.steps_per_round,
+            schedule.averaged,
+            schedule.tolerance,
+        )
+
+    def passes(self, index: int) -> float:
+        """How often a level goes through the network, forward or back, on average over its windows.
+
+        Once for the content's features; forward and back in every iteration; forward once more in every iteration where
+        activations are not kept, or in the first ones where statistics are predicted.
+        """
+        iterations = self.config.schedule.level_iterations[index]
+        if self.is_predicted(index):
+            again: float = -(-min(MEASURED, iterations) // self.config.tiling.steps_per_round)
+        else:
+            again = iterations * (1 - self.kept_windows(index) / len(self.plan.levels[index].tiles))
+        return 1 + 2 * iterations + again
+
+    def is_predicted(self, index: int) -> bool:
+        """Whether level `index` is computed at predicted moments: not where all go forward before one goes back."""
+        tiling = self.config.tiling
+        all_met = self.kept_windows(index) == len(self.plan.levels[index].tiles) and tiling.steps_per_round == 1
+        return tiling.statistics == "predicted" and not all_met
+
+    def kept_windows(self, index: int) -> int:
+        """How many windows of level `index` keep their activations at a time."""
+        tiling = self.config.tiling
+        if tiling.statistics == "predicted" and tiling.tiles_at_once != "auto":
+            return min(tiling.tiles_at_once, len(self.plan.levels[index].tiles))
+        return self.windows_with_room(index)
+
+    def windows_with_room(self, index: int) -> int:
+        """How many windows of level `index` could keep their activations: as many as the budget has room for."""
+        memory, level = self.memory, self.plan.levels[index]
+        in_process = memory.host if self.traits.in_process else self.worker_bytes
+        taken = memory.windows if self.device.is_gpu else in_process
+        each = estimate.activation_bytes(level, self.plan.trunk, _value_bytes(self.config))
+        room = max(0, int((_window_budget(self.device, self.budget) - taken) / each))
+        return min(len(level.tiles), room * self.workers)
+
+    @property
+    def kept_bytes(self) -> float:
+        """The most that kept activations take, beyond :attr:`memory`."""
+        sizes = [estimate.activation_bytes(x, self.plan.trunk, _value_bytes(self.config)) for x in self.plan.levels]
+        # One window's are in the estimate of the passes over a window.
+        return max(max(0, self.kept_windows(index) - 1) * size for index, size in enumerate(sizes))
+
+
+@dataclass(frozen=True)
+class OptimisedKind:
+    """The kind of run whose picture the optimiser finds; see :class:`nst_rs.runs.job.Kind`."""
+
+    def completed(self, config: RunConfig) -> RunConfig:
+        """Return `config`: style pictures decide nothing before the scene is opened."""
+        return config
+
+    def files(self, config: RunConfig) -> tuple[str, ...]:
+        """Return the learned style that the descent starts from, where it does, and the style pictures."""
+        started_from = [] if _first_picture(config) is None else [str(config.style.learned)]
+        return (*started_from, *map(str, config.style.images))
+
+    def decided_by(self, subject: Subject, config: RunConfig) -> Decisions:
+        """Return the channels by number, and the size and levels that a stroke in metres comes to."""
+        return {**settle_stroke(config, subject.scene.grid), **subject.settled()}
+
+    def styles(self, config: RunConfig) -> tuple[Style, ...]:
+        """Return the style pictures, scaled. Raises StyleError."""
+        return read_styles(config.style.shares, config.style.size)
+
+    def job(self, config: RunConfig, inputs: Inputs, device: Device, budget: float) -> OptimisedJob:
+        """Return the job with its tiles cut, and with the kind of statistics decided."""
+        plan = _plan(config, inputs.scene.grid.shape, device, budget)
+        job = OptimisedJob(config, inputs, device, budget, plan, _first_picture(config))
+        statistics = _statistics(job) if config.tiling.statistics == "auto" else config.tiling.statistics
+        decisions = {"tiling.tile": plan.tile, "tiling.statistics": statistics}
+        job = replace(job, config=override(config, decisions))
+        if job.config.tiling.statistics == "predicted" and config.tiling.tiles_at_once == "auto":
+            alone = job.config.tiling.steps_per_round > 1
+            at_once = 1 if alone else max(1, job.windows_with_room(len(job.plan.levels) - 1))
+            job = replace(job, config=override(job.config, {"tiling.tiles_at_once": at_once}))
+        return job
+
+
+def _first_picture(config: RunConfig) -> LearnedStyle | None:
+    """Return the learned style that the descent starts from, where it is to. Raises NstError."""
+    if config.schedule.init != "learned" or config.style.learned is None:
+        return None
+    learned = read_learned(config.style.learned)
+    if (learned.facts.color == "scene") != (config.style.color == "scene"):
+        raise ConfigError("style.learned", expected=f"a style of color {config.style.color}", got=learned.facts.color)
+    return learned
+
+
+def _window_budget(device: Device, budget: float) -> float:
+    """Return the bytes that windows may take where they are computed."""
+    return device.free_bytes / 2 if device.is_gpu else budget
+
+
+def _plan(config: RunConfig, shape: tuple[int, int], device: Device, budget: float) -> Plan:
+    trunk, tile = trunk_of(config), config.tiling.tile
+    if tile == "auto":
+        room = _window_budget(device, budget)
+        room = room if device.is_gpu else estimate.left_for_windows(shape, trunk, room)
+        tile = estimate.best_tile(shape, trunk, _value_bytes(config), room, config.compute.workers or 1)
+    return make_plan(shape, levels=config.schedule.levels, tile=tile, trunk=trunk)
+
+
+def _statistics(job: OptimisedJob) -> Literal["exact", "predicted"]:
+    """Return what ``auto`` stands for: exact statistics where they cost no more than predicted ones."""
+    if not job.traits.predicts:
+        return "exact"
+    all_kept = all(job.windows_with_room(index) == len(level.tiles) for index, level in enumerate(job.plan.levels))
+    return "exact" if all_kept and job.config.tiling.steps_per_round == 1 else "predicted"
+
+
+def _sides(shape: tuple[int, int]) -> str:
+    height, width = shape
+    return f"{width} × {height}"
+
+
+def _value_bytes(config: RunConfig) -> int:
+    return 2 if config.compute.precision == "bfloat16" else 4

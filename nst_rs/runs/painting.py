@@ -1,0 +1,162 @@
+"""How a learned style's picture is computed: one pass over the scene's tiles, in bounded memory.
+
+The arrays of the scene's size lie on disk; only a few strips of rows are held while the scene is read, and a tile while
+it is painted, with the next one, which is read meanwhile. A killed run goes on with the tiles that are not painted yet.
+"""
+
+import logging
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nst_rs.executors.base import Executor, PaintTask
+from nst_rs.files.storage import PixelArray
+from nst_rs.files.workspace import Workspace
+from nst_rs.learned.painter import Manner, TilePainter
+from nst_rs.learned.windows import MapTile, cut
+from nst_rs.runs import progress, record
+from nst_rs.runs.compose import ComposedScene, compose_scene
+from nst_rs.runs.finish import Finished
+from nst_rs.runs.learned_job import LearnedJob
+from nst_rs.runs.progress import Stopwatch
+
+log = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_NOTES = 1.0
+
+
+class Painting:
+    """The stage of a learned style's picture. See :class:`nst_rs.runs.session.Work`."""
+
+    def __init__(self, job: LearnedJob, executor: Executor, watch: Stopwatch, listener: progress.Listener) -> None:
+        """Prepare to paint the tiles of `job` with `executor`, telling `listener` where it stands."""
+        self._job = job
+        self._executor = executor
+        self._watch = watch
+        self._listener = listener
+
+    def compose(self) -> None:
+        """Read the scene and map it to RGB, once."""
+        _ = self._scene
+
+    def compute(self, index: int) -> None:
+        """Paint every tile that holds any valid pixel and is not painted yet."""
+        job, scene = self._job, self._scene
+        painted, result = self._begun()
+        tiles = [tile for tile in cut(scene.weight.shape, job.tile) if _is_valid(scene.weight, tile)]
+        left = [tile for tile in tiles if not painted.has(tile)]
+        if len(left) < len(tiles):
+            log.warning("going on where an earlier run stopped: %d of %d tiles", len(tiles) - len(left), len(tiles))
+        manner = Manner(job.style.facts.color, job.color, job.config.style.strength)
+        painter = TilePainter(job.recipe, job.margin, manner, scene.image, result)
+        beat = _Beat(len(tiles), self._listener, len(tiles) - len(left))
+
+        def done(tile: MapTile) -> None:
+            painted.add(tile)
+            beat.after_tile()
+
+        if job.traits.in_process:
+            with self._watch.timed("network"):
+                _ = painter.network
+        with self._watch.timed(job.stages[index]):
+            self._executor.paint(PaintTask(painter, left, done))
+        self._result = result
+
+    def finished(self) -> Finished:
+        """Return what the picture is finished with; needs the tiles to be painted."""
+        job, scene, block = self._job, self._scene, self._job.block
+        rows, columns = (tuple(range(block, size, block)) for size in scene.weight.shape)
+        own = {"levels": [], "learned": job.style.facts.model_dump(mode="json")}
+        return Finished(scene, self._result, (rows, columns), (), own)
+
+    def _begun(self) -> tuple["_PaintedTiles", PixelArray]:
+        """Return the tiles that this run has painted, perhaps before it was killed, and the map's array."""
+        arrays, painted = self._job.workspace.arrays, _PaintedTiles.of(self._job.workspace, self._identity)
+        if painted.places:
+            try:
+                return painted, arrays.open("result")
+            except KeyError:
+                painted.places.clear()
+        return painted, arrays.create("result", (*self._scene.weight.shape, 3), np.uint8)
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        return record.identity(self._job.config, self._scene.fingerprints)
+
+    @cached_property
+    def _scene(self) -> ComposedScene:
+        job = self._job
+        arrays, shape = job.workspace.arrays, job.inputs.scene.grid.shape
+
+        def create() -> tuple[PixelArray, PixelArray]:
+            job.workspace.create()
+            image = arrays.create("composite", (*shape, 3), np.float32)
+            return image, arrays.create("weight", shape, np.float32)
+
+        with self._watch.timed("compose"):
+            return compose_scene(job, arrays, create)
+
+
+def _is_valid(weight: PixelArray, tile: MapTile) -> bool:
+    """Return whether a tile holds any valid pixel."""
+    return bool(weight[tile.inside(weight.shape)].any())
+
+
+Place = tuple[int, int, int]
+"""The first row, the first column and the side of a tile."""
+
+
+@dataclass
+class _PaintedTiles:
+    """The tiles that a run has painted, on disk in the workspace's checkpoint."""
+
+    workspace: Workspace
+    run: dict[str, Any]
+    """What the run is made of: only a run of the same may go on with its tiles."""
+    places: set[Place]
+    _next: float = 0.0
+    """When they may be written again: a scene may have many tiles, and each is soon painted."""
+
+    @classmethod
+    def of(cls, workspace: Workspace, run: dict[str, Any]) -> "_PaintedTiles":
+        """Return those of the run that was begun in `workspace`; none where it was another run."""
+        kept = workspace.read_checkpoint() or {}
+        painted = kept.get("painted", []) if kept.get("run") == run else []
+        return cls(workspace, run, {(top, left, side) for top, left, side in painted})
+
+    def has(self, tile: MapTile) -> bool:
+        """Return whether a tile is painted."""
+        return _place(tile) in self.places
+
+    def add(self, tile: MapTile) -> None:
+        """Note that a tile is painted. Raises OutputError."""
+        self.places.add(_place(tile))
+        if time.monotonic() >= self._next:
+            self.workspace.write_checkpoint({"run": self.run, "painted": sorted(self.places)})
+            self._next = time.monotonic() + _SECONDS_BETWEEN_NOTES
+
+
+def _place(tile: MapTile) -> Place:
+    return tile.rows.start, tile.columns.start, tile.rows.stop - tile.rows.start
+
+
+@dataclass
+class _Beat:
+    """Tells a listener of every tile."""
+
+    tiles: int
+    listener: progress.Listener
+    done: int
+    _started: tuple[float, int] | None = None
+    """When the first tile of this process was done, and how many were done then."""
+
+    def after_tile(self) -> None:
+        """Tell of one more tile."""
+        now = time.monotonic()
+        self.done += 1
+        started, first = self._started = self._started or (now, self.done)
+        left = (now - started) / (self.done - first) * (self.tiles - self.done) if self.done > first else None
+        self.listener(progress.PaintingProgress(self.done, self.tiles, left))

@@ -1,0 +1,87 @@
+"""One run in progress, from files to files: composing, computing the picture, finishing.
+
+:class:`Session` has the stages as methods, for a scheduler to call one by one; :func:`run` calls them in a row. How the
+picture is computed is the work of :mod:`nst_rs.runs.levels` or :mod:`nst_rs.runs.painting`.
+"""
+
+from typing import Any, Protocol
+
+from nst_rs.executors.base import Executor
+from nst_rs.executors.choice import executor_for
+from nst_rs.runs import progress
+from nst_rs.runs.finish import Finished, Result, finish
+from nst_rs.runs.job import Job
+from nst_rs.runs.learned_job import LearnedJob
+from nst_rs.runs.levels import Levels
+from nst_rs.runs.optimised_job import OptimisedJob
+from nst_rs.runs.painting import Painting
+from nst_rs.runs.progress import Stopwatch
+
+
+class Work(Protocol):
+    """How a run's picture is computed."""
+
+    def compose(self) -> None:
+        """Read the scene and map it to RGB, once. Raises NstError."""
+
+    def compute(self, index: int) -> None:
+        """Compute stage `index` of the job's stages, from 0; needs the stage before. Raises NstError."""
+
+    def finished(self) -> Finished:
+        """Return what the picture is finished with; needs the last stage."""
+
+
+class Session:
+    """One run in progress: its stages in order, each of which may be repeated without changing the result.
+
+    As a context it lets go of the workers that it has started; so does :meth:`close`.
+    """
+
+    def __init__(self, job: Job, listener: progress.Listener = progress.ignore, connect: Any = None) -> None:
+        """Prepare to run `job`, telling `listener` where it stands.
+
+        `connect` takes the place of what the executor connects to its workers with.
+        """
+        self.job = job
+        self._watch = Stopwatch()
+        self._executor = executor_for(job.config.compute, job.workers, connect)
+        self._work = _work(job, self._executor, self._watch, listener)
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of workers; a stage that is tried again finds or starts them anew."""
+        self._executor.close()
+
+    def compose(self) -> None:
+        """Read the scene and map it to RGB, once."""
+        self._work.compose()
+
+    def compute(self, index: int) -> None:
+        """Compute stage `index` of the job's stages, from 0; needs the stage before."""
+        self._work.compute(index)
+
+    def publish(self) -> Result:
+        """Write the map and all that goes with it; needs the last stage."""
+        return finish(self.job, self._work.finished(), self._watch)
+
+
+def run(job: Job, listener: progress.Listener = progress.ignore) -> Result:
+    """Run every stage of `job` in order. Raises LockedError where another run is at the same output."""
+    with job.alone(), Session(job, listener) as session:
+        session.compose()
+        for index in range(len(job.stages)):
+            session.compute(index)
+        return session.publish()
+
+
+def _work(job: Job, executor: Executor, watch: Stopwatch, listener: progress.Listener) -> Work:
+    if isinstance(job, OptimisedJob):
+        return Levels(job, executor, watch, listener)
+    if isinstance(job, LearnedJob):
+        return Painting(job, executor, watch, listener)
+    raise TypeError(f"no work for {type(job).__name__}")

@@ -1,0 +1,46 @@
+"""Publishing a picture on its own: what a companion that is not tested is replaced by."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pystac import Asset
+
+from nst_rs.output.companion import Companion, MapContents
+from nst_rs.output.companions import COMPANIONS
+from nst_rs.output.files import Outputs
+from nst_rs.output.geotiff import StyledMap
+from nst_rs.output.publish import publish
+from tests.runs import record_of
+
+
+def contents_of(styled: StyledMap, subject: Any = None) -> MapContents:
+    """What is published of a map alone; the scene is the map's own picture."""
+    return MapContents(styled, styled.picture, subject, [])
+
+
+def writing(name: str, write: Callable[[Path, Any], Any]) -> Companion:
+    """The companion of that name, written otherwise."""
+    (companion,) = (each for each in COMPANIONS if each.name == name)
+    return replace(companion, write=write)
+
+
+EMPTY = tuple(
+    replace(companion, write=lambda path, _: path.touch(), asset=lambda path: Asset(path.name, roles=["overview"]))
+    for companion in COMPANIONS
+)
+"""All companions, each an empty file."""
+
+
+def publish_alone(
+    outputs: Outputs,
+    styled: StyledMap,
+    make_record: Callable[[], Any] = record_of,
+    *companions: Companion,
+    subject: Any = None,
+) -> None:
+    """Publish a map with some companions; all others that are asked for are empty files."""
+    given = {companion.name: companion for companion in companions}
+    chosen: Sequence[Companion] = [given.get(each.name, each) for each in EMPTY]
+    publish(outputs, contents_of(styled, subject), make_record, companions=chosen)

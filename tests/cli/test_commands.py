@@ -54,7 +54,7 @@ def test_inspect_knows_a_product_and_its_composites(olinda: Path, capfd: pytest.
     product = olinda.parent / "landsat" / "LT05_L1TP_167055_20000309_20161214_01_T1"
     assert run("inspect", product, "--set", "scene.resolution=60") == 0
     printed = capfd.readouterr().out
-    assert "7 files on one grid: 51 × 51 pixels of 60 × 60, EPSG:32637" in printed
+    assert "7 files on one grid: 51 × 51 pixels of 60 × 60 m, EPSG:32637" in printed
     assert "sensor landsat-tm-l1: Landsat 4–5 TM, level 1" in printed
     assert "B4 nir" in printed
     assert "swir: composite.bands=[swir2, nir, green]" in printed

@@ -27,10 +27,10 @@ from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.scene_bands import COMPANION as BANDS
 from nst_rs.output.scene_bands import PassedBands
 from nst_rs.output.stac_item import COMPANION as ITEM
+from tests.finished_runs import record_of
 from tests.places import EVERYWHERE
 from tests.published import publish_alone
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
-from tests.runs import record_of
 
 SCHEMAS = Path(__file__).with_name("schemas")
 SITE = 'LOCAL_CS["Site",UNIT["metre",1]]'

@@ -40,10 +40,10 @@ from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.webtiles import SIDE, parts, write_tiles
 from nst_rs.view.server import HOST, _page, application, viewing
 from tests.browser import browsing, complaints, pixels
+from tests.finished_runs import MAP, record_of
 from tests.places import EVERYWHERE
 from tests.published import publish_alone
 from tests.rasters import NORTH_UP, UTM, write_raster
-from tests.runs import MAP, record_of
 
 NST_RS = Path(sys.executable).with_name("nst-rs")
 SHAPE = (200, 300)

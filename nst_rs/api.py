@@ -73,7 +73,7 @@ def stylize(
     >>> nst_rs.stylize("nowhere.tif", "painting.jpg", "map.tif", settings={"schedule.levels": 0})
     Traceback (most recent call last):
     ...
-    nst_rs.errors.ConfigError: schedule.levels: expected a whole number from 1 to 12, got 0
+    nst_rs.errors.ConfigError: schedule.levels: expected greater than or equal to 1, got 0
     """
     files = _files(scene, style, Path(output).with_suffix(".inputs"))
     chosen = _configure(files.scene, files.style, output, config, settings, preset)
@@ -142,8 +142,9 @@ def inspect(
     >>> import numpy as np, nst_rs
     >>> values, bands = np.zeros((3, 40, 60), "uint8"), ("red", "green", "blue")
     >>> scene = nst_rs.SceneArray(values, (30, 0, 500000, 0, -30, 9000000), "EPSG:32725", bands=bands)
-    >>> nst_rs.inspect(scene)
-    SceneReport(60 × 40 pixels of 30 × 30, EPSG:32725; 3 bands of uint8: red, green, blue; valid 100%)
+    >>> report = nst_rs.inspect(scene)
+    >>> report.scene.grid.describe(), report.valid_shares, report.scene.composites
+    ('60 × 40 pixels of 30 × 30, EPSG:32725', (1.0, 1.0, 1.0), {'true_color': ('red', 'green', 'blue')})
     """
     from nst_rs.scene.inspect import report
     from nst_rs.scene.opening import open_scene_of

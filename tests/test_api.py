@@ -187,8 +187,9 @@ def test_a_data_array_without_a_grid_is_refused(scene: Path) -> None:
 
 def test_a_data_arrays_bands_are_named_by_its_coordinate(scene: Path) -> None:
     array = rioxarray.open_rasterio(scene).assign_coords(band=["swir16", "nir", "red"])
-    assert nst_rs.inspect(array.drop_attrs()).scene.band_names == ("swir16", "nir", "red")
-    assert nst_rs.inspect(array.isel(band=0, drop=True).drop_attrs()).scene.grid.shape == (64, 80)
+    del array.attrs["long_name"]
+    assert nst_rs.inspect(array).scene.band_names == ("swir16", "nir", "red")
+    assert nst_rs.inspect(array.isel(band=0, drop=True)).scene.grid.shape == (64, 80)
 
 
 def test_a_picture_of_more_than_eight_bits_is_refused(scene: Path) -> None:

@@ -31,19 +31,55 @@ class Forward:
 
 
 class Kernel(Protocol):
-    """What the loop needs of the network: see :class:`nst_rs.neural.window_model.Kernel`."""
+    """What the loop needs of the network.
+
+    Windows are (H, W, 3) float32 RGB in [0, 255], weights (H, W) float32 in [0, 1]. Nothing is raised but what the
+    device runs out of. :class:`nst_rs.neural.window_model.Kernel` is VGG16; here each pixel is a feature:
+
+    >>> class PixelKernel:
+    ...     def measure(self, window, weight, content=None):
+    ...         return Moments({"conv1_1": float(weight.sum())}, {}, {})
+    ...     def content(self, window):
+    ...         return {}
+    ...     def forward(self, window, weight, content):
+    ...         return Forward(self.measure(window, weight), activations=None)
+    ...     def backward(self, activations, weight, content, pull):
+    ...         return np.zeros((*weight.shape, 3), np.float32)
+    >>> kernel: Kernel = PixelKernel()
+    >>> kernel.measure(np.zeros((16, 16, 3), np.float32), np.ones((16, 16), np.float32)).counts
+    {'conv1_1': 256.0}
+    """
 
     def measure(self, window: Pixels, weight: Pixels, content: Features | None = None) -> Moments:
-        """Return the moments of one window."""
+        """Return the moments of one window.
+
+        Args:
+            window: The pixels.
+            weight: What each pixel counts.
+            content: The scene's features in this window, where the distance to them is to be measured too.
+        """
 
     def content(self, window: Pixels) -> Features:
-        """Return the content features of one window, to be handed back."""
+        """Return the content features of one window of the scene, to be handed back to the other methods."""
 
     def forward(self, window: Pixels, weight: Pixels, content: Features) -> Forward:
-        """Return the moments of one window, and what its backward pass needs."""
+        """Return the moments of one window, and what its backward pass needs.
+
+        Args:
+            window: The pixels.
+            weight: What each pixel counts.
+            content: The scene's features in this window.
+        """
 
     def backward(self, activations: Any, weight: Pixels, content: Features, pull: Pull) -> Pixels:
-        """Return the window's share of the gradient."""
+        """Return the window's share of the gradient, (H, W, 3) float32.
+
+        Args:
+            activations: What :meth:`forward` has returned for the window.
+            weight: What each pixel counts, which may be another weight than the moments were measured with.
+            content: The scene's features in this window.
+            pull: The derivative of the whole scene's objective with respect to its moments.
+        """
 
 
 @dataclass(frozen=True)

@@ -185,6 +185,15 @@ def test_a_data_array_without_a_grid_is_refused(scene: Path) -> None:
         nst_rs.inspect(array.drop_vars("spatial_ref"))
 
 
+def test_pixels_without_their_place_are_refused(scene: Path, values: np.ndarray) -> None:
+    with pytest.raises(SceneError, match="expected a transform and a CRS, got pixels alone; put them into a"):
+        nst_rs.inspect(values)  # type: ignore[arg-type]
+    with pytest.raises(SceneError, match="expected one DataArray, got a Dataset; use its to_dataarray"):
+        nst_rs.inspect(rioxarray.open_rasterio(scene).to_dataset("band"))
+    with pytest.raises(StyleError, match=r"got an array; make one with PIL\.Image\.fromarray"):
+        nst_rs.plan(scene, values)  # type: ignore[arg-type]
+
+
 def test_a_data_arrays_bands_are_named_by_its_coordinate(scene: Path) -> None:
     array = rioxarray.open_rasterio(scene).assign_coords(band=["swir16", "nir", "red"])
     del array.attrs["long_name"]

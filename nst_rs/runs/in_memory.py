@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
-from nst_rs.errors import OutputError
+from nst_rs.errors import OutputError, SceneError, StyleError
 from nst_rs.scene.array import SceneArray
 from nst_rs.style.picture_file import write_picture
+
+_USE_PILLOW = "make one with PIL.Image.fromarray"
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,14 @@ class InputFiles:
 
     @classmethod
     def of(cls, scene: Any, style: Any, folder: Path) -> "InputFiles":
-        """Return files in `folder` for what is in memory of a scene and a style. Raises SceneError, ResourceError."""
+        """Return files in `folder` for what is in memory of a scene and a style. Raises NstError."""
         pending: dict[Path, SceneArray | Image.Image] = {}
         array = _as_array(scene)
         if array is not None:
             scene = folder / "scene.tif"
             pending[scene] = array
+        if isinstance(style, np.ndarray):
+            raise StyleError("style image", expected="a path or an image of Pillow's", got="an array", do=_USE_PILLOW)
         if isinstance(style, Image.Image):
             style = [style]
         if isinstance(style, Iterable) and not isinstance(style, str | Mapping):
@@ -57,8 +62,14 @@ class InputFiles:
 
 
 def _as_array(scene: Any) -> SceneArray | None:
-    """Return the scene that is in memory; None for one in files."""
+    """Return the scene that is in memory; None for one in files. Raises SceneError for pixels without a place."""
+    if isinstance(scene, np.ndarray):
+        raise SceneError(
+            "scene array", expected="a transform and a CRS", got="pixels alone", do="put them into a nst_rs.SceneArray"
+        )
     xarray = sys.modules.get("xarray")  # who has a DataArray has imported it
+    if xarray is not None and isinstance(scene, xarray.Dataset):
+        raise SceneError("scene array", expected="one DataArray", got="a Dataset", do="use its to_dataarray()")
     if xarray is not None and isinstance(scene, xarray.DataArray):
         return SceneArray.from_xarray(scene)
     return scene if isinstance(scene, SceneArray) else None

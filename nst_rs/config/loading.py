@@ -56,10 +56,17 @@ def override(config: RunConfig, settings: Mapping[str, Any], place: Place | None
 
     Raises ConfigError like :func:`load_config`.
     """
-    data = config.model_dump()
+    data = config.model_dump(exclude_unset=True)  # so that it stays known what was set
     for name, value in settings.items():
         _set(data, name, value)
     return _parse(data, place)
+
+
+def with_preset(config: RunConfig, preset: str | None) -> RunConfig:
+    """Return `config` with what it leaves unset taken from a preset, one of PRESETS. Raises ConfigError."""
+    data = config.model_dump(exclude_unset=True)
+    _set_missing(data, _preset(preset))
+    return _parse(data)
 
 
 def name_files(config: RunConfig, scene: Iterable[Any] | None, style: Any, output: Any) -> RunConfig:

@@ -67,18 +67,43 @@ class PaintTask:
 
 
 class Executor(Protocol):
-    """Computes the tiles of one run."""
+    """Computes the tiles of one run.
+
+    A type checker proves that a class is one where an instance is assigned:
+
+    >>> from nst_rs.executors.local import LocalExecutor
+    >>> executor: Executor = LocalExecutor()
+    >>> executor.traits.in_process, executor.seconds_to_connect
+    (True, None)
+    """
 
     traits: ClassVar[Traits]
+    """What it can do, told before there is an instance."""
 
     def descend(self, task: LevelTask) -> State:
-        """Compute a level from its start to its end; return the state that it ends in, which this process can read.
+        """Compute a level from its start to its end.
 
-        Raises NstError. A level that failed may be computed again: it goes on from what the task's keeper has kept.
+        A level that failed may be computed again: it goes on from what the task's keeper has kept.
+
+        Args:
+            task: The level, its start, and what hears of every step and of every point between two rounds.
+
+        Returns:
+            The state that the level ends in, in arrays that this process can read.
+
+        Raises:
+            NstError: Where there are no workers, or they have too little memory.
         """
 
     def paint(self, task: PaintTask) -> None:
-        """Paint all tiles. A tile may be painted more than once; it comes out the same. Raises NstError."""
+        """Paint all tiles. A tile may be painted more than once; it comes out the same.
+
+        Args:
+            task: The painter, the tiles in any order, and what hears of every tile that is written.
+
+        Raises:
+            NstError: As :meth:`descend` does.
+        """
 
     def close(self) -> None:
         """Let go of workers and connections. The executor may be used again afterwards."""

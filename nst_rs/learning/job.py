@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from nst_rs.composite.rendering import Subject, open_subject
+from nst_rs.composite.rendering import Rendering, open_rendering
 from nst_rs.config.loading import Decisions, override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, OutputError
@@ -33,9 +33,9 @@ class LearningJob:
 
     config: RunConfig
     """With every choice that was left open made."""
-    scenes: tuple[Subject, ...]
+    scenes: tuple[Rendering, ...]
     """To learn from."""
-    held_out: tuple[Subject, ...]
+    held_out: tuple[Rendering, ...]
     """To judge by; none: by windows of the scenes to learn from."""
     styles: tuple[Style, ...]
     start: LearnedStyle | None
@@ -73,7 +73,7 @@ def prepare(config: RunConfig) -> LearningJob:
         raise ConfigError("style.images", expected="an image to learn the style of", do="name one with --style")
     refuse_untaught(chosen_terms(config.objective))
     scenes, held_out = (
-        tuple(open_subject(override(config, {"scene.paths": (path,)})) for path in paths)
+        tuple(open_rendering(override(config, {"scene.paths": (path,)})) for path in paths)
         for paths in (config.scene.paths, config.learn.held_out)
     )
     decisions = _decided_by(scenes, config)
@@ -96,10 +96,10 @@ def _checked_output(config: RunConfig) -> Path:
     return output
 
 
-def _decided_by(scenes: Sequence[Subject], config: RunConfig) -> Decisions:
+def _decided_by(scenes: Sequence[Rendering], config: RunConfig) -> Decisions:
     """Return the style's size for these scenes where the configuration has a stroke. Raises ConfigError."""
     decisions = settle_learned_stroke(config, scenes[0].scene.grid)
-    sizes = [subject.scene.grid.metres_per_pixel for subject in scenes]
+    sizes = [rendering.scene.grid.metres_per_pixel for rendering in scenes]
     if config.style.stroke is not None and max(sizes) > _SAME_RESOLUTION * min(sizes):
         raise ConfigError(
             f"style.stroke {config.style.stroke:g}",

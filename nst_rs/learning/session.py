@@ -22,7 +22,7 @@ from PIL import Image
 
 from nst_rs.arrays import Pixels
 from nst_rs.composite.compose import Sheets, compose
-from nst_rs.composite.rendering import Subject
+from nst_rs.composite.rendering import Rendering
 from nst_rs.files.fingerprint import fingerprint, fingerprints
 from nst_rs.files.storage import MemoryStorage, Storage, strips
 from nst_rs.files.text import duration
@@ -217,7 +217,7 @@ class LearningSession:
 
     @cached_property
     def _storage(self) -> Storage:
-        pixels = sum(math.prod(subject.scene.grid.shape) for subject in (*self.job.scenes, *self.job.held_out))
+        pixels = sum(math.prod(rendering.scene.grid.shape) for rendering in (*self.job.scenes, *self.job.held_out))
         if pixels * _BYTES_PER_PIXEL < self.job.budget / 2:
             return MemoryStorage()
         self.job.workspace.create()
@@ -233,11 +233,11 @@ class LearningSession:
         """The scenes to learn from, as the picture is found by, without what is held out."""
         return [self._found_by(ground, f"found-{index}") for index, ground in enumerate(self._composed)]
 
-    def _compose(self, subject: Subject, name: str) -> Ground:
-        shape = subject.scene.grid.shape
+    def _compose(self, rendering: Rendering, name: str) -> Ground:
+        shape = rendering.scene.grid.shape
         image = self._storage.create(f"{name}-image", (*shape, 3), np.float32)
         weight = self._storage.create(f"{name}-weight", shape, np.float32)
-        found = compose(subject.scene, subject.channels, subject.stretch, Sheets(image, weight, None))
+        found = compose(rendering.scene, rendering.channels, rendering.stretch, Sheets(image, weight, None))
         return Ground(image, weight, found.valid_share)
 
     def _found_by(self, ground: Ground, name: str) -> Ground:
@@ -385,8 +385,8 @@ def sheet(rows: Sequence[Sequence[Pixels]], cell: int | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def _locations(subjects: Iterable[Subject]) -> list[str]:
-    return [location for subject in subjects for location in subject.scene.locations]
+def _locations(renderings: Iterable[Rendering]) -> list[str]:
+    return [location for rendering in renderings for location in rendering.scene.locations]
 
 
 def _source(location: str) -> Source:

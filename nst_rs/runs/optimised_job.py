@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nst_rs.composite.rendering import Subject
+from nst_rs.composite.rendering import Rendering
 from nst_rs.config.loading import Decisions, override
 from nst_rs.config.sections import RunConfig, trunk_of
 from nst_rs.errors import ConfigError
@@ -78,7 +78,7 @@ class OptimisedJob(Job):
         kept = estimate.Kept.by(self.plan, layers, precision, arrays, self.traits.writes_cores)
         if self.config.tiling.statistics == "predicted":
             kept = replace(kept, states=(*kept.states, *self._recollections))
-        if not self.inputs.subject.keeps_clouds:
+        if not self.inputs.rendering.keeps_clouds:
             return kept
         unstyled = ((*self.inputs.scene.grid.shape, 4), "uint8")
         return replace(kept, canvases=(*kept.canvases, unstyled))
@@ -180,9 +180,9 @@ class OptimisedKind:
         started_from = [] if _first_picture(config) is None else [str(config.style.learned)]
         return (*started_from, *map(str, config.style.images))
 
-    def decided_by(self, subject: Subject, config: RunConfig) -> Decisions:
+    def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:
         """Return the channels by number, and the size and levels that a stroke in metres comes to."""
-        return {**settle_stroke(config, subject.scene.grid), **subject.settled()}
+        return {**settle_stroke(config, rendering.scene.grid), **rendering.settled()}
 
     def styles(self, config: RunConfig) -> tuple[Style, ...]:
         """Return the style pictures, scaled. Raises StyleError."""

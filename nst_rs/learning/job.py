@@ -1,4 +1,4 @@
-"""What a style is to be learned from, opened and checked before anything is computed."""
+"""The inputs of learning a style, opened and checked before anything is computed."""
 
 import os
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from nst_rs.style.picture import Style
 from nst_rs.style.stroke import settle_learned_stroke
 
 _SAME_RESOLUTION = 1.25
-"""Between the finest and the coarsest scene, at most, where the stroke is given in metres."""
+"""The largest ratio of the coarsest resolution to the finest, where the stroke is given in metres."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class LearningJob:
     """A style to learn, checked."""
 
     config: RunConfig
-    """With every choice that was left open made."""
+    """The configuration, with every choice made that was left open."""
     scenes: tuple[Rendering, ...]
-    """To learn from."""
+    """The scenes to learn from."""
     held_out: tuple[Rendering, ...]
-    """To judge by; none: by windows of the scenes to learn from."""
+    """The scenes to judge by. Where there are none, windows of the scenes to learn from are held out."""
     styles: tuple[Style, ...]
     start: LearnedStyle | None
-    """A style whose weights are begun from."""
+    """The style whose weights learning starts from."""
     device: Device
     output: Path
 
@@ -50,7 +50,7 @@ class LearningJob:
 
     @property
     def workspace(self) -> Workspace:
-        """Where what was learned is kept until the style is there."""
+        """The folder that keeps the state of learning until the style is written."""
         return Workspace(self.output)
 
     @property
@@ -111,12 +111,12 @@ def _decided_by(scenes: Sequence[Rendering], config: RunConfig) -> Decisions:
 
 
 def _fitting_start(config: RunConfig, path: Path) -> LearnedStyle:
-    found = read_learned(path)
-    if (found.facts.widths, found.facts.blocks) != (config.learn.widths, config.learn.blocks):
+    start = read_learned(path)
+    if (start.facts.widths, start.facts.blocks) != (config.learn.widths, config.learn.blocks):
         raise ConfigError(
             "learn.start",
             expected=f"a network of widths {list(config.learn.widths)} and {config.learn.blocks} blocks",
-            got=f"{list(found.facts.widths)} and {found.facts.blocks}",
+            got=f"{list(start.facts.widths)} and {start.facts.blocks}",
             do="set learn.widths and learn.blocks to the same",
         )
-    return found
+    return start

@@ -15,7 +15,7 @@ from nst_rs.neural.device import Device
 from nst_rs.objective.terms.registry import needed_statistics
 from nst_rs.optimise.descent import Descent
 from nst_rs.optimise.rounds import MEASURED
-from nst_rs.optimise.tile_moments import Recollection
+from nst_rs.optimise.tile_moments import TileMoments
 from nst_rs.pyramid.tiling import Plan, make_plan
 from nst_rs.runs import estimate
 from nst_rs.runs.inputs import Inputs
@@ -93,7 +93,7 @@ class OptimisedJob(Job):
     def _recollections(self) -> list[tuple[tuple[int, int], str]]:
         """The tiles' moments, in the two states of each of the two finest levels."""
         tiles = [len(level.tiles) for level in self.plan.levels[-2:]]
-        return [(Recollection.shape(count, *self.recalled), "float32") for count in tiles for _ in range(2)]
+        return [(TileMoments.shape(count, *self.recalled), "float32") for count in tiles for _ in range(2)]
 
     @property
     def flops(self) -> float:

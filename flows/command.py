@@ -12,8 +12,11 @@ class RunArguments(argparse.ArgumentParser):
     """Reads a flow's parameters from a command line: a configuration, a preset and settings beside the flow's own."""
 
     def read(self, arguments: list[str] | None) -> dict[str, Any]:
-        """Return the flow's parameters. Raises ConfigError, OutputError where Prefect's home cannot be
-        written to, and ResourceError where its server is away."""
+        """Return the flow's parameters.
+
+        Raises ConfigError, OutputError where Prefect's home cannot be written to, and ResourceError where its server is
+        away.
+        """
         self.add_argument("--config", help="a configuration (YAML), or an earlier run's record (JSON)")
         self.add_argument("--preset", choices=PRESETS, help="what the configuration does not decide")
         self.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="a setting")

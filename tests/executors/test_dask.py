@@ -22,7 +22,7 @@ import nst_rs
 from nst_rs.errors import NstError, OutputError, ResourceError
 from nst_rs.executors.dask import cluster as dask
 from nst_rs.executors.dask.cluster import Cluster
-from nst_rs.executors.dask.rounds import ClusterRounds, WorkersState, dealt
+from nst_rs.executors.dask.rounds import ClusterRounds, WorkersState, assign_blocks
 from nst_rs.files.storage import DiskStorage
 from nst_rs.optimise.adam import Move
 from nst_rs.optimise.descent import Step
@@ -272,10 +272,10 @@ workers = st.lists(st.sampled_from("abcdefgh"), min_size=1, unique=True)
 
 
 @given(st.integers(1, 40), workers, workers)
-def test_blocks_are_dealt_evenly_and_stay_where_they_were(count: int, before: list[str], now: list[str]) -> None:
-    first = dealt(count, {}, before)
+def test_blocks_are_assigned_evenly_and_stay_where_they_were(count: int, before: list[str], now: list[str]) -> None:
+    first = assign_blocks(count, {}, before)
     assert [first[number] for number in range(count)] == sorted(first.values(), key=before.index)
-    then = dealt(count, first, now)
+    then = assign_blocks(count, first, now)
     most = -(-count // len(now))
     assert sorted(then) == list(range(count))
     assert all(list(then.values()).count(worker) <= most for worker in now)

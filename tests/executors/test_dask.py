@@ -252,6 +252,24 @@ def test_an_address_without_a_scheduler_is_told_in_one_line(monkeypatch: pytest.
             pass
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["tcp://host", "tcp://host:", "tcp://host:abc", "tcp://host:99999", "tcp://:8786", "tcp://host:8786/x", "8786", ""],
+)
+def test_what_can_be_no_schedulers_address_is_told_before_the_scene_is_read(
+    address: str, small: Path, harvest: Path, tmp_path: Path
+) -> None:
+    settings = {"compute.executor": "dask", "compute.address": address}
+    with pytest.raises(ResourceError, match=rf"^compute.address {address}: expected a Dask scheduler, such as tcp://"):
+        nst_rs.stylize(small, harvest, tmp_path / "map.tif", settings=settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tls_without_certificates_is_told_in_one_line() -> None:
+    with pytest.raises(ResourceError, match=r"^address tls://host:8786: expected certificates for tls, .*, got none; "):
+        dask.check_address("address tls://host:8786", "tls://host:8786")
+
+
 def test_a_scheduler_that_lacks_the_program_is_told_in_one_line() -> None:
     address = free_address()
     lacking = "import sys; sys.modules['nst_rs'] = None; from dask.__main__ import main; main()"

@@ -36,7 +36,7 @@ def end_left(lock: Path) -> None:
     """End the run that held `lock` before and did not end, on Prefect's page. Its caller holds the lock now."""
     path = _path(lock)
     try:
-        left = UUID(json.loads(path.read_text(encoding="utf-8"))["flow_run"])
+        left = UUID(str(json.loads(path.read_text(encoding="utf-8"))["flow_run"]))
     except (OSError, ValueError, KeyError, TypeError):
         return
     with best_effort("the end of a run whose process is gone"):

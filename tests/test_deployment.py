@@ -18,6 +18,7 @@ from urllib.error import HTTPError, URLError
 import pytest
 
 from nst_rs.output.files import Outputs
+from tests.operated import free_address, operated
 
 CHECKOUT = Path(__file__).parents[1]
 PREFECT = (sys.executable, "-m", "prefect")
@@ -25,12 +26,39 @@ PATIENCE = 900.0
 """Seconds for anything to happen: a first start migrates a database, and the machine may be busy."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
     """A Prefect server, and the environment in which commands find it."""
 
-    url: str
+    port: int
+    home: Path
     environment: dict[str, str]
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @classmethod
+    def at(cls, home: Path) -> "Server":
+        port = free_port()
+        settings = {
+            "PREFECT_HOME": str(home),
+            "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+        }
+        return cls(port, home, {**os.environ, **settings})
+
+    @property
+    def url(self) -> str:
+        return self.environment["PREFECT_API_URL"]
+
+    def start(self) -> None:
+        command = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        with (self.home / "server.log").open("a") as log:
+            self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+        wait_for(self.is_up)
+
+    def stop(self) -> None:
+        assert self.process is not None
+        end(self.process)
 
     def ask(self, path: str, body: Any = None, method: str = "POST") -> Any:
         data = None if method == "GET" else json.dumps(body or {}).encode()
@@ -71,12 +99,16 @@ def running(*arguments: str, environment: dict[str, str], log: Path) -> Iterator
         try:
             yield
         finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def free_port() -> int:
@@ -87,18 +119,12 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home, port = tmp_path_factory.mktemp("prefect"), free_port()
-    settings = {
-        "PREFECT_HOME": str(home),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-    }
-    found = Server(settings["PREFECT_API_URL"], {**os.environ, **settings})
-    start = ("server", "start", "--host", "127.0.0.1", "--port", str(port))
-    with running(*start, environment=found.environment, log=home / "server.log"):
-        wait_for(found.is_up)
+    found = Server.at(tmp_path_factory.mktemp("prefect"))
+    try:
+        found.start()
         yield found
+    finally:
+        found.stop()
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +136,11 @@ def deployments(server: Server) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def worker(server: Server, deployments: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def worker(server: Server, deployments: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A worker's log."""
     log = tmp_path_factory.mktemp("worker") / "worker.log"
     with running("worker", "start", "--pool", "styling", environment=server.environment, log=log):
-        yield
+        yield log
 
 
 def test_one_scene_on_demand_and_the_inbox_on_a_schedule(deployments: dict[str, Any]) -> None:
@@ -122,7 +149,8 @@ def test_one_scene_on_demand_and_the_inbox_on_a_schedule(deployments: dict[str, 
     (schedule,) = deployments["stylize-inbox"]["schedules"]
     assert (schedule["schedule"]["cron"], schedule["active"]) == ("0 2 * * *", True)
     assert deployments["stylize-inbox"]["tags"] == ["nst-rs", "nightly"]
-    assert deployments["stylize-inbox"]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    # A limit's place would be lost while the server is away, and held by a run that was killed.
+    assert deployments["stylize-inbox"]["concurrency_limit"] is None
     assert all(found["work_pool_name"] == "styling" for found in deployments.values())
 
 
@@ -170,7 +198,7 @@ def inbox(tmp_path_factory: pytest.TempPathFactory, olinda: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(
-    server: Server, deployments: dict[str, Any], worker: None, inbox: Path, harvest: Path, quick: dict[str, Any]
+    server: Server, deployments: dict[str, Any], worker: Path, inbox: Path, harvest: Path, quick: dict[str, Any]
 ) -> dict[str, Any]:
     """A scheduled run of the inbox, when it has ended."""
     settings = {**quick, "schedule.levels": 1, "schedule.iterations": 1}
@@ -181,13 +209,23 @@ def finished(
         "settings": settings,
         "settle_seconds": 0.1,
     }
-    run = server.ask(f"deployments/{deployments['stylize-inbox']['id']}/create_flow_run", {"parameters": parameters})
+    return ended(server, scheduled(server, deployments, parameters))
 
-    def ended() -> dict[str, Any] | None:
+
+def scheduled(server: Server, deployments: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    body = {"parameters": parameters}
+    run: dict[str, Any] = server.ask(f"deployments/{deployments['stylize-inbox']['id']}/create_flow_run", body)
+    return run
+
+
+def ended(server: Server, run: dict[str, Any]) -> dict[str, Any]:
+    """Wait for the end of a run, and return how it ended."""
+
+    def look() -> dict[str, Any] | None:
         found: dict[str, Any] = server.ask(f"flow_runs/{run['id']}", method="GET")
         return found if found["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
-    found: dict[str, Any] = wait_for(ended)
+    found: dict[str, Any] = wait_for(look)
     return found
 
 
@@ -238,3 +276,79 @@ def test_the_log_says_scene_level_and_tile(server: Server, finished: dict[str, A
             break
         time.sleep(0.5)
     assert beginning in "".join(line["message"] for line in logs)
+
+
+@pytest.fixture
+def parameters(tmp_path: Path, olinda: Path, harvest: Path, quick: dict[str, Any]) -> dict[str, Any]:
+    """An inbox with one scene, of which two quick levels are made."""
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    shutil.copy(olinda.with_name("olinda_centre.tif"), folder / "a.tif")
+    return {
+        "inbox": str(folder),
+        "output": str(tmp_path / "maps"),
+        "style": [str(harvest)],
+        "settings": quick,
+        "settle_seconds": 0.1,
+    }
+
+
+def account(parameters: dict[str, Any]) -> dict[str, Any]:
+    """What the catalogue says of the scene."""
+    (catalogue,) = Path(parameters["output"]).glob("*/catalogue.geojson")
+    (feature,) = json.loads(catalogue.read_text())["features"]
+    found: dict[str, Any] = feature["properties"]
+    return found
+
+
+def logged(server: Server, run: dict[str, Any], level: int) -> list[str]:
+    """What a run's log says at this level of severity and above."""
+    body = {"logs": {"flow_run_id": {"any_": [run["id"]]}, "level": {"ge_": level}}}
+    return [line["message"] for line in server.ask("logs/filter", body)]
+
+
+def test_a_deployments_scenes_are_styled_on_a_dask_cluster_that_is_started_in_the_checkout(
+    server: Server, deployments: dict[str, Any], worker: Path, parameters: dict[str, Any]
+) -> None:
+    address = free_address()
+    with operated(address):
+        run = ended(server, scheduled(server, deployments, {**parameters, "address": address}))
+    assert run["state"]["message"] == "1 made, 0 failed, 0 given up, 0 arriving"
+
+
+def test_a_deployments_scenes_are_styled_by_several_processes(
+    server: Server, deployments: dict[str, Any], worker: Path, parameters: dict[str, Any]
+) -> None:
+    run = ended(server, scheduled(server, deployments, {**parameters, "workers": 2}))
+    assert run["state"]["message"] == "1 made, 0 failed, 0 given up, 0 arriving"
+
+
+def test_a_value_that_does_not_fit_its_setting_fails_the_run_with_one_line_and_no_traceback(
+    server: Server, deployments: dict[str, Any], worker: Path, parameters: dict[str, Any]
+) -> None:
+    wrong = {**parameters, "settings": {"objective.alpha": "lots"}}
+    run = ended(server, scheduled(server, deployments, wrong))
+    assert run["state_type"] == "FAILED"
+    assert run["state"]["message"].startswith("objective.alpha: expected ")
+    wait_for(lambda: logged(server, run, 40))
+    assert not [line for line in logged(server, run, 0) if "Traceback" in line or "\n" in line]
+
+
+def test_while_the_server_is_away_computing_goes_on_and_no_attempt_is_counted(
+    server: Server, deployments: dict[str, Any], worker: Path, parameters: dict[str, Any]
+) -> None:
+    # Some two minutes away, with the start of the server; Prefect's client gives up after one.
+    settings = {**parameters["settings"], "schedule.iterations": (40, 2)}
+    run = scheduled(server, deployments, {**parameters, "settings": settings})
+    before = worker.read_text()
+    wait_for(lambda: "a: level 1/2, iteration 1/40" in worker.read_text()[len(before) :])
+    server.stop()
+    try:
+        wait_for(lambda: "is away: waiting for it" in worker.read_text()[len(before) :])
+        time.sleep(75)
+        assert "a: level 1/2, iteration 40/40" in worker.read_text()[len(before) :]
+    finally:
+        server.start()
+    assert ended(server, run)["state"]["message"] == "1 made, 0 failed, 0 given up, 0 arriving"
+    assert (account(parameters)["state"], account(parameters)["attempts"]) == ("made", 1)
+    assert "retry" not in worker.read_text()[len(before) :].lower()

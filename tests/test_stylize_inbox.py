@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import httpx
 import pytest
 import rasterio
 
@@ -205,9 +207,92 @@ def test_a_second_run_over_the_same_inbox_is_refused_while_one_is_at_it(
 
     stylist.before = another
     assert night().is_completed()
-    assert inside[0].is_failed()
+    assert inside[0].is_cancelled()
     assert f"product {product(inbox)}: expected no other run at it, got process {os.getpid()} on " in inside[0].message
     assert stylist.seen == ["centre", "tiles"]
+
+
+def test_a_run_whose_process_was_killed_is_ended_by_the_next_one_on_prefects_page(
+    flows: Any, night: Callable[..., Any], stylist: Stylist, inbox: Path
+) -> None:
+    from prefect import get_client
+    from prefect.states import Completed, Running
+
+    night()
+    left = product(inbox) / ".catalogue.flow-run"
+    assert not left.exists()
+    with get_client(sync_client=True) as client:
+        killed, done = (client.create_flow_run(flows.stylize_inbox, state=Running()).id for _ in range(2))
+        client.set_flow_run_state(done, Completed(message="made"))
+        for run in (killed, done):
+            left.write_text(json.dumps({"flow_run": str(run)}))
+            assert night().is_completed()
+            assert not left.exists()
+        ended = client.read_flow_run(killed).state
+        assert ended.is_crashed()
+        assert ended.message.startswith("The process ended without saying so: killed, or its machine restarted.")
+        assert client.read_flow_run(done).state.is_completed()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"flow_run": 3}', json.dumps({"flow_run": str(uuid.uuid4())})])
+def test_a_note_of_a_run_that_cannot_be_read_or_that_the_server_does_not_know_stops_no_run(
+    night: Callable[..., Any], stylist: Stylist, inbox: Path, text: str
+) -> None:
+    night()
+    (product(inbox) / ".catalogue.flow-run").write_text(text)
+    assert night().is_completed()
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [httpx.ConnectError("no connection"), httpx.ReadTimeout("no answer")],
+    ids=["refused", "silent"],
+)
+def test_a_server_that_goes_away_under_a_scene_costs_it_no_attempt(
+    night: Callable[..., Any], stylist: Stylist, inbox: Path, outage: Exception
+) -> None:
+    def away() -> None:
+        if stylist.seen.count("centre") == 1:
+            raise outage
+
+    stylist.before = away
+    assert night().message == "2 made, 0 failed, 0 given up, 0 arriving"
+    assert stylist.seen == ["centre", "centre", "tiles"]
+    assert entries(inbox)["centre"]["attempts"] == 1
+
+
+def test_the_command_line_takes_a_preset_and_settings(flows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.states import Completed
+
+    given: dict[str, Any] = {}
+
+    def styled(**parameters: Any) -> Any:
+        given.update(parameters)
+        return Completed(message="", data="catalogue.geojson")
+
+    monkeypatch.setattr(flows, "stylize_inbox", styled)
+    settings = ["--set", "schedule.levels=4", "--set", "objective.style_layers={conv1_1: 1}"]
+    assert flows.main(["inbox", "maps", "--preset", "legible", *settings]) == 0
+    assert given["preset"] == "legible"
+    assert given["settings"] == {"schedule.levels": 4, "objective.style_layers": {"conv1_1": 1}}
+
+
+def test_a_setting_without_a_value_is_one_line_and_exit_code_2(flows: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert flows.main(["inbox", "maps", "--set", "schedule.levels"]) == 2
+    assert capsys.readouterr().err.startswith("error: --set schedule.levels: expected SECTION.KEY=VALUE")
+
+
+def test_a_server_that_does_not_answer_is_one_line_and_exit_code_2(
+    flows: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        assert flows.main(["inbox", "maps"]) == 2
+    assert capsys.readouterr().err == (
+        "error: Prefect's server http://127.0.0.1:9/api: expected an answer, got none; "
+        "start it, or unset PREFECT_API_URL and Prefect starts one for the run\n"
+    )
 
 
 def test_an_inbox_that_is_not_there_is_one_line_and_exit_code_2(

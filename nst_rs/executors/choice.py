@@ -16,13 +16,16 @@ _EXECUTORS = {
 """Name → module, class, and the library that must be installed for it, which is imported when it is needed."""
 
 
-def check_executor(name: str) -> None:
-    """Raise ResourceError where the library that an executor needs is not installed."""
+def check_executor(compute: ComputeSection) -> None:
+    """Raise ResourceError where the executor's library is not installed, or its address can be no scheduler's."""
+    name = compute.executor
     library = _EXECUTORS[name][2]
     if library and find_spec(library) is None:
         raise ResourceError(
             f"compute.executor {name}", expected=name.capitalize(), got="none", do=f"install nst-rs[{name}]"
         )
+    if compute.address is not None:
+        _class_of(name).check_address(compute.address)
 
 
 def traits_of(name: str) -> Traits:

@@ -78,7 +78,7 @@ def settled_by_scene(config: RunConfig) -> RunConfig:
 def _open(config: RunConfig, to_write: bool) -> Job:
     """Decide what `config` leaves open, whether or not there is room for it."""
     check_named(config, to_write)
-    check_executor(config.compute.executor)
+    check_executor(config.compute)
     kind = _kind_of(config)
     config = kind.completed(config)
     rendering = open_rendering(config)

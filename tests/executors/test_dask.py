@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from nst_rs.executors.dask.rounds import ClusterRounds, WorkersState, assign_blo
 from nst_rs.files.storage import DiskStorage
 from nst_rs.optimise.adam import Move
 from nst_rs.optimise.descent import Step
-from nst_rs.optimise.state import Form
+from nst_rs.optimise.state import Form, State
 from nst_rs.pyramid.tiling import Tile
 from tests import cluster_run
 from tests.cluster_run import CANVAS, go
@@ -65,6 +66,13 @@ def ignore(_: object) -> None:
     pass
 
 
+def drawn(folder: Path) -> State:
+    """A level's beginning, on disk."""
+    state = Form(CANVAS.level, averaged=False, layers=None, by_core=True).create(DiskStorage(folder), "start")
+    state.picture[:, :] = CANVAS.image[:, :]
+    return state
+
+
 def test_a_cluster_comes_to_the_bits_of_one_process(two: Cluster, expected: np.ndarray, tmp_path: Path) -> None:
     found, _ = go(tmp_path, two, ignore)
     assert (found == expected).all()
@@ -79,7 +87,7 @@ def test_the_bits_do_not_depend_on_the_number_of_workers(expected: np.ndarray, t
 
 def test_after_every_window_the_tile_is_told(two: Cluster, tmp_path: Path) -> None:
     kind = ClusterRounds(two, problem_of(CANVAS), PixelKernel, kept=0)
-    state = Form(CANVAS.level, averaged=False, layers=None, by_core=True).create(DiskStorage(tmp_path), "start")
+    state = drawn(tmp_path)
     told: list[Tile] = []
     kind(kind.begin(state), WorkersState(kind), [Move(1, 4.0)], told.append)
     assert len(told) == kind.windows(0) == 2 * TILES
@@ -87,9 +95,10 @@ def test_after_every_window_the_tile_is_told(two: Cluster, tmp_path: Path) -> No
 
 
 def test_what_goes_wrong_on_a_worker_is_told_as_it_is_here(two: Cluster, tmp_path: Path) -> None:
-    state = Form(CANVAS.level, averaged=False, layers=None, by_core=True).create(DiskStorage(tmp_path), "start")
+    state = drawn(tmp_path)
     kind = ClusterRounds(two, problem_of(CANVAS), PixelKernel, kept=0)
     held = kind.begin(state)
+    shutil.rmtree(tmp_path / "start-picture" / "c")
     (tmp_path / "start-picture" / "c").write_text("in the way of the chunks")
     with pytest.raises(OutputError, match=f"workspace {tmp_path}: expected room and leave to write"):
         held.copy_to(state)
@@ -241,6 +250,24 @@ def test_an_address_without_a_scheduler_is_told_in_one_line(monkeypatch: pytest.
             dask.at_address(address),
         ):
             pass
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["tcp://host", "tcp://host:", "tcp://host:abc", "tcp://host:99999", "tcp://:8786", "tcp://host:8786/x", "8786", ""],
+)
+def test_what_can_be_no_schedulers_address_is_told_before_the_scene_is_read(
+    address: str, small: Path, harvest: Path, tmp_path: Path
+) -> None:
+    settings = {"compute.executor": "dask", "compute.address": address}
+    with pytest.raises(ResourceError, match=rf"^compute.address {address}: expected a Dask scheduler, such as tcp://"):
+        nst_rs.stylize(small, harvest, tmp_path / "map.tif", settings=settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tls_without_certificates_is_told_in_one_line() -> None:
+    with pytest.raises(ResourceError, match=r"^address tls://host:8786: expected certificates for tls, .*, got none; "):
+        dask.check_address("address tls://host:8786", "tls://host:8786")
 
 
 def test_a_scheduler_that_lacks_the_program_is_told_in_one_line() -> None:

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 import dask
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from distributed import Client, Future, KilledWorker, LocalCluster, Scheduler, SchedulerPlugin
-from distributed.comm.addressing import parse_address
+from distributed.comm.addressing import parse_address, parse_host_port
 from distributed.comm.registry import get_backend
+from distributed.security import Security
 
 from nst_rs.errors import OutputError, ResourceError
 
@@ -232,14 +233,30 @@ def connecting(named: str, address: str) -> Iterator[None]:
     Raises ResourceError where none answers, and for what is no address before the context is entered: a client that is
     made with one ends only after a minute.
     """
-    try:
-        get_backend(parse_address(address)[0])
-    except ValueError as error:
-        raise _no_scheduler(named, error) from error
+    check_address(named, address)
     try:
         yield
     except OSError as error:
         raise _no_scheduler(named, error) from error
+
+
+def check_address(named: str, address: str) -> None:
+    """Raise ResourceError where no scheduler could be reached at `address`, which people call `named`."""
+    try:
+        protocol, place = parse_address(address)
+        get_backend(protocol)
+        host, port = parse_host_port(place)
+        if not host or not 0 < port < 2**16:
+            raise ValueError(f"{place or 'nothing'}, where a host and a port from 1 to 65535 are wanted")
+    except ValueError as error:
+        raise _no_scheduler(named, error) from error
+    if protocol == "tls" and Security().get_connection_args("client")["ssl_context"] is None:
+        raise ResourceError(
+            named,
+            expected="certificates for tls, in Dask's settings under distributed.comm.tls",
+            got="none",
+            do="name the scheduler's certificates there, or use tcp",
+        )
 
 
 def _no_scheduler(named: str, error: Exception) -> ResourceError:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from nst_rs.executors.base import Executor, LevelTask, PaintTask, Traits
-from nst_rs.executors.dask.cluster import Cluster, Connect, connect
+from nst_rs.executors.dask.cluster import Cluster, Connect, check_address, connect
 from nst_rs.executors.dask.rounds import ClusterRounds, WorkersState
 from nst_rs.files.storage import check_written
 from nst_rs.learned.painter import paint_tile
@@ -31,6 +31,11 @@ class DaskExecutor:
         self._open = ExitStack()
         self._cluster: Cluster | None = None
         self.seconds_to_connect: float | None = None
+
+    @staticmethod
+    def check_address(address: str) -> None:
+        """Raise ResourceError where `address`, that of ``compute.address``, can be no scheduler's."""
+        check_address(f"compute.address {address}", address)
 
     def descend(self, task: LevelTask) -> State:
         """Compute a level; see :class:`nst_rs.executors.base.Executor`. The state that it ends in lies on disk."""

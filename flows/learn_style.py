@@ -6,6 +6,7 @@ The same runs without Prefect as ``nst-rs learn``. Learning that fails is tried 
 """
 
 # isort: split
+from flows.home import check_home
 from flows.stylize_scene import (
     Hours,
     Preset,
@@ -120,8 +121,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--style", action="append", help="an image whose style is learned; several are blended")
     parser.add_argument("--output", help="the learned style to write, a .style")
     parser.add_argument("--config", help="a configuration (YAML)")
+    given = vars(parser.parse_args(arguments))
     try:
-        output = learn_style(**vars(parser.parse_args(arguments)))
+        check_home()
+        output = learn_style(**given)
     except NstError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -27,6 +27,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
+from flows.home import check_home
 from flows.scenes import Order, in_turn, on_workers, share_of_memory
 from nst_rs.config.loading import name_files, override, with_absolute_paths
 from nst_rs.config.sections import RunConfig
@@ -232,9 +233,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("output", help="the folder for the maps and their catalogue")
     parser.add_argument("--style", action="append", help="an image whose style is taken; several are blended")
     parser.add_argument("--config", help="a configuration (YAML), or an earlier run's record (JSON)")
-    state = stylize_inbox(**vars(parser.parse_args(arguments)), return_state=True)
-    error = state.result(raise_on_failure=False)
-    if isinstance(error, NstError):
+    given = vars(parser.parse_args(arguments))
+    try:
+        check_home()
+        state = stylize_inbox(**given, return_state=True)
+        error = state.result(raise_on_failure=False)
+        if isinstance(error, NstError):
+            raise error
+    except NstError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     print(state.message)

@@ -17,6 +17,10 @@ os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "600")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+# isort: split
+from flows.home import check_home  # before Prefect, whose warning it replaces
+
+# isort: split
 import argparse
 import base64
 import io
@@ -259,6 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", help="a configuration (YAML), or an earlier run's record (JSON)")
     given = vars(parser.parse_args(arguments))
     try:
+        check_home()
         output = stylize_scene(**given)
     except NstError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -12,7 +12,7 @@ from nst_rs.output.companions import COMPANIONS
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.publish import publish
-from tests.runs import record_of
+from tests.finished_runs import record_of
 
 
 def contents_of(styled: StyledMap, subject: Any = None) -> MapContents:

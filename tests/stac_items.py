@@ -204,7 +204,8 @@ def modis_vegetation() -> Assets:
     names = ("EVI", "NDVI", "red_reflectance", "blue_reflectance")
     return {
         **{f"500m_16_days_{name}": raster(f"{name}.tif", 60, dtype="int16") for name in names},
-        "500m_16_days_VI_Quality": raster("quality.tif", 60, dtype="complex64"),
+        "500m_16_days_view_angle": raster("angle.tif", 60, dtype="complex64"),
+        "500m_16_days_VI_Quality": raster("quality.tif", 60, dtype="uint8"),
     }
 
 
@@ -292,3 +293,13 @@ def rendering() -> Assets:
 
 def classes() -> Assets:
     return {"map": raster("map.tif", 10, dtype="uint8", **{"classification:classes": [{"value": 10}]})}
+
+
+def landsat_by_number() -> Assets:
+    """USGS in 2020: keys are ends of files' names; bands are numbers of the list in the item's properties."""
+    product = "LC08_L2SR_081119_20200101_20200823_02_T2"
+    ends = ("SR_B2.TIF", "SR_B3.TIF", "SR_B4.TIF", "SR_B5.TIF")
+    return {
+        **{end: raster(f"{product}_{end}", 30, **{"eo:bands": [number]}) for number, end in enumerate(ends)},
+        "QA_PIXEL.TIF": raster(f"{product}_QA_PIXEL.TIF", 30, roles=None),
+    }

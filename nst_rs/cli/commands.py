@@ -228,7 +228,7 @@ def settings(
 ) -> None:
     """List every setting of a configuration: its default, the values it takes, and its meaning."""
     with _errors_as_lines(verbose=False):
-        terminal.show_settings(Console(), describe(section))
+        terminal.show_settings(terminal.console(), describe(section))
 
 
 @app.command()
@@ -243,15 +243,16 @@ def view(
     MAP.tif is a map that nst-rs made. The scene is shown beside it, under a slider, to this machine alone, until
     Ctrl-C ends it.
     """
-    with _errors_as_lines(verbose=False):
+    with _errors_as_lines(verbose=False) as screen:
+        screen.print("starting the map server", highlight=False)  # which takes seconds to import
         try:
             from nst_rs.view.server import serve, viewing
         except ModuleNotFoundError as error:
             need = "the extra that serves maps"
             raise ResourceError("view", expected=need, got=str(error), do="pip install 'nst-rs[view]'") from error
 
-        with suppress(KeyboardInterrupt), viewing(map_) as found:
-            serve(found, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
+        with suppress(KeyboardInterrupt), viewing(map_) as shown:
+            serve(shown, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""How progress and results look to a person: bars on a terminal, plain lines elsewhere."""
+"""Progress and results as people see them: bars on a terminal, plain lines elsewhere."""
 
 import io
 import logging
@@ -19,6 +19,8 @@ from rich.text import Text
 from nst_rs.config.reference import Setting
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.files.text import counted, duration
+from nst_rs.geo.area import describe_degrees, extent_of
+from nst_rs.geo.grid import Grid
 from nst_rs.learned.style_file import Facts, HeldOut, Source
 from nst_rs.output.figures import describe
 from nst_rs.output.files import Outputs
@@ -215,6 +217,13 @@ def show_settings(console: Console, settings: Sequence[Setting]) -> None:
     for setting in settings:
         table.add_row(*map(Text, (setting.name, setting.default, setting.values, setting.meaning)))
     console.print(table)
+
+
+def _bounds(grid: Grid) -> list[str]:
+    """Return where a scene lies, as scene.area takes it."""
+    found = describe_degrees(grid)
+    in_degrees = [f"west, south, east, north in degrees: {found}"] if found else []
+    return [*in_degrees, f"in {grid.unit}: {extent_of(grid)}"]
 
 
 def _stored(header: Header) -> str:

@@ -1,7 +1,9 @@
 """What red, green and blue are made of: bands, or spectral indices, by number or name."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -12,25 +14,23 @@ from nst_rs.errors import ConfigError
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.sensors import Label
 
-SPYNDEX_BANDS = {
-    "coastal": "A",
-    "blue": "B",
+log = logging.getLogger(__name__)
+
+_OWN_NAMES = {
     "green1": "G1",
-    "green": "G",
-    "yellow": "Y",
-    "red": "R",
     "rededge1": "RE1",
     "rededge2": "RE2",
     "rededge3": "RE3",
-    "nir": "N",
-    "nir08": "N2",
-    "nir09": "WV",
     "swir1": "S1",
     "swir2": "S2",
     "thermal1": "T1",
     "thermal2": "T2",
+    "vv": "VV",
+    "vh": "VH",
+    "hh": "HH",
+    "hv": "HV",
 }
-"""Common names → what spyndex's formulas call them."""
+"""Common names that are not spyndex's → what its formulas call these bands."""
 
 Channel = int | str
 """A band by its number from 1, or a spectral index by its name."""
@@ -53,8 +53,17 @@ class Index:
         constants = {name: spyndex.constants[name].default for name in known.bands if name not in self.bands}
         bands = {name: by_band[number] for name, number in self.bands.items()}
         with np.errstate(all="ignore"):
-            found = spyndex.computeIndex(self.name, {**bands, **constants})
-        return np.asarray(found, np.float32)
+            values = spyndex.computeIndex(self.name, {**bands, **constants})
+        return np.asarray(values, np.float32)
+
+
+@cache
+def spyndex_bands() -> dict[str, str]:
+    """Return common names → what spyndex's formulas call these bands: its own names, but where ours are others."""
+    import spyndex
+
+    theirs = {band.common_name: band.short_name for band in map(spyndex.bands.get, spyndex.bands)}
+    return {name: short for name, short in theirs.items() if short not in _OWN_NAMES.values()} | _OWN_NAMES
 
 
 class Channels:
@@ -75,19 +84,20 @@ class Channels:
     def compute(self, values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Mask]:
         """Return the channels, (3, h, w), of `values`, (bands, h, w), and where all of them are finite."""
         if self.dtype != "float32":
-            found = values[[self.bands.index(part) for part in self._parts if isinstance(part, int)]]
-            return found, np.ones(found.shape[1:], np.bool_)
+            stored = values[[self.bands.index(part) for part in self._parts if isinstance(part, int)]]
+            return stored, np.ones(stored.shape[1:], np.bool_)
         by_band = {number: band.astype(np.float32, copy=False) for number, band in zip(self.bands, values, strict=True)}
-        found = np.stack([p.compute(by_band) if isinstance(p, Index) else by_band[p] for p in self._parts])
-        return found, np.isfinite(found).all(axis=0)
+        channels = np.stack([p.compute(by_band) if isinstance(p, Index) else by_band[p] for p in self._parts])
+        return channels, np.isfinite(channels).all(axis=0)
 
 
 def resolve_channels(scene: Scene, wanted: Sequence[Channel] | str | None) -> Three:
     """Return the channels for red, green and blue: bands as numbers from 1, spectral indices as spyndex names them.
 
     `wanted` holds numbers, names and indices, or is the name of a composite; None takes the bands named red, green and
-    blue, else the first three, else the only one three times. Raises ConfigError for what the scene has not, and where
-    nothing is wanted of bands that are neither named red, green and blue nor in an order that means something.
+    blue, else the first three, else the first one three times: of a scene of two that is warned of. Raises ConfigError
+    for what the scene has not, and where nothing is wanted of bands that are neither named red, green and blue nor in
+    an order that means something.
     """
     if isinstance(wanted, str):
         wanted = _composite(scene, wanted)
@@ -100,7 +110,14 @@ def resolve_channels(scene: Scene, wanted: Sequence[Channel] | str | None) -> Th
         return red, green, blue
     if any(tile.product.gathered for tile in scene.tiles):
         raise _no_order(scene)
-    return (1, 2, 3) if len(scene.labels) >= 3 else (1, 1, 1)
+    if len(scene.labels) >= 3:
+        return 1, 2, 3
+    if len(scene.labels) == 2 and not any(label.answers_to("alpha") for label in scene.labels):
+        log.warning(
+            "red, green and blue are all band 1 of two (%s); choose with composite.bands, for example [1, 2, 2]",
+            ", ".join(str(label) or "unnamed" for label in scene.labels),
+        )
+    return 1, 1, 1
 
 
 def resolve_bands(scene: Scene, wanted: Sequence[Channel] | Literal["all"] | None) -> tuple[int, ...]:
@@ -132,11 +149,12 @@ def find_index(labels: Sequence[Label], name: str) -> Index:
     official = _official(name)
     if official is None:
         raise ConfigError("composite.bands", expected="a band, or a spectral index that spyndex knows", got=repr(name))
-    by_name = {SPYNDEX_BANDS.get(label.common): number for number, label in reversed(list(enumerate(labels, start=1)))}
+    short_names = spyndex_bands()
+    by_name = {short_names.get(label.common): number for number, label in reversed(list(enumerate(labels, start=1)))}
     needed = [band for band in spyndex.indices[official].bands if band not in spyndex.constants]
     missing = [band for band in needed if band not in by_name]
     if missing:
-        known = {short: common for common, short in SPYNDEX_BANDS.items()}
+        known = {short: common for common, short in short_names.items()}
         raise ConfigError(
             f"composite.bands: {official}",
             expected=f"bands {', '.join(known.get(band, band) for band in needed)}",

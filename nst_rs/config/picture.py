@@ -83,7 +83,7 @@ class ObjectiveSection(Section):
     content_normalization: Literal["mean", "sum"] = "mean"
     """How the content's loss is taken over a layer. ``sum`` is the paper's formula; ``mean`` divides by positions and
     channels, so that ``objective.alpha`` means the same at any size of scene."""
-    terms: dict[str, Weight] = Field({})
+    terms: Annotated[dict[str, Weight], InWords("names of terms with weights")] = Field({})
     """Further terms of the objective by name, and their weights: docs/architecture.md tells how to write one."""
     content_layers: LayerWeights = CONTENT_LAYERS
     """The layers of VGG16 at which the map is compared with the scene, and their weights."""

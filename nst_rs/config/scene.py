@@ -1,10 +1,11 @@
 """The raster side of a run: which scene is read, how its bands become RGB, what is written."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictInt, field_validator
 
+from nst_rs.config.area import PartOfScene
 from nst_rs.config.base import InWords, Section
 from nst_rs.config.paths import LocalPath, Location
 
@@ -14,9 +15,6 @@ Archive = Literal["pmtiles", "mbtiles"]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Pair = tuple[Number, Number]
 ThreePairs = Annotated[tuple[Pair, Pair, Pair], InWords("three pairs of numbers")]
-Longitude = Annotated[float, Field(ge=-180, le=180)]
-Latitude = Annotated[float, Field(ge=-90, le=90)]
-Bounds = Annotated[tuple[Longitude, Latitude, Longitude, Latitude], InWords("four numbers in degrees")]
 Profile = Literal["deflate", "lzw", "jpeg", "webp"]
 
 
@@ -53,9 +51,17 @@ class SceneSection(Section):
     """The side of the map's pixels in the CRS's units, or the ``finest`` or ``coarsest`` of the chosen bands."""
     resampling: Literal["nearest", "bilinear", "cubic"] = "bilinear"
     """How bands of another grid are brought onto the scene's grid."""
-    area: Bounds | LocalPath | None = None
-    """What the scene is cut to: west, south, east, north in degrees; or a GeoJSON file of polygons, outside of which
-    there is no data."""
+    area: PartOfScene | None = None
+    """What the scene is cut to: west, south, east, north in degrees; or ``left``, ``bottom``, ``right``, ``top`` in the
+    units of its grid; or its ``rows`` and ``columns``; or a GeoJSON file of polygons, outside of which there is no
+    data."""
+
+    @field_validator("area", mode="before")
+    @classmethod
+    def _four(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple) and len(value) != 4:
+            raise ValueError("west, south, east and north in degrees, such as [9.0, 45.1, 9.2, 45.3]")
+        return value
 
     @field_validator("scale")
     @classmethod

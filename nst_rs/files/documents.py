@@ -1,4 +1,4 @@
-"""Small texts from elsewhere: configurations, metadata, GeoJSON, STAC. Read with a limit, and without what bites."""
+"""Small texts from elsewhere: configurations, metadata, GeoJSON, STAC. Read up to a limit, YAML without its dangers."""
 
 import json
 from pathlib import Path
@@ -20,24 +20,24 @@ def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
     """Return a UTF-8 file's text. Raises DocumentError where it cannot be read, or is larger than `most_bytes`."""
     try:
         with path.open("rb") as file:
-            found = file.read(most_bytes + 1)
+            content = file.read(most_bytes + 1)
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
         raise DocumentError(str(error)) from error
-    return decode(found, most_bytes)
+    return decode(content, most_bytes)
 
 
-def decode(found: bytes, most_bytes: int = MOST_BYTES) -> str:
+def decode(content: bytes, most_bytes: int = MOST_BYTES) -> str:
     """Return UTF-8 as text. Raises DocumentError."""
-    if len(found) > most_bytes:
+    if len(content) > most_bytes:
         raise DocumentError(f"more than {most_bytes // 2**20} MB of text")
     try:
-        return found.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DocumentError(str(error)) from error
 
 
 def parse_json(text: str) -> Any:
-    """Return what JSON says. Raises DocumentError.
+    """Return the value that JSON text holds. Raises DocumentError.
 
     >>> parse_json('{"bbox": [1, 2]}')
     {'bbox': [1, 2]}
@@ -49,7 +49,7 @@ def parse_json(text: str) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """Return what YAML says. Raises DocumentError, also for tags of a program's own, and for aliases.
+    """Return the value that YAML text holds. Raises DocumentError, also for tags of a program's own, and for aliases.
 
     Ten lines of aliases can stand for a billion values.
 

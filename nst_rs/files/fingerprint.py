@@ -9,19 +9,26 @@ from nst_rs.files.locations import absolute, file_of
 
 
 def fingerprint(location: str | Path) -> dict[str, Any]:
-    """Return a file's absolute path, size in bytes and SHA-256: of what lies in an archive, the archive's.
+    """Return a file's absolute path, size in bytes and SHA-256. In an archive, the archive is the file.
 
-    Of what lies elsewhere only the place is known. Raises OSError where there is no such file.
+    For what lies on no disk of this machine only the place is known. Raises OSError where there is no such file.
     """
-    file = file_of(str(location))
-    place = absolute(str(location))
-    if file is None:
-        return {"path": place, "bytes": None, "sha256": None}
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    return {"path": place, "bytes": file.stat().st_size, "sha256": digest}
+    return fingerprints([location])[0]
 
 
 def fingerprints(locations: Iterable[str | Path]) -> list[dict[str, Any]]:
-    """Return the fingerprint of everything that is read."""
-    return [fingerprint(location) for location in locations]
+    """Return the fingerprint of everything that is read, like :func:`fingerprint`; an archive is read once."""
+    digests: dict[Path | None, dict[str, Any]] = {None: {"bytes": None, "sha256": None}}
+    found = []
+    for location in map(str, locations):
+        file = file_of(location)
+        if file is not None and file not in digests:
+            digests[file] = _digest(file)
+        found.append({"path": absolute(location), **digests[file]})
+    return found
+
+
+def _digest(file: Path) -> dict[str, Any]:
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return {"bytes": file.stat().st_size, "sha256": digest}

@@ -1,29 +1,50 @@
-"""Where a raster is: a path, or what GDAL reads from an archive or over the network. Nothing is opened here."""
+"""Places of rasters: paths, or what GDAL reads from an archive or over the network. Nothing is opened here."""
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+_SUBDATASET = re.compile(r'(NETCDF|HDF5|HDF4_SDS|HDF4_EOS):"?([^"]+?)"?:(.+)', re.IGNORECASE)
+"""A variable of a file of several: format, file, variable."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 def is_path(location: str) -> bool:
     """Whether `location` is a file or folder of this machine, named as such.
 
-    >>> is_path("tiles/a.tif"), is_path("/vsizip/scene.zip/a.tif"), is_path("s3://bucket/a.tif")
-    (True, False, False)
+    >>> is_path("tiles/a.tif"), is_path("/vsizip/scene.zip/a.tif"), is_path("s3://bucket/a.tif"), is_path("HDF5:a.h5:b")
+    (True, False, False, False)
     """
-    return not location.startswith("/vsi") and _SCHEME.match(location) is None
+    return not (location.startswith("/vsi") or _SCHEME.match(location) or _SUBDATASET.fullmatch(location))
+
+
+def subdataset(location: str) -> tuple[str, str, str] | None:
+    """Return the format, file and variable that `location` names, as GDAL does; None where it names none.
+
+    >>> subdataset("NETCDF:tiles/a.nc:red")
+    ('NETCDF', 'tiles/a.nc', 'red')
+    """
+    found = _SUBDATASET.fullmatch(location)
+    return (found[1].upper(), found[2], found[3]) if found else None
 
 
 def absolute(location: str) -> str:
     """Return `location` so that it means the same from any folder."""
-    return os.path.abspath(location) if is_path(location) else location
+    return _moved(location, os.path.abspath)
 
 
 def anchored(folder: Path, location: str) -> str:
     """Return `location` as starting from `folder`."""
-    return os.path.normpath(folder / location) if is_path(location) else location
+    return _moved(location, lambda path: os.path.normpath(folder / path))
+
+
+def _moved(location: str, move: Callable[[str], str]) -> str:
+    """Return `location` with its path moved, where it has one on this machine."""
+    named = subdataset(location)
+    if named is not None and is_path(named[1]):
+        return f'{named[0]}:"{move(named[1])}":{named[2]}'
+    return move(location) if is_path(location) else location
 
 
 def file_of(location: str) -> Path | None:
@@ -33,6 +54,9 @@ def file_of(location: str) -> Path | None:
     PosixPath('tiles/a.tif')
     >>> file_of("s3://bucket/a.tif")
     """
+    named = subdataset(location)
+    if named is not None:
+        return file_of(named[1])
     if is_path(location):
         return Path(location)
     archive = re.match(

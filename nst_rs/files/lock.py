@@ -1,7 +1,7 @@
-"""One run at a time to one place: a lock that the operating system holds, and drops when the process ends.
+"""Locks that keep two runs from one place. The operating system holds them and drops them when the process ends.
 
-A lock that a killed run leaves behind holds nobody up, whatever process has its number by now: the file stays, the lock
-does not. What the file says of its holder is for people.
+A killed run leaves its lock's file behind and not the lock, so that nobody waits for it, whatever process has its
+number by now. What the file says of the holder is for people.
 """
 
 import json
@@ -28,12 +28,12 @@ _LONGEST_COMMAND = 200
 
 @dataclass(frozen=True)
 class Holder:
-    """The process that holds a lock, as people look for it."""
+    """The process that holds a lock, described so that people find it."""
 
     pid: int
     host: str
     since: str
-    """In UTC."""
+    """The time in UTC."""
     command: str
 
     @classmethod
@@ -45,14 +45,14 @@ class Holder:
 
     @classmethod
     def read(cls, path: Path) -> "Holder | None":
-        """Return who is written in a lock's file; None where there is none, or it cannot be read."""
+        """Return the holder that a lock's file names; None where there is no file, or it cannot be read."""
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
     def __str__(self) -> str:
-        """Return all of it in one line."""
+        """Return the holder in one line."""
         return f"process {self.pid} on {self.host}, since {self.since}: {self.command}"
 
 

@@ -1,7 +1,7 @@
-"""Where arrays of the scene's size lie, in memory or on disk, and how they are passed over: strip by strip.
+"""Arrays of the scene's size, in memory or on disk, which are read and written strip by strip.
 
-All that is as large as the scene is read and written in windows through :class:`PixelArray`, so that nothing needs to
-know where it lies, and no more than a few strips of rows are held besides.
+All that is as large as the scene is read and written in windows through :class:`PixelArray`. No user needs to know
+where an array lies, and no more than a few strips of rows are held in memory besides.
 """
 
 import math
@@ -18,7 +18,7 @@ from zarr.storage import LocalStore
 from nst_rs.errors import OutputError
 
 STRIP_ROWS = 512
-"""Rows of a band: the side of a stored chunk and of a GeoTIFF's block."""
+"""Rows of a strip: the side of a stored chunk and of a GeoTIFF's block."""
 
 _MOST_CHUNK_BYTES = 4 * 2**20
 
@@ -35,7 +35,7 @@ class PixelArray(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of a pixel."""
+        """The type of a pixel's values."""
 
     def __getitem__(self, window: Window, /) -> npt.NDArray[Any]:
         """Return the pixels of a window: a copy, or a view. What is changed in it is to be written back."""
@@ -85,9 +85,9 @@ class MemoryStorage:
 
 
 class DiskStorage:
-    """Arrays on disk: in `folder`, one uncompressed Zarr array a name, in square chunks of STRIP_ROWS pixels at most.
+    """Arrays on disk: in `folder`, one uncompressed Zarr array per name, in square chunks of STRIP_ROWS pixels at most.
 
-    Of a stack of pictures, (N, H, W, channels), every picture is a chunk.
+    In a stack of pictures, (N, H, W, channels), every picture is a chunk.
 
     A chunk is never half written. OutputError says so when the folder cannot take or give the pixels.
     """
@@ -194,7 +194,7 @@ def stored_bytes(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
 
 
 def _chunk(shape: tuple[int, ...], dtype: npt.DTypeLike) -> tuple[int, ...]:
-    """Return the shape of a chunk: STRIP_ROWS along a side, fewer where there are many channels; a stack's pictures."""
+    """Return the shape of a chunk: STRIP_ROWS along a side, fewer for many channels; one picture of a stack."""
     if len(shape) == 4:
         return 1, *shape[1:]
     side = STRIP_ROWS

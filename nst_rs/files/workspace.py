@@ -65,9 +65,9 @@ class Workspace:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Give an empty folder on the map's own disk, gone when the context ends; a killed run's goes with the next.
+        """Give an empty folder on the map's own disk, which is removed when the context ends.
 
-        Raises OutputError.
+        A folder that a killed run has left is emptied first. Raises OutputError.
         """
         self.create()
         folder = self.folder / "scratch"

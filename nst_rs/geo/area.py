@@ -1,21 +1,25 @@
-"""An area of interest, as bounds or GeoJSON in longitude and latitude, on a scene's grid."""
+"""An area of interest on a scene's grid: in longitude and latitude, in the grid's units, or by its pixels."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from rasterio._err import CPLE_BaseError  # rasterio has no public name for it
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 from rasterio.features import bounds as geometry_bounds
 from rasterio.features import geometry_mask
-from rasterio.warp import transform_geom
+from rasterio.transform import Affine
+from rasterio.warp import transform_bounds, transform_geom
 
 from nst_rs.arrays import Mask
 from nst_rs.errors import ConfigError
 from nst_rs.files.documents import DocumentError, parse_json, read_text
-from nst_rs.geo.grid import ALIGNMENT_TOLERANCE, Box, Grid
+from nst_rs.geo.grid import ALIGNMENT_TOLERANCE, Box, Grid, bounds
 
 Bounds = tuple[float, float, float, float]
 """West, south, east, north in degrees; where west is the greater, across the antimeridian."""
@@ -28,17 +32,27 @@ _MOST_DEPTH = 8
 
 @dataclass(frozen=True)
 class Area:
-    """Polygons in longitude and latitude."""
+    """Polygons on the ground."""
 
     polygons: tuple[Mapping[str, Any], ...]
     """GeoJSON geometries."""
     outlined: bool
     """Whether what lies outside of the polygons is no data; bounds only crop."""
+    frame: Literal["degrees", "units", "pixels"] = "degrees"
+    """What their coordinates are: longitude and latitude, or the grid's own, or its columns and rows."""
 
     def on(self, grid: Grid) -> "Outline":
-        """Return the area on `grid`."""
-        moved = tuple(_moved(polygon, grid) for polygon in self.polygons)
-        return Outline(moved, self.outlined)
+        """Return the area on `grid`, from whose first pixel columns and rows are counted."""
+        if self.frame == "degrees":
+            return Outline(tuple(_moved(polygon, grid) for polygon in self.polygons), self.outlined)
+        turn = grid.transform if self.frame == "pixels" else Affine.identity()
+        rings = [[[turn @ point for point in ring] for ring in polygon["coordinates"]] for polygon in self.polygons]
+        return Outline(tuple({"type": "Polygon", "coordinates": ring} for ring in rings), self.outlined)
+
+    def swapped(self) -> "Area":
+        """Return the area with the axes of its coordinates in the other order."""
+        rings = [[[(y, x) for x, y in ring] for ring in polygon["coordinates"]] for polygon in self.polygons]
+        return replace(self, polygons=tuple({"type": "Polygon", "coordinates": ring} for ring in rings))
 
 
 @dataclass(frozen=True)
@@ -58,8 +72,37 @@ class Outline:
 
     def inside(self, grid: Grid) -> Mask:
         """Return, (H, W), the pixels of `grid` whose middle lies in the polygons."""
-        found: Mask = geometry_mask(self.polygons, grid.shape, grid.transform, invert=True)
-        return found
+        inside: Mask = geometry_mask(self.polygons, grid.shape, grid.transform, invert=True)
+        return inside
+
+
+def rectangle(left: float, bottom: float, right: float, top: float, frame: Literal["units", "pixels"]) -> Area:
+    """Return the area between some coordinates of a grid, or between some of its columns and rows."""
+    corners = [(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]
+    return Area(({"type": "Polygon", "coordinates": [corners]},), outlined=False, frame=frame)
+
+
+def degrees(grid: Grid) -> Bounds | None:
+    """Return the bounds of a grid in degrees; None where its CRS leads to none."""
+    try:
+        west, south, east, north = transform_bounds(grid.crs, _WGS84, *bounds(grid))
+    except (CRSError, CPLE_BaseError, ValueError):
+        return None
+    found = west, south, east, north
+    return found if all(math.isfinite(number) for number in found) else None
+
+
+def describe_degrees(grid: Grid) -> str:
+    """Return the bounds of a grid as ``scene.area`` takes them, to metres; nothing where its CRS leads to none."""
+    found = degrees(grid)
+    return "" if found is None else f"[{', '.join(f'{number:.5f}' for number in found)}]"
+
+
+def extent_of(grid: Grid) -> str:
+    """Return the bounds of a grid in its units, as ``scene.area`` takes them, to less than a thousandth of a pixel."""
+    digits = max(0, 4 - math.floor(math.log10(min(grid.pixel))))
+    edges = zip(("left", "bottom", "right", "top"), bounds(grid), strict=True)
+    return "{" + ", ".join(f"{name}: {edge:.{digits}f}" for name, edge in edges) + "}"
 
 
 def read_area(area: Bounds | Path) -> Area:
@@ -69,6 +112,10 @@ def read_area(area: Bounds | Path) -> Area:
     try:
         polygons = tuple(_polygons(parse_json(read_text(area)), 0))
     except (DocumentError, TypeError, KeyError, AttributeError) as error:
+        numbers = re.findall(r"-?\d+(?:\.\d+)?", area.name)
+        if len(numbers) == 4 and re.fullmatch(r"[-\d.,;:()\s]+", area.name):
+            written = f"write scene.area=[{', '.join(numbers)}]"
+            raise ConfigError("scene.area", expected="bounds in brackets", got=area.name, do=written) from error
         raise ConfigError(f"scene.area {area}", expected="a GeoJSON file", got=str(error)) from error
     if not polygons:
         raise ConfigError(f"scene.area {area}", expected="a polygon", got="none")

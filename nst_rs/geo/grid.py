@@ -50,9 +50,15 @@ class Grid:
             area *= _METRES_PER_RADIAN**2 * abs(math.cos(latitude * unit))
         return math.sqrt(area)
 
+    @property
+    def unit(self) -> str:
+        """The CRS's unit, as it is written after a number."""
+        name = str(self.crs.units_factor[0])
+        return {"metre": "m", "degree": "°"}.get(name, name)
+
     def describe(self) -> str:
         """Return the grid in one line."""
-        resolution = f"{abs(self.transform.a):g} × {abs(self.transform.e):g}"
+        resolution = f"{abs(self.transform.a):g} × {abs(self.transform.e):g} {self.unit}"
         return f"{self.width} × {self.height} pixels of {resolution}, {crs_name(self.crs)}"
 
     def cut(self, box: Box) -> "Grid":

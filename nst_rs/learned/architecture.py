@@ -55,11 +55,11 @@ class Architecture:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Parameter → its shape: a kernel and a bias a convolution."""
-        found: dict[str, tuple[int, ...]] = {}
+        """Parameter → its shape: a kernel and a bias for each convolution."""
+        shapes: dict[str, tuple[int, ...]] = {}
         for name, kernel in self.kernels.items():
-            found |= {f"{name}.kernel": kernel, f"{name}.bias": kernel[-1:]}
-        return found
+            shapes |= {f"{name}.kernel": kernel, f"{name}.bias": kernel[-1:]}
+        return shapes
 
     @property
     def margin(self) -> int:
@@ -78,7 +78,7 @@ class Architecture:
 
     @property
     def flops_per_pixel(self) -> float:
-        """Operations a pixel of the picture, margins not counted."""
+        """Operations per pixel of the picture, margins not counted."""
         strides = {"first": 2, "down": 4, "up1": 2, "up2": 1, "last": 1}
         return float(sum(2 * np.prod(shape) / strides.get(name, 4) ** 2 for name, shape in self.kernels.items()))
 
@@ -90,18 +90,19 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 def first_weights(architecture: Architecture, seed: int) -> dict[str, npt.NDArray[np.float32]]:
     """Return weights to begin learning from, He's (arXiv 1502.01852). The picture then is the scene, smoothed."""
     generator = np.random.default_rng(seed)
-    found = {}
+    weights = {}
     for name, shape in architecture.shapes.items():
         scale = 0.0 if len(shape) == 1 or name.startswith("last") else np.sqrt(2 / np.prod(shape[:3]))
-        found[name] = (scale * generator.standard_normal(shape)).astype(np.float32)
-    return found
+        weights[name] = (scale * generator.standard_normal(shape)).astype(np.float32)
+    return weights
 
 
 def grain(rows: npt.NDArray[np.int_], columns: npt.NDArray[np.int_]) -> Pixels:
     """Return the grain at some rows and columns of a scene, (H, W, GRAIN_CHANNELS) in [-1, 1].
 
-    One value a pixel, and one a cell of STRIDE × STRIDE pixels; uniform, and independent from place to place. A hash of
-    the place (the finaliser of MurmurHash3), so any window of it is the same as the whole's.
+    One channel has a value for each pixel, the other one for each cell of STRIDE × STRIDE pixels; both are uniform, and
+    independent from place to place. The values are a hash of the place (the finaliser of MurmurHash3), so any window of
+    the grain is the same as the whole's.
 
     >>> whole = grain(np.arange(8), np.arange(8))
     >>> bool((grain(np.arange(3, 5), np.arange(6, 8)) == whole[3:5, 6:8]).all())
@@ -109,8 +110,8 @@ def grain(rows: npt.NDArray[np.int_], columns: npt.NDArray[np.int_]) -> Pixels:
     """
     fine = _hash(rows, columns, 0)
     coarse = _hash(rows // STRIDE, columns // STRIDE, 1)
-    found: Pixels = np.stack([fine, coarse], axis=-1) * np.float32(2 / 2**24) - np.float32(1)
-    return found
+    values: Pixels = np.stack([fine, coarse], axis=-1) * np.float32(2 / 2**24) - np.float32(1)
+    return values
 
 
 def _hash(rows: npt.NDArray[np.int_], columns: npt.NDArray[np.int_], salt: int) -> npt.NDArray[np.float32]:

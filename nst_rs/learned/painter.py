@@ -1,4 +1,4 @@
-"""A tile of a map, painted with a learned style: read, painted, written. The same in this process and on a worker.
+"""A tile of a map is read, painted with a learned style and written: the same in this process and on a worker.
 
 A tile is painted in blocks, which lie on the scene's own grid whatever the tile's size is. A block
 needs nothing but its margin of another, so blocks of any size make the same picture but for rounding: libraries add up
@@ -26,13 +26,13 @@ _turn = threading.Lock()
 
 @dataclass(frozen=True)
 class Manner:
-    """How a learned style is applied."""
+    """The way a learned style is applied."""
 
     found_by: Color
-    """As ``style.color`` was when it was learned."""
+    """The value of ``style.color`` with which it was learned."""
     shown: Color
     strength: float
-    """From 0, the scene, to 1, the style."""
+    """A number from 0, the scene, to 1, the style."""
 
 
 class Recipe(Protocol):
@@ -69,7 +69,7 @@ class TilePainter:
 
     @property
     def network(self) -> Network:
-        """The network of this process, which is built once. One block at a time asks for it."""
+        """The network of this process, built when it is first used. One block at a time uses it."""
         if self._network is None:
             self._network = self.recipe()
         return self._network

@@ -1,4 +1,4 @@
-"""What a network learns from: random windows of composed scenes, turned, flipped, stretched otherwise, and noisy."""
+"""Windows to learn from: drawn at random from composed scenes, turned, flipped, stretched otherwise, and noisy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from nst_rs.pyramid.resample import mirrored_window
 from nst_rs.pyramid.tiling import Span
 
 VALID_SHARE = 0.95
-"""Of a window's pixels that hold data, at least, where it can be had."""
+"""At least this share of a window's pixels holds data, where such a window is found."""
 
 _TRIES = 200
 _STRETCHED = 0.8
@@ -20,8 +20,8 @@ _CONTRAST = (0.5, 1.5)
 _BRIGHTNESS = 50.0
 _SHUFFLED = 0.15
 _MOST_NOISE = 8.0
-"""How windows are varied, so that a scene that is brighter, flatter or noisier than those learned from, or composed of
-other bands, is nothing new: shares of the windows, and extremes of what is done to them, in pixel values of 255."""
+"""Windows are varied, so that a scene that is brighter, flatter or noisier than those learned from, or composed of
+other bands, is nothing new. These are shares of the windows, and extremes of the changes in pixel values of 255."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Ground:
-    """A composed scene, as the picture is found by."""
+    """A composed scene in the colours that are optimised."""
 
     image: PixelArray  # (H, W, 3) RGB in [0, 255], continued into nodata
     weight: PixelArray  # (H, W): 1 where there is data, else 0
@@ -63,14 +63,14 @@ class Ground:
 
     @property
     def valid_pixels(self) -> float:
-        """How many pixels hold data."""
+        """The number of pixels that hold data."""
         height, width = self.weight.shape
         return self.valid_share * height * width
 
     def place(self, side: int, generator: np.random.Generator) -> Box:
-        """Return a random square, inside the scene where that is as large, that holds data.
+        """Return a random square that holds data; it lies inside the scene where the scene is as large.
 
-        Nothing of it is kept out, if in many tries such a place is found; else the one with the most data.
+        After many tries without such a place it returns the one with the most data.
         """
         best, most = None, -1.0
         for _ in range(_TRIES):
@@ -87,9 +87,9 @@ class Ground:
 
 
 def draw(grounds: Sequence[Ground], side: int, margin: int, generator: np.random.Generator) -> tuple[Pixels, ...]:
-    """Return what one window of a lesson shows, its grain, and its scene: see :class:`nst_rs.neural.trainer.Lesson`.
+    """Return one window of a lesson, with its grain and its scene: see :class:`nst_rs.neural.trainer.Lesson`.
 
-    Scenes come in proportion to the square root of their data, so that a small one among large ones is heard too.
+    Scenes come in proportion to the square root of their data, so that a small one among large ones counts too.
     """
     shares = np.sqrt([ground.valid_pixels for ground in grounds])
     ground = grounds[int(generator.choice(len(grounds), p=shares / shares.sum()))]
@@ -119,5 +119,5 @@ def _stretched(window: Pixels, generator: np.random.Generator) -> Pixels:
     contrast = generator.uniform(*_CONTRAST) * generator.uniform(0.9, 1.1, 3)
     brightness = generator.uniform(-_BRIGHTNESS, _BRIGHTNESS) + generator.uniform(-10, 10, 3)
     stretched = (window - 127.5) * contrast.astype(np.float32) + (127.5 + brightness).astype(np.float32)
-    found: Pixels = np.clip(stretched, 0.0, 255.0).astype(np.float32)
-    return found
+    clipped: Pixels = np.clip(stretched, 0.0, 255.0).astype(np.float32)
+    return clipped

@@ -1,4 +1,4 @@
-"""The learned style as a file: weights, what they were learned from and for, and how good they are.
+"""The learned style as a file: its weights, their sources and settings, and their quality.
 
 One safetensors file, which holds arrays and text and nothing that runs. The arrays are the network's parameters, as
 ``weights/NAME`` in float16, and ``preview``, a PNG's bytes. The metadata are :class:`Facts` as JSON, the format's
@@ -43,7 +43,7 @@ class Source(_Value):
 
 
 class Learning(_Value):
-    """How long was learned, by the style that it began from included."""
+    """The length of learning, that of the style it began from included."""
 
     steps: int
     seconds: float
@@ -52,7 +52,7 @@ class Learning(_Value):
 
 
 class HeldOut(_Value):
-    """How good the style is on windows that were held out from learning, against `stylize` on the same windows.
+    """The quality of the style on windows that were held out from learning, beside `stylize` on the same windows.
 
     Totals are those of the objective at the finest level, by statistics of each window; means over the windows.
     """
@@ -64,13 +64,13 @@ class HeldOut(_Value):
     """Whether the windows are of scenes that were not learned from; else they are places kept out of those that were.
     """
     scene_total: float
-    """Of the scene as it is: what is to be brought down."""
+    """The total of the scene as it is, which the style is to bring down."""
     learned_total: float
     learned_saturated: float
     """Share of pixels with a channel at 0 or 255."""
     scene_saturated: float
     optimised_total: float | None = None
-    """What `stylize` comes to; none where learning was interrupted before it was asked."""
+    """The total that `stylize` comes to; none where learning was interrupted before."""
     optimised_saturated: float | None = None
 
     @property
@@ -85,11 +85,11 @@ class Facts(_Value):
     widths: tuple[int, int, int]
     blocks: int = Field(ge=1, le=32)
     color: Color
-    """As ``style.color`` was when it was learned."""
+    """The value of ``style.color`` with which it was learned."""
     configuration: dict[str, Any]
     """The sections that decide what was learned, as :class:`nst_rs.config.sections.RunConfig` has them."""
     metres_per_pixel: float
-    """Of the first scene learned from: the resolution the strokes were learned for."""
+    """The resolution of the first scene learned from, for which the strokes were learned."""
     styles: tuple[Source, ...]
     scenes: tuple[Source, ...]
     learning: Learning
@@ -109,7 +109,7 @@ class LearnedStyle:
 
     facts: Facts
     weights: Weights
-    """As the file holds them, in float16's precision."""
+    """Parameter → values, in the precision of float16, as the file holds them."""
     preview: bytes
     """A PNG: what the style makes of the windows held out."""
 
@@ -194,8 +194,8 @@ def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
 
 
 def _check_weights(path: Path, facts: Facts, weights: Weights) -> None:
-    found = {name: value.shape for name, value in weights.items()}
-    if found != facts.architecture.shapes or not all(np.isfinite(value).all() for value in weights.values()):
+    shapes = {name: value.shape for name, value in weights.items()}
+    if shapes != facts.architecture.shapes or not all(np.isfinite(value).all() for value in weights.values()):
         raise _refused(path, "weights of another network")
 
 

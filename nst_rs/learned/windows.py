@@ -39,7 +39,7 @@ class MapTile:
     columns: Span
 
     def inside(self, shape: tuple[int, ...]) -> tuple[slice, slice]:
-        """Return what of it lies in a scene of `shape`, (H, W, ...), as slices of the scene."""
+        """Return the part of it that lies in a scene of `shape`, (H, W, ...), as slices of the scene."""
         height, width = shape[:2]
         rows, columns = self.rows, self.columns
         return slice(rows.start, min(rows.stop, height)), slice(columns.start, min(columns.stop, width))
@@ -60,18 +60,24 @@ def cut(shape: tuple[int, ...], side: int) -> list[MapTile]:
 
 
 class Network(Protocol):
-    """A learned network: see :class:`nst_rs.neural.generator.GeneratorNetwork`."""
+    """A learned network, ready to be applied: :class:`nst_rs.neural.generator.GeneratorNetwork` is one."""
 
     @property
     def architecture(self) -> Architecture:
-        """Its size."""
+        """The network's size, and with it the margin that windows need."""
 
     def __call__(self, scene: Pixels, grain: Pixels) -> Pixels:
-        """Return the picture of a window with its margin, without it."""
+        """Return the picture of a window, (H, W, 3) float32 in [0, 255].
+
+        Args:
+            scene: The window with its margin, (H + 2 margin, W + 2 margin, 3) float32 RGB in [0, 255]; it begins at a
+                multiple of the network's stride, and so do H and W.
+            grain: The grain of the same places, (H + 2 margin, W + 2 margin, GRAIN_CHANNELS) float32 in [-1, 1].
+        """
 
 
 def seen(image: PixelArray, rows: Span, columns: Span, margin: int) -> tuple[Pixels, Pixels]:
-    """Return what a network is shown for a window of a scene: pixels and grain, with `margin` around the window.
+    """Return a network's input for a window of a scene: pixels and grain, with `margin` around the window.
 
     Beyond the scene, (H, W, 3), it is mirrored. The window begins at a multiple of the network's stride.
     """

@@ -30,16 +30,16 @@ _TRIALS = 3
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast this machine is, in seconds."""
+    """This machine's speed, in seconds."""
 
     start: float
-    """To load the network."""
+    """The time to load the network."""
     building: float
-    """To build the network's graph for windows of another shape."""
+    """The time to build the network's graph for windows of another shape."""
     fixed: float
-    """Of an iteration over a window, whatever its size."""
+    """The part of an iteration over a window that does not depend on its size."""
     per_pixel: float
-    """Of an iteration over a window: a pass forward, one back, and a step."""
+    """The time per pixel of an iteration over a window: a pass forward, one back, and a step."""
 
     def iteration(self, pixels: int) -> float:
         """Return the seconds of one iteration over a window of so many pixels."""

@@ -1,4 +1,4 @@
-"""Which device computes, how much memory it has, and in which precision it is faster. Nothing happens on import."""
+"""The device that computes, its memory, and the precision in which it is faster. Nothing happens on import."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ class Device:
     """One place to compute."""
 
     name: str
-    """As TensorFlow calls it: ``/CPU:0``, ``/GPU:1``."""
+    """TensorFlow's name for it: ``/CPU:0``, ``/GPU:1``."""
     free_bytes: int
     """Memory that a run may take."""
 
@@ -34,8 +34,8 @@ class Device:
 
     def scope(self) -> AbstractContextManager[Any]:
         """Return a context in which TensorFlow puts what it makes on this device."""
-        found: AbstractContextManager[Any] = tf.device(self.name)
-        return found
+        scope: AbstractContextManager[Any] = tf.device(self.name)
+        return scope
 
 
 def choose_device(wanted: str) -> Device:
@@ -63,7 +63,7 @@ def choose_device(wanted: str) -> Device:
 
 
 def limit_threads(count: int) -> None:
-    """Let this process compute with `count` threads. To be called before anything is computed.
+    """Let this process compute with `count` threads. Call it before anything is computed.
 
     Raises ResourceError where the process has begun with another number.
     """

@@ -12,43 +12,43 @@ import numpy.typing as npt
 
 from nst_rs.learned.architecture import Weights
 
-Kernel = npt.NDArray[np.float32]
+Filters = npt.NDArray[np.float32]
 """(height, width, in, out)."""
 
 
 def folded(weights: Weights) -> dict[str, npt.NDArray[np.float32]]:
     """Return the weights of the same network, in which ``first``, ``up1``, ``up2`` and ``last`` work on cells."""
-    found = dict(weights)
-    found["first.kernel"] = of_cells(weights["first.kernel"])
+    cells = dict(weights)
+    cells["first.kernel"] = of_cells(weights["first.kernel"])
     for name in ("up1", "up2"):
-        found[f"{name}.kernel"] = of_doubled(weights[f"{name}.kernel"])
-    found["last.kernel"] = from_cells_to_cells(weights["last.kernel"])
+        cells[f"{name}.kernel"] = of_doubled(weights[f"{name}.kernel"])
+    cells["last.kernel"] = from_cells_to_cells(weights["last.kernel"])
     for name in ("up1", "up2", "last"):
-        found[f"{name}.bias"] = np.tile(weights[f"{name}.bias"], 4)
-    return found
+        cells[f"{name}.bias"] = np.tile(weights[f"{name}.bias"], 4)
+    return cells
 
 
-def of_cells(kernel: Kernel) -> Kernel:
-    """Return what a kernel of even size and stride 2 is over cells, at stride 1: (h / 2, w / 2, 4 · in, out)."""
+def of_cells(kernel: Filters) -> Filters:
+    """Turn a kernel of even size and stride 2 into one over cells, of stride 1: (h / 2, w / 2, 4 · in, out)."""
     height, width, channels, out = kernel.shape
     parts = kernel.reshape(height // 2, 2, width // 2, 2, channels, out)
     return parts.transpose(0, 2, 1, 3, 4, 5).reshape(height // 2, width // 2, 4 * channels, out)
 
 
-def of_doubled(kernel: Kernel) -> Kernel:
-    """Return what a 3 × 3 kernel over doubled pixels is over the pixels themselves, to cells: (2, 2, in, 4 · out)."""
+def of_doubled(kernel: Filters) -> Filters:
+    """Turn a 3 × 3 kernel over doubled pixels into one from the pixels themselves to cells: (2, 2, in, 4 · out)."""
     # [place in the cell, pixel, place in the kernel]: which pixel is under which part of the kernel.
     under = np.array([[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]], np.float32)
-    found: Kernel = np.einsum("aik,bjl,klco->ijcabo", under, under, kernel)
-    return found.reshape(2, 2, kernel.shape[2], 4 * kernel.shape[3])
+    parts: Filters = np.einsum("aik,bjl,klco->ijcabo", under, under, kernel)
+    return parts.reshape(2, 2, kernel.shape[2], 4 * kernel.shape[3])
 
 
-def from_cells_to_cells(kernel: Kernel) -> Kernel:
-    """Return what a 5 × 5 kernel over pixels is from cells to cells: (3, 3, 4 · in, 4 · out)."""
+def from_cells_to_cells(kernel: Filters) -> Filters:
+    """Turn a 5 × 5 kernel over pixels into one from cells to cells: (3, 3, 4 · in, 4 · out)."""
     # [place in the new cell, cell, place in it, place in the kernel].
     under = np.zeros((2, 3, 2, 5), np.float32)
     for place in range(2):
         for part in range(5):
             under[place, (place + part) // 2, (place + part) % 2, part] = 1
-    found: Kernel = np.einsum("aspk,btql,klco->stpqcabo", under, under, kernel)
-    return found.reshape(3, 3, 4 * kernel.shape[2], 4 * kernel.shape[3])
+    parts: Filters = np.einsum("aspk,btql,klco->stpqcabo", under, under, kernel)
+    return parts.reshape(3, 3, 4 * kernel.shape[2], 4 * kernel.shape[3])

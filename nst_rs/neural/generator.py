@@ -35,8 +35,8 @@ class GeneratorNetwork:
         of the network's stride, and so do H and W.
         """
         with tf.device(self._device):
-            found = self._apply(tf.convert_to_tensor(scene[np.newaxis]), tf.convert_to_tensor(grain[np.newaxis]))
-        picture: Pixels = np.clip(found[0].numpy(), 0.0, 255.0)
+            pictures = self._apply(tf.convert_to_tensor(scene[np.newaxis]), tf.convert_to_tensor(grain[np.newaxis]))
+        picture: Pixels = np.clip(pictures[0].numpy(), 0.0, 255.0)
         return picture
 
 
@@ -66,7 +66,7 @@ def corrected(
 
 
 def _applied(weights: Mapping[str, Any], architecture: Architecture, scene: Any, grain: Any) -> Any:
-    """Return what :func:`corrected` does, with the weights of :func:`nst_rs.neural.folding.folded`."""
+    """Return the pictures of :func:`corrected`, computed with the weights of :func:`nst_rs.neural.folding.folded`."""
     cells = tf.nn.space_to_depth(_seen(weights, scene, grain), 2)
     x = _changed(weights, architecture, tf.nn.relu(convolve(weights, "first", cells)), convolve)
     x = tf.nn.depth_to_space(tf.nn.relu(convolve(weights, "up1", x)), 2)
@@ -80,7 +80,7 @@ def _seen(weights: Mapping[str, Any], scene: Any, grain: Any) -> Any:
 
 
 def _changed(weights: Mapping[str, Any], architecture: Architecture, x: Any, convolve: Convolve) -> Any:
-    """Return what the network makes, at a quarter of the resolution, of `x`, at a half of it."""
+    """Return the features at a quarter of the resolution, after all residual blocks, from `x` at a half of it."""
     x = tf.nn.relu(convolve(weights, "down", x, 2))
     for index in range(1, architecture.blocks + 1):
         change = convolve(weights, f"block{index}_2", tf.nn.relu(convolve(weights, f"block{index}_1", x)))

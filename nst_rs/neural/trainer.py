@@ -31,14 +31,14 @@ RING = 16
 
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.99, 1e-9
 AVERAGE_DECAY = 0.98
-"""Of the running means, of the weights, which are what is kept, and of statistics: a step sees a window or two."""
+"""The decay of the running means of weights, which are kept in the end, and of statistics: a step sees few windows."""
 _BLOCK_GAIN = 0.5
 """Standard deviation of what a residual block adds, where it is normalised; of all else it is 1."""
 _LEAST_VARIANCE = 1e-3
 _LONGEST_GRADIENT = 3.0
-"""Times its running mean length, to which a longer gradient is cut: an odd window must not undo what was learned."""
+"""A gradient longer than this many running mean lengths is cut: an odd window must not undo what was learned."""
 _OUTSIDE = 1e-4
-"""Price of a pixel outside [0, 255]: of the mean square of by how much."""
+"""The price of pixels outside [0, 255]: the factor of their mean squared distance to it."""
 
 Values = dict[str, npt.NDArray[np.float32]]
 
@@ -54,7 +54,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Memory:
-    """All that a learner knows, so that it can go on: parameter → values, each."""
+    """The state of learning, from which it can go on: each is a mapping, parameter → values."""
 
     weights: Values
     first: Values
@@ -62,15 +62,15 @@ class Memory:
     average: Values
     """Running mean of the weights: what is kept in the end."""
     statistics: Values
-    """Convolution → running means of its values and of their squares, (2, channels); of none once they are frozen."""
+    """Convolution → running means of its values and of their squares, (2, channels); empty once they are frozen."""
     usual_length: float = 0.0
     """Running mean of the gradient's length; 0 before the first step."""
     steps: int = 0
-    """Taken so far, since the statistics were frozen."""
+    """The steps taken since the statistics were frozen."""
 
     @classmethod
     def beginning(cls, weights: Weights, normalised: bool = False) -> "Memory":
-        """Return what is known before the first step, for a network that is `normalised` or not."""
+        """Return the state before the first step, of a network that is `normalised` or not."""
         zeros = {name: np.zeros_like(value) for name, value in weights.items()}
         convolutions = {name.split(".")[0]: value.shape[-1] for name, value in weights.items()} if normalised else {}
         statistics = {name: np.zeros((2, size), np.float32) for name, size in convolutions.items() if name != "last"}
@@ -79,15 +79,15 @@ class Memory:
     @property
     def applied(self) -> Values:
         """The weights to be applied: the running mean, with the statistics as they are now in it."""
-        found = dict(self.average)
+        weights = dict(self.average)
         for name, (mean, square) in self.statistics.items():
             scale = _gain(name) / np.sqrt(np.maximum(square - mean**2, 0) + np.float32(_LEAST_VARIANCE))
-            found[f"{name}.kernel"] = found[f"{name}.kernel"] * scale
-            found[f"{name}.bias"] = found[f"{name}.bias"] - mean * scale
-        return found
+            weights[f"{name}.kernel"] = weights[f"{name}.kernel"] * scale
+            weights[f"{name}.bias"] = weights[f"{name}.bias"] - mean * scale
+        return weights
 
     def frozen(self) -> "Memory":
-        """Return what is known before the first step of the network as it is applied now."""
+        """Return the state before the first step of the network as it is applied now."""
         return self.beginning(self.applied)
 
 
@@ -131,17 +131,17 @@ class Teacher:
 
     @property
     def normalises(self) -> bool:
-        """Whether statistics are still those of each lesson."""
+        """Whether the network still normalises by the statistics of each lesson."""
         return bool(self._statistics)
 
     @property
     def steps(self) -> int:
-        """How many were taken so far, since statistics were frozen."""
+        """The number of steps taken since the statistics were frozen."""
         return self._steps
 
     @property
     def memory(self) -> Memory:
-        """Return a copy of what is known by now."""
+        """Return a copy of the state of learning."""
         weights, first, second, average, statistics = map(
             _values, (self._weights, self._first, self._second, self._average, self._statistics)
         )
@@ -169,7 +169,7 @@ class Teacher:
     def _convolve(
         self, statistics: dict[str, Any], weights: Mapping[str, Any], name: str, x: Any, stride: int = 1
     ) -> Any:
-        """Convolve, and normalise by the lesson's own `statistics`, which are added to those found."""
+        """Convolve, and normalise by the lesson's own statistics, which are added to `statistics`."""
         if name not in self._statistics:
             return convolve(weights, name, x, stride)
         values = tf.cast(tf.nn.conv2d(x, weights[f"{name}.kernel"], stride, "VALID"), tf.float32)

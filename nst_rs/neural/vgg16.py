@@ -66,12 +66,12 @@ def _keras_name(name: str) -> str:
 
 def check_sha256(path: Path) -> None:
     """Raise ModelError unless `path` holds the packaged weights, bit for bit."""
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != PACKAGED_SHA256:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != PACKAGED_SHA256:
         raise ModelError(
             f"packaged weights {path}",
             expected=f"SHA-256 {PACKAGED_SHA256[:12]}…",
-            got=f"{found[:12]}…",
+            got=f"{digest[:12]}…",
             do="the file is damaged: install nst-rs again",
         )
 
@@ -99,14 +99,14 @@ def _downloaded_model() -> Any:
 
 
 class Encoder:
-    """The features of pictures at all layers, after the ReLU, and what a change of them asks of the picture."""
+    """The features of pictures at all layers, after the ReLU, and the way back from features to pixels."""
 
     def __init__(self, convolutions: Sequence[Convolution], dtype: str = "float32", pooling: Pooling = "max") -> None:
         """Hold the layers given, in the order given, computing in `dtype`."""
         self.dtype = tf.as_dtype(dtype)
         self.pooling = pooling
         self.convolutions = list(convolutions)
-        # Tensors, not arrays: a trace would hold its own copy of an array's 60 MB, and there is a trace a window shape.
+        # Tensors, not arrays: a trace holds its own copy of an array's 60 MB, and every shape of window has a trace.
         self._parameters = {c.name: _Parameters.of(c, self.dtype) for c in convolutions}
 
     def features(self, pictures: Any) -> dict[str, Any]:
@@ -115,22 +115,22 @@ class Encoder:
         `pictures` is (N, H, W, 3) RGB in [0, 255]. Beyond its borders the network sees zeros, as it did in training.
         """
         x = tf.cast(pictures[..., ::-1] - tf.constant(_BGR_MEANS, pictures.dtype), self.dtype)
-        found: dict[str, Any] = {}
+        features: dict[str, Any] = {}
         for convolution, before in self._with_layer_before():
             if before is not None and before.block != convolution.block:
                 x = self._pool(x)
             parameters = self._parameters[convolution.name]
             x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, parameters.kernel, 1, "SAME"), parameters.bias))
-            found[convolution.name] = x
-        return found
+            features[convolution.name] = x
+        return features
 
     def carry_back(self, features: Mapping[str, Any], upstream: Mapping[str, Any]) -> Any:
         """Return Σ_l (∂F^l/∂x)ᵀ upstream^l, (N, H, W, 3) in `dtype`: the gradient with respect to the pictures.
 
         `features` is what :meth:`features` returned for them; `upstream` maps any of its layers to arrays of their
         shape and type. The gradient of a 3×3 stride-1 "SAME" convolution to its input is the convolution with the
-        mirrored, transposed kernel. Asking for it in this form takes the fast forward path; benchmarks/engine.py has by
-        how much.
+        mirrored, transposed kernel. In this form it takes the fast forward path; benchmarks/engine.py measures by how
+        much.
         """
         flow = tf.zeros_like(features[self.convolutions[-1].name])
         for convolution, before in reversed(self._with_layer_before()):

@@ -1,4 +1,4 @@
-"""What is computed for one window of a picture: its moments, its content features, its share of the gradient."""
+"""The network's arithmetic on one window of a picture: moments, content features, the share of the gradient."""
 
 import logging
 import time
@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 
 
 class WindowModel:
-    """The objective's arithmetic on one window: the only thing of TensorFlow that the loop sees, through its methods.
+    """VGG16 on one window: the loop sees it as a :class:`nst_rs.objective.problem.Kernel`, and no more of TensorFlow.
 
     Windows are (H, W, 3) RGB in [0, 255] with H and W multiples of the deepest layer's stride. Weights are (H, W) in
     [0, 1]: 0 in the halo and on nodata. A position's weight is the mean of the weights of the pixels in its cell.
@@ -32,7 +32,7 @@ class WindowModel:
         # Gram matrices, losses and pixels stay in float32 (float64 with a float64 encoder) whatever the encoder's type.
         self.accumulate = tf.float64 if encoder.dtype == tf.float64 else tf.float32
         self.seconds = 0.0
-        """What this kernel's arithmetic has taken so far."""
+        """The seconds that this model's arithmetic has taken so far."""
         tf.get_logger().addFilter(_is_news)
         # Without AutoGraph, which leaves a file in the temporary folder for every function it rewrites.
         self._measure, self._content, self._forward, self._backward = (
@@ -48,7 +48,7 @@ class WindowModel:
         self.seconds += time.perf_counter() - started
 
     def measure(self, window: Array, weight: Array, content: Features | None = None) -> Moments:
-        """Return the window's moments at the style layers, its counts at all, and its distances to `content`."""
+        """Return the window's counts and products, and its distances to `content` where that is given."""
         with self._computing():
             return _moments(*self._measure(self._tensor(window), self._tensor(weight), self._tensors(content or {})))
 
@@ -70,8 +70,8 @@ class WindowModel:
     def backward(self, activations: Any, weight: Array, content: Features, pull: Pull) -> Array:
         """Return this window's share of the scene's gradient.
 
-        The share is (H, W, 3): what the window's weighted positions ask of all its pixels, halo included. The shares of
-        all windows, added where they overlap, are the gradient of the whole scene's objective.
+        The share is (H, W, 3): the pull on the window's weighted positions, carried back to all its pixels, halo
+        included. The shares of all windows, added where they overlap, are the gradient of the whole scene's objective.
         """
         with self._computing():
             share = self._backward(
@@ -137,7 +137,7 @@ class WindowModel:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether it is anything but TensorFlow's warning of several traces: there is one a window's shape, on purpose."""
+    """Whether it is anything but TensorFlow's warning of several traces: every shape of window has one, on purpose."""
     return "triggered tf.function retracing" not in record.getMessage()
 
 

@@ -1,1 +1,1 @@
-"""What is minimised: terms, moments that add up over tiles, and the objective at one level."""
+"""The objective: its terms, the moments that add up over tiles, and the problem at one level."""

@@ -22,7 +22,7 @@ class TermLoss:
     value: Value
     """One number, or layer → number; without the weights."""
     share: float
-    """What it adds to the total."""
+    """The part of the total that it adds."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Losses:
 
 @dataclass(frozen=True)
 class Objective:
-    """What is to be minimised over the pixels of a scene."""
+    """The function to be minimised over the pixels of a scene: a sum of terms."""
 
     terms: tuple[Term, ...]
 

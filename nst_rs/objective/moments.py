@@ -1,4 +1,4 @@
-"""What is measured of a picture tile by tile: positions, feature products, distances, pixels. It adds up over tiles.
+"""Sums over a picture, measured tile by tile: positions, feature products, distances to the content, pixels.
 
 Three values have the same fields. :class:`Statistics` names the layers at which the network measures, :class:`Moments`
 holds what it measured there, and :class:`Pull` is the derivative of the objective with respect to that.
@@ -14,7 +14,11 @@ from nst_rs.vgg16 import VGG16
 
 @dataclass(frozen=True)
 class Statistics:
-    """The layers at which the network measures, statistic by statistic."""
+    """The layers at which the network measures, statistic by statistic.
+
+    >>> (Statistics(products=("conv1_1",)) | Statistics(("conv1_1", "conv2_1"), ("conv4_2",))).counted
+    ('conv1_1', 'conv2_1', 'conv4_2')
+    """
 
     products: tuple[str, ...] = ()
     """Layers of which Σ F Fᵀ is measured."""
@@ -37,6 +41,11 @@ class Moments:
 
     Additive: the moments of a scene are the sum of the moments of its tiles, because every position belongs to the
     core of exactly one tile.
+
+    >>> import numpy as np
+    >>> tile = Moments({"conv1_1": 2.0}, {"conv1_1": 6 * np.eye(2)})
+    >>> (tile + tile).grams["conv1_1"].tolist()
+    [[3.0, 0.0], [0.0, 3.0]]
     """
 
     counts: Mapping[str, float]

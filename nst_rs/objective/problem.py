@@ -1,4 +1,4 @@
-"""What is minimised at one level: the scene's objective over the pixels of its canvas, seen tile by tile."""
+"""The problem at one level: the scene's objective over the pixels of its canvas, seen tile by tile."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,25 +27,26 @@ class Forward:
 
     moments: Moments
     activations: Any
-    """Of all layers, for the backward pass: the kernel's own."""
+    """The features of all layers, which the backward pass needs. Their form is the kernel's own."""
 
 
 class Kernel(Protocol):
-    """What the loop needs of the network.
+    """The network's arithmetic on one window: all that the loop knows of the network.
 
-    Windows are (H, W, 3) float32 RGB in [0, 255], weights (H, W) float32 in [0, 1]. Nothing is raised but what the
-    device runs out of. :class:`nst_rs.neural.window_model.Kernel` is VGG16; here each pixel is a feature:
+    :class:`nst_rs.neural.window_model.WindowModel` computes with VGG16; the tests have a stand-in whose features are
+    the pixels. A window is (H, W, 3) float32 RGB in [0, 255]; H and W are multiples of the deepest layer's stride. A
+    weight is (H, W) float32 in [0, 1]: 0 in the halo and on nodata. The methods raise nothing of their own.
 
-    >>> class PixelKernel:
+    >>> class Blind:
     ...     def measure(self, window, weight, content=None):
-    ...         return Moments({"conv1_1": float(weight.sum())}, {}, {})
+    ...         return Moments({"conv1_1": float(weight.sum())}, {})
     ...     def content(self, window):
     ...         return {}
     ...     def forward(self, window, weight, content):
     ...         return Forward(self.measure(window, weight), activations=None)
     ...     def backward(self, activations, weight, content, pull):
     ...         return np.zeros((*weight.shape, 3), np.float32)
-    >>> kernel: Kernel = PixelKernel()
+    >>> kernel: Kernel = Blind()
     >>> kernel.measure(np.zeros((16, 16, 3), np.float32), np.ones((16, 16), np.float32)).counts
     {'conv1_1': 256.0}
     """
@@ -54,37 +55,36 @@ class Kernel(Protocol):
         """Return the moments of one window.
 
         Args:
-            window: The pixels.
-            weight: What each pixel counts.
-            content: The scene's features in this window, where the distance to them is to be measured too.
+            window: The picture's window.
+            weight: The weights of its pixels.
+            content: What :meth:`content` returned for the scene's window; without it no distances are measured.
         """
 
     def content(self, window: Pixels) -> Features:
-        """Return the content features of one window of the scene, to be handed back to the other methods."""
+        """Return content layer → features of the scene's window, (H / stride, W / stride, C) in the kernel's own type.
 
-    def forward(self, window: Pixels, weight: Pixels, content: Features) -> Forward:
-        """Return the moments of one window, and what its backward pass needs.
-
-        Args:
-            window: The pixels.
-            weight: What each pixel counts.
-            content: The scene's features in this window.
+        They may be cut and joined, and are handed back to the other methods.
         """
 
+    def forward(self, window: Pixels, weight: Pixels, content: Features) -> Forward:
+        """Return the moments of one window, as :meth:`measure` does, and what :meth:`backward` needs."""
+
     def backward(self, activations: Any, weight: Pixels, content: Features, pull: Pull) -> Pixels:
-        """Return the window's share of the gradient, (H, W, 3) float32.
+        """Return the window's share of the scene's gradient, (H, W, 3) float32.
+
+        The share is the gradient of ⟨pull, moments of the window⟩ with respect to all its pixels, halo included.
 
         Args:
-            activations: What :meth:`forward` has returned for the window.
-            weight: What each pixel counts, which may be another weight than the moments were measured with.
-            content: The scene's features in this window.
-            pull: The derivative of the whole scene's objective with respect to its moments.
+            activations: What :meth:`forward` returned for the window.
+            weight: The weights of the positions that pull, which need not be those of the forward pass.
+            content: As in the forward pass.
+            pull: The derivative of the objective with respect to the whole scene's moments.
         """
 
 
 @dataclass(frozen=True)
 class View:
-    """A tile's window of a picture, to be judged: by what its core holds, or by all of it."""
+    """A tile's window of a picture, with the weights and the content features that it is measured with."""
 
     tile: Tile
     window: Pixels  # (H, W, 3)
@@ -107,8 +107,7 @@ class Problem:
         """Compute the content features of the scene, once, into `storage`."""
         content: dict[str, PixelArray] = {}
         for tile in canvas.tiles:
-            found = kernel.content(canvas.image[tile.window_slices])
-            for name, features in found.items():
+            for name, features in kernel.content(canvas.image[tile.window_slices]).items():
                 stride = VGG16[name].stride
                 if name not in content:
                     shape = *(size // stride for size in canvas.level.canvas_shape), features.shape[-1]
@@ -117,7 +116,7 @@ class Problem:
         return cls(kernel, canvas, objective, content)
 
     def view(self, tile: Tile, window: Pixels) -> View:
-        """Return `window`, a tile's window of some picture, with what it is judged by."""
+        """Return the view of `window`, a tile's window of any picture."""
         content = {name: array[_coarse(tile.window_slices, VGG16[name].stride)] for name, array in self.content.items()}
         return View(tile, window, self.canvas.tile_weight(tile), content)
 
@@ -145,7 +144,7 @@ class Problem:
         return replace(forward, moments=self._with_pixels(view, forward.moments))
 
     def share(self, view: View, activations: Any, pull: Pull) -> Pixels:
-        """Return what the tile's core asks of all the pixels it sees, (H, W, 3): the tile's share of the gradient.
+        """Return the tile's share of the gradient, (H, W, 3): the pull on its core, carried back to the pixels it sees.
 
         Added up where windows overlap, the shares are the gradient of the untiled scene, if `pull` is the scene's. No
         halo beyond the features' own is needed.
@@ -153,9 +152,9 @@ class Problem:
         return self._gradient(view, view.weight, activations, pull)
 
     def nearby_gradient(self, view: View, activations: Any, pull: Pull) -> Pixels:
-        """Return what all positions of the window ask of its pixels, (H, W, 3).
+        """Return the pull on all positions of the window, carried back to its pixels, (H, W, 3).
 
-        In the core this is the scene's gradient but for what positions outside the window ask of it.
+        In the core this is the scene's gradient, less the part that positions outside the window contribute.
         """
         return self._gradient(view, self.canvas.weight[view.tile.window_slices], activations, pull)
 

@@ -20,16 +20,16 @@ class Move:
     """One step of every pixel."""
 
     number: int
-    """Of the step, from 1: Adam's t."""
+    """The step's number, from 1: Adam's t."""
     size: float
-    """Pixel values of 255 that a pixel moves at most, about: Adam's α."""
+    """The distance in pixel values of 255 that a pixel moves at most, about: Adam's α."""
     share: float = 1.0
-    """Of the moved pixels in the mean of iterates; what was in the mean keeps the rest."""
+    """The share of the moved pixels in the mean of iterates; the mean so far keeps the rest."""
 
 
 @dataclass(frozen=True)
 class Iterate:
-    """Pixels and what Adam remembers of them, any part of a picture: (H, W, 3) float32 each."""
+    """Any part of a picture, and Adam's memory of it: arrays of (H, W, 3) float32."""
 
     pixels: Pixels  # RGB in [0, 255]
     first: Pixels

@@ -1,4 +1,4 @@
-"""Where a run stands, on disk after every round, so that a killed run goes on to the same bits."""
+"""A run's state on disk after every round, so that a killed run goes on to the same bits."""
 
 import time
 import uuid
@@ -17,18 +17,18 @@ _SHARE = 0.05  # of the time, at most, that goes into copying states from memory
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is known of a run that has not ended. The arrays that belong to it are in the workspace."""
+    """The progress of a run that has not ended. The arrays that belong to it are in the workspace."""
 
     run: Mapping[str, Any]
-    """What the run is made of: only a run of the same may go on from here."""
+    """The run's configuration, inputs and versions: only a run with the same ones may go on from here."""
     level: int
-    """From 0, the coarsest."""
+    """The level's number, from 0, the coarsest."""
     done: int
-    """Iterations of that level."""
+    """The iterations of that level that are done."""
     histories: Sequence[Sequence[Losses]]
     """Level → losses at the start of every round; the last is the level's."""
     generation: str = ""
-    """Which of the kept states is whole."""
+    """The name of the kept state that is whole."""
 
     @classmethod
     def read(cls, workspace: Workspace) -> "Checkpoint | None":
@@ -59,7 +59,7 @@ class Elsewhere(Protocol):
 
 
 class Keeper:
-    """Keeps the two states that a level's rounds go to and fro between, and says in the workspace which is whole.
+    """Keeps the two states that a level's rounds alternate between, and says in the workspace which is whole.
 
     States on disk are kept by being there. States in memory or on a cluster are copied, after every round or as often
     as takes no more than a twentieth of the time.
@@ -83,7 +83,7 @@ class Keeper:
         self._pause_until = 0.0
 
     def start(self, form: Form, level: int) -> Point[State]:
-        """Return the beginning of `level`, from 0, its picture not yet drawn; it is never gone on from again."""
+        """Return the beginning of `level`, from 0, its picture not yet drawn; delete an earlier checkpoint of it."""
         earlier = Checkpoint.read(self._workspace)
         if earlier is not None and earlier.level == level:
             self._workspace.checkpoint.unlink()
@@ -110,7 +110,7 @@ class Keeper:
         return Point(now, spare, checkpoint.done, tuple(checkpoint.histories[-1]))
 
     def keep(self, form: Form, now: Elsewhere, checkpoint: Checkpoint) -> None:
-        """Keep `now` as what `checkpoint` tells of, but for its generation, which the keeper decides."""
+        """Keep `now` as the state that `checkpoint` describes; the keeper itself sets the checkpoint's generation."""
         started = time.monotonic()
         if self._copies:
             if started < self._pause_until:

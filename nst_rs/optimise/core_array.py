@@ -32,10 +32,10 @@ class CoreArray:
 
     def __getitem__(self, window: Window, /) -> npt.NDArray[Any]:
         rows, columns, *channels = self._ranges(window)
-        found = np.empty((rows.stop - rows.start, columns.stop - columns.start, *self.shape[2:]), self.dtype)
+        values = np.empty((rows.stop - rows.start, columns.stop - columns.start, *self.shape[2:]), self.dtype)
         for in_stack, in_window in self._parts(rows, columns):
-            found[in_window] = self._stack[in_stack][0]
-        return found[(slice(None), slice(None), *channels)]
+            values[in_window] = self._stack[in_stack][0]
+        return values[(slice(None), slice(None), *channels)]
 
     def __setitem__(self, window: Window, values: Any, /) -> None:
         rows, columns, *channels = self._ranges(window)
@@ -47,13 +47,13 @@ class CoreArray:
             self._stack[in_stack] = whole[in_window][np.newaxis]
 
     def _ranges(self, window: Window) -> tuple[slice, ...]:
-        """Return rows and columns from a start to a stop, and what else there is."""
+        """Return rows and columns from a start to a stop, and the window's channels where it names some."""
         rows, columns, *channels = (window, slice(None)) if isinstance(window, slice) else (*window, slice(None))[:3]
-        found = []
+        ranges = []
         for part, size in zip((rows, columns), self.shape, strict=False):
             start, stop, _ = part.indices(size)
-            found.append(slice(start, max(start, stop)))
-        return (*found, *(part for part in channels if part != slice(None)))
+            ranges.append(slice(start, max(start, stop)))
+        return (*ranges, *(part for part in channels if part != slice(None)))
 
     def _parts(self, rows: slice, columns: slice) -> Iterator[tuple[tuple[slice, ...], tuple[slice, slice]]]:
         """Return where the cores that a window meets lie in the stack, and in the window."""

@@ -16,7 +16,7 @@ PATIENCE = 10
 
 @dataclass(frozen=True)
 class Descent:
-    """How one level goes downhill."""
+    """The schedule of one level's descent: how many steps, how large, and when it may end."""
 
     iterations: int
     step_size: float
@@ -51,14 +51,14 @@ class Descent:
 
 @dataclass(frozen=True)
 class Step:
-    """What a listener hears after every window, and once more with the losses after every round."""
+    """A message to the listener: one after every window, and one more, with the losses, after every round."""
 
     before: int
     """Iterations that were done when the round began."""
     iteration: int
     """The last one of the round, from 1."""
     iterations: int
-    """Of the level."""
+    """All iterations of the level."""
     tile: int
     """Index of the tile whose window was computed last."""
     tiles: int
@@ -75,21 +75,21 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class Point(Generic[S]):
-    """Where a level's descent stands, between two rounds."""
+    """A point of a level's descent, between two rounds."""
 
     now: S
     spare: S
-    """What the next round may write."""
+    """The state that the next round may write."""
     done: int = 0
     """Iterations."""
     history: tuple[Losses, ...] = ()
-    """At the start of every round so far."""
+    """The losses at the start of every round so far."""
 
 
 def descend(
     kind: Round[S], start: Point[S], descent: Descent, listener: Listener, keep: Callable[[Point[S]], None]
 ) -> S:
-    """Go on from `start` to the level's end and return its state; `keep` hears of every point on the way."""
+    """Go on from `start` to the level's end and return its state; `keep` is called with every point on the way."""
     point = start
     while point.done < descent.iterations and not descent.has_flattened([x.total for x in point.history]):
         moves = descent.moves_after(point.done)

@@ -1,7 +1,7 @@
 """One round over all tiles of a level: from one picture to the next, by one step of every pixel or by several.
 
 A round reads the state `now` and writes the state `after`, which are different arrays: killed in its middle, it can be
-begun again. The kinds of round differ in how the scene's moments are had while its tiles are computed one by one.
+begun again. The kinds of round differ in where they take the scene's moments from while they compute tile after tile.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,26 +32,33 @@ class Round(Protocol[S_contra]):
 
     @property
     def problem(self) -> Problem:
-        """What is minimised."""
+        """The problem at this level."""
 
     def windows(self, done: int) -> int:
         """Return how many windows the round computes that follows `done` steps."""
 
     def __call__(self, now: S_contra, after: S_contra, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
-        """Go from `now` to `after` by `moves` of every pixel; return the losses of `now`."""
+        """Go from `now` to `after` by `moves` of every pixel; return the losses of `now`.
+
+        Args:
+            now: The state to read. It is left as it is, but for remembered moments that a round measures anew.
+            after: The state to write; whatever it holds is overwritten.
+            moves: The steps of this round, one or several as the kind allows.
+            after_window: Called with the tile after every window that was computed.
+        """
 
 
 @dataclass(frozen=True)
 class Exact:
-    """Measures all tiles, then asks every tile for its share of the gradient at the scene's moments. One move."""
+    """Measures all tiles, then computes every tile's share of the gradient at the scene's moments. Takes one move."""
 
     problem: Problem
     kept: int = 0
-    """How many windows' activations are kept from the forward pass to the backward pass. The others are computed twice,
-    to the same numbers."""
+    """The number of windows whose activations are kept from the forward pass to the backward pass. The others are
+    computed twice, to the same numbers."""
 
     def windows(self, done: int) -> int:  # noqa: ARG002
-        """Two a tile: forward, and back."""
+        """Return two for each tile: forward, and back."""
         return 2 * len(self.problem.canvas.tiles)
 
     def __call__(self, now: State, after: State, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
@@ -83,7 +90,7 @@ class Exact:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Goes forward and back in a few tiles at a time, at the moments that the scene should have by now. One move.
+    """Goes forward and back in a few tiles at a time, at the moments that the scene should have by now. Takes one move.
 
     Position by position the scene is taken to have changed since the last round as the tiles met in this one have.
     A level's first rounds measure all tiles before; after them nothing is computed twice.
@@ -91,11 +98,11 @@ class Predicted:
 
     problem: Problem
     kept: int = 1
-    """How many tiles go forward, their activations kept, before they go back: the more of them, the better the first
-    ones' prediction. With all of them it is the truth."""
+    """The number of tiles that go forward, their activations kept, before they go back: the more of them, the better is
+    the first ones' prediction. With all of them it is the truth."""
 
     def windows(self, done: int) -> int:
-        """One a tile; near the level's start, one more."""
+        """Return one for each tile; near the level's start, two."""
         return (1 + _is_measured(done)) * len(self.problem.canvas.tiles)
 
     def __call__(self, now: State, after: State, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
@@ -118,15 +125,16 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Local:
-    """Takes several moves in one tile, at predicted moments, before it turns to the next. The tiles meet once a round.
+    """Takes several moves in one tile, at predicted moments, before it turns to the next. Tiles meet once per round.
 
-    Divides what is read, written and waited for by the number of moves, for seams that show: the halo goes stale.
+    A state is read and written once for several moves instead of once for each. Meanwhile the halo goes stale:
+    docs/performance.md has the seams.
     """
 
     problem: Problem
 
     def windows(self, done: int) -> int:
-        """One a tile; near the level's start, one more."""
+        """Return one for each tile; near the level's start, two."""
         return (1 + _is_measured(done)) * len(self.problem.canvas.tiles)
 
     def __call__(self, now: State, after: State, moves: Sequence[Move], after_window: AfterWindow) -> Losses:
@@ -142,7 +150,7 @@ class Local:
         return prediction.losses
 
     def _descend(self, tile: Tile, part: Iterate, moves: Sequence[Move], prediction: "_Prediction") -> None:
-        view = self.problem.view(tile, part.pixels)  # sees every move: the array is the same
+        view = self.problem.view(tile, part.pixels)  # it sees every move: the array is the same
         for index, move in enumerate(moves):
             forward = self.problem.forward(view)
             if index == 0:
@@ -154,13 +162,13 @@ class Local:
 
 
 class _Prediction:
-    """What a round knows of the scene: all tiles' moments a round ago, and those of the tiles that it has met."""
+    """A round's knowledge of the scene: all tiles' moments one round ago, and those of the tiles that it has met."""
 
     def __init__(self, problem: Problem, scene_before: Moments, before: Recollection, after: Recollection) -> None:
         self._problem, self._scene_before, self._before, self._after = problem, scene_before, before, after
         self._met_before = Total()
         self._met: list[Total] = []
-        """After none, one, two ... moves of this round."""
+        """The sums over the tiles met so far, after none, one, two ... moves of this round."""
 
     @classmethod
     def of(
@@ -176,19 +184,19 @@ class _Prediction:
         return cls(problem, scene, now.moments, after.moments)
 
     def meet(self, tile: Tile, moments: Moments) -> None:
-        """Take in what a tile's core holds at the round's start."""
+        """Take in the moments of a tile's core at the round's start."""
         self._after.put(tile, moments)
         self._met_before.add(self._before.get(tile))
         self.follow(0, moments)
 
     def follow(self, moves: int, moments: Moments) -> None:
-        """Take in what the core of the tile last met holds after so many of the round's moves."""
+        """Take in the moments of the tile last met after so many of the round's moves."""
         if moves == len(self._met):
             self._met.append(Total())
         self._met[moves].add(moments)
 
     def expected(self, moves: int = 0) -> Moments:
-        """Return what the scene's moments should be after so many moves of the round.
+        """Return the moments that the scene should have after so many moves of the round.
 
         Position by position the scene is taken to have changed as the tiles met so far have: for the first this is its
         own change, for the last it is the truth.

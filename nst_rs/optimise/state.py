@@ -1,4 +1,4 @@
-"""Where a level's descent stands: its arrays by name, in memory or on disk."""
+"""The state of a level's descent: its arrays by name, in memory or on disk."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ class State:
     first: PixelArray
     second: PixelArray
     mean: PixelArray | None
-    """As in :class:`nst_rs.optimise.adam.Iterate`, all four."""
+    """These four are the arrays of :class:`nst_rs.optimise.adam.Iterate`."""
     moments: Recollection | None
-    """Of every tile in the round before, where the rounds ask for them."""
+    """The moments of every tile in the round before, where the rounds predict with them."""
 
     @property
     def result(self) -> PixelArray:
-        """What the descent has come to: the mean of iterates where there is one, else the last."""
+        """The picture that the descent has come to: the mean of iterates where there is one, else the last."""
         return self.picture if self.mean is None else self.mean
 
     def copy_to(self, other: "State") -> None:
@@ -55,13 +55,13 @@ class State:
 
 @dataclass(frozen=True)
 class Form:
-    """Which arrays the states of a level have."""
+    """The arrays that the states of a level have."""
 
     level: Level
     averaged: bool
     """Whether they keep a mean of iterates."""
     layers: tuple[tuple[str, ...], tuple[str, ...]] | None
-    """Of the tiles' moments, those counted and those summed; None: no moments are kept."""
+    """The layers whose counts, and whose products, are kept of every tile; None: no moments are kept."""
     by_core: bool = False
     """Whether pictures are kept core by core, so that processes may write their tiles side by side."""
 
@@ -74,7 +74,7 @@ class Form:
         return self._state(lambda part, _shape: storage.open(f"{name}-{part}"))
 
     def delete(self, storage: Storage, name: str) -> None:
-        """Forget the state that was created as `name`."""
+        """Delete the state that was created as `name`."""
         for part in ("picture", "first", "second", "mean", "moments"):
             storage.delete(f"{name}-{part}")
 
@@ -84,8 +84,8 @@ class Form:
         if self.averaged:
             mean = self._picture(get, "mean")
         if self.layers is not None:
-            found = get("moments", Recollection.shape(len(self.level.tiles), *self.layers))
-            moments = Recollection(*self.layers, found)
+            array = get("moments", Recollection.shape(len(self.level.tiles), *self.layers))
+            moments = Recollection(*self.layers, array)
         return State(picture, first, second, mean, moments)
 
     def _picture(self, get: Callable[[str, tuple[int, ...]], PixelArray], part: str) -> PixelArray:

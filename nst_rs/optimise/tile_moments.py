@@ -14,24 +14,24 @@ _COLUMNS = 512
 
 @dataclass(frozen=True)
 class Recollection:
-    """Tile → counts and sums of its moments. float32, in which they were computed, loses nothing."""
+    """Tile → the counts and products of its moments. float32, in which they were computed, loses nothing."""
 
     counted: tuple[str, ...]
     """Layers with counts."""
-    summed: tuple[str, ...]
-    """Layers with sums."""
+    multiplied: tuple[str, ...]
+    """Layers with products."""
     array: PixelArray
-    """(tiles × rows a tile, 512) float32: a tile's counts, then its sums, one layer's after the other."""
+    """(tiles × rows per tile, 512) float32: a tile's counts, then its products, one layer's after the other."""
 
     @staticmethod
-    def shape(tiles: int, counted: tuple[str, ...], summed: tuple[str, ...]) -> tuple[int, int]:
+    def shape(tiles: int, counted: tuple[str, ...], multiplied: tuple[str, ...]) -> tuple[int, int]:
         """Return the shape of the array for `tiles` tiles."""
-        return tiles * _rows(counted, summed), _COLUMNS
+        return tiles * _rows(counted, multiplied), _COLUMNS
 
     def put(self, tile: Tile, moments: Moments) -> None:
         """Keep a tile's moments."""
         counts = np.array([moments.counts[name] for name in self.counted])
-        values = np.concatenate([counts, *(moments.products[name].ravel() for name in self.summed)])
+        values = np.concatenate([counts, *(moments.products[name].ravel() for name in self.multiplied)])
         rows, columns = self._place(tile)
         self.array[rows, columns] = np.resize(values.astype(np.float32), (rows.stop - rows.start, _COLUMNS))
 
@@ -39,18 +39,18 @@ class Recollection:
         """Return a tile's moments, without their distances to the content."""
         values = self.array[self._place(tile)].ravel()
         counts = dict(zip(self.counted, map(float, values), strict=False))
-        sums, start = {}, len(counts)
-        for name in self.summed:
+        products, start = {}, len(counts)
+        for name in self.multiplied:
             side = VGG16[name].channels
-            sums[name] = values[start : start + side**2].reshape(side, side).astype(np.float64)
+            products[name] = values[start : start + side**2].reshape(side, side).astype(np.float64)
             start += side**2
-        return Moments(counts, sums)
+        return Moments(counts, products)
 
     def _place(self, tile: Tile) -> tuple[slice, slice]:
-        rows = _rows(self.counted, self.summed)
+        rows = _rows(self.counted, self.multiplied)
         return slice(tile.index * rows, (tile.index + 1) * rows), slice(0, _COLUMNS)
 
 
-def _rows(counted: tuple[str, ...], summed: tuple[str, ...]) -> int:
+def _rows(counted: tuple[str, ...], multiplied: tuple[str, ...]) -> int:
     """Return the rows that one tile takes."""
-    return -(-(len(counted) + sum(VGG16[layer].channels ** 2 for layer in summed)) // _COLUMNS)
+    return -(-(len(counted) + sum(VGG16[layer].channels ** 2 for layer in multiplied)) // _COLUMNS)

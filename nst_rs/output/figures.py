@@ -159,6 +159,8 @@ def describe(figures: Mapping[str, Any]) -> dict[str, str]:
     >>> describe({"legibility": {"1": 0.5, "4": None}, "seams": seams, "frame": frame, "calm": frame})
     {'legibility': '0.50 at 1, – at 4 pixels', 'frame ratio': '1.10 (scene 1.00)', 'calm ratio': '1.10 (scene 1.00)'}
     """
+    if not figures:  # they could not be measured
+        return {}
     legibility, seams = figures["legibility"], figures["seams"]
     said = {"legibility": ", ".join(f"{_say(value)} at {key}" for key, value in legibility.items()) + " pixels"}
     if seams["result"] is not None:

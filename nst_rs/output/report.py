@@ -123,6 +123,8 @@ def _styles(config: RunConfig, styles: Sequence[Style]) -> list[dict[str, Any]]:
 
 def _figures(record: Mapping[str, Any], config: RunConfig) -> list[_Figure]:
     figures = record["figures"]
+    if not figures:  # they could not be measured
+        return []
     seams, frame = figures["seams"], figures["frame"]
     found = [_legibility(figures["legibility"], config, learned=not record["levels"])]
     if seams["result"] is not None:

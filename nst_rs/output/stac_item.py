@@ -9,12 +9,14 @@ from typing import Any
 import rasterio
 from pystac import Asset, Item, MediaType
 from pystac.utils import datetime_to_str
+from rasterio.enums import WktVersion
 from rio_stac import create_stac_item
 
 from nst_rs.geo.footprint import bounding_box, corners, footprint
 from nst_rs.geo.grid import Grid
 from nst_rs.output.companion import Companion, FinishedMap
 
+PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
 
 
@@ -34,15 +36,13 @@ def write_item(path: Path, finished: FinishedMap) -> None:
             asset_href=finished.tif.name,
             asset_media_type=MediaType.COG,
             asset_roles=["data", "visual"],
-            with_proj=True,
             with_raster=True,
             geographic_crs=grid.crs,  # the footprint is our own, for CRSs without one and across the antimeridian
-            extensions=[PROCESSING],
-            properties=_properties(grid, finished.tif.stem, record),
+            extensions=[PROJECTION, PROCESSING],
+            properties=_properties(grid, finished.tif.stem, record) | _projected(grid),
         )
     item.geometry = footprint(grid)
     item.bbox = None if item.geometry is None else bounding_box(item.geometry)
-    item.properties |= _projected(grid)
     _set_time(item, record["scene"]["acquired"])
     for name, asset in _beside(finished).items():
         item.add_asset(name, asset)
@@ -77,12 +77,17 @@ def _properties(grid: Grid, name: str, record: Mapping[str, Any]) -> dict[str, A
 
 
 def _projected(grid: Grid) -> dict[str, Any]:
-    """Return the footprint in the map's own CRS; rio-stac's is that of its bounds, more than a rotated grid is."""
+    """Return the projection extension's properties; rio-stac writes its version 1, and a rotated grid's bounds."""
+    authority = grid.crs.to_authority()
     ring = corners(grid)
     x, y = zip(*ring, strict=True)
     return {
+        "proj:code": ":".join(authority) if authority else None,
+        **({} if authority else {"proj:wkt2": grid.crs.to_wkt(version=WktVersion.WKT2_2019)}),
         "proj:geometry": {"type": "Polygon", "coordinates": [ring]},
         "proj:bbox": [min(x), min(y), max(x), max(y)],
+        "proj:shape": list(grid.shape),
+        "proj:transform": list(grid.transform),
     }
 
 

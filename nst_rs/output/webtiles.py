@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import morecantile
 import numpy as np
 import rasterio
+import rasterio.shutil
 from PIL import Image
 from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import Writer
@@ -102,6 +103,18 @@ def parts(grid: Grid) -> list[Part]:
         if sum(len(part.columns) * len(part.rows) for part in level) == 1:
             break
     return blocks
+
+
+def pieces_around_the_earth(tif: Path, grid: Grid, folder: Path) -> tuple[Path, ...]:
+    """Return `tif`, and a file in `folder` for each of its copies around the Earth, which reads its pixels."""
+    pieces = [tif]
+    for number, transform in enumerate(turned(grid)[1:], start=1):
+        piece = folder / f"{tif.stem}.{number}.vrt"
+        rasterio.shutil.copy(tif.absolute(), piece, driver="VRT")
+        with rasterio.open(piece, "r+") as copy:
+            copy.transform = transform
+        pieces.append(piece)
+    return tuple(pieces)
 
 
 def write_tiles(path: Path, finished: FinishedMap) -> None:

@@ -1,4 +1,4 @@
-"""One level of the scene as the loop sees it: canvas and border, tiles' weights, the picture a level starts from."""
+"""The canvas of a level: the scene and its border, tiles' weights, and the picture that the level starts from."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +16,7 @@ Init = Literal["content", "noise"]
 
 @dataclass(frozen=True)
 class Canvas:
-    """One level of the scene with its border: what the tiles' windows are cut from."""
+    """One level of the scene with its border. The tiles' windows are cut from it."""
 
     level: Level
     image: PixelArray  # (H, W, 3) float32 RGB in [0, 255]
@@ -24,13 +24,13 @@ class Canvas:
 
     @classmethod
     def empty(cls, level: Level, storage: Storage) -> "Canvas":
-        """Return a level's canvas in `storage`, yet without a scene."""
+        """Return a level's canvas in `storage`, still without a scene."""
         image = storage.create(f"image-{level.factor}", (*level.canvas_shape, 3), np.float32)
         return cls(level, image, storage.create(f"weight-{level.factor}", level.canvas_shape, np.float32))
 
     @classmethod
     def around(cls, level: Level, image: Pixels, weight: Pixels) -> "Canvas":
-        """Surround a level's scene, (h, w, 3), by its mirrored border, which weighs nothing. In memory."""
+        """Surround a level's scene, (h, w, 3), in memory by its mirrored border, which weighs nothing."""
         canvas = cls.empty(level, MemoryStorage())
         canvas.scene_image[:, :], canvas.scene_weight[:, :] = image, weight
         mirror(canvas.image, level)
@@ -48,7 +48,7 @@ class Canvas:
 
     @cached_property
     def tiles(self) -> list[Tile]:
-        """The tiles that hold any valid pixel; the others have nothing to say."""
+        """The tiles that hold any valid pixel; the others are not computed."""
         return [tile for tile in self.level.tiles if self.weight[tile.core_slices].any()]
 
     def tile_weight(self, tile: Tile) -> Pixels:

@@ -13,9 +13,9 @@ _CUBIC_REACH = 3
 
 
 def halve_into(image: PixelArray, weight: PixelArray, half_image: PixelArray, half_weight: PixelArray) -> None:
-    """Write what :func:`halve` makes of `image` and `weight` into `half_image` and `half_weight`."""
+    """Halve `image` and `weight`, as :func:`halve` does, into `half_image` and `half_weight`."""
     for rows in strips(half_weight.shape[0], STRIP_ROWS // 2):
-        # An odd last row is the last band's, so that a band is halved as the whole is.
+        # An odd last row is the last strip's, so that strips are halved as the whole is.
         source = slice(2 * rows.start, min(2 * rows.stop, weight.shape[0]))
         half_image[rows], half_weight[rows] = halve(image[source], weight[source])
 
@@ -36,8 +36,8 @@ def halve(image: Pixels, weight: Pixels) -> tuple[Pixels, Pixels]:
 
 
 def _mean_of_four(array: Pixels) -> Pixels:
-    found: Pixels = (array[::2, ::2] + array[1::2, ::2] + array[::2, 1::2] + array[1::2, 1::2]) / np.float32(4)
-    return found
+    mean: Pixels = (array[::2, ::2] + array[1::2, ::2] + array[::2, 1::2] + array[1::2, 1::2]) / np.float32(4)
+    return mean
 
 
 def continued(image: Pixels, weight: Pixels) -> Pixels:
@@ -71,15 +71,15 @@ def enlarged_rows(picture: PixelArray, start: int, stop: int) -> Pixels:
 
 
 def mirror(array: PixelArray, level: Level) -> None:
-    """Mirror what lies in the scene's place of a canvas of `level` into the border around it, (H, W) or (H, W, C).
+    """Mirror the scene in an array of a level's canvas, (H, W) or (H, W, C), into the border around it.
 
-    Mirrored again where the scene is narrower than its border: NumPy's pad mode ``symmetric``.
+    It is mirrored again where the scene is narrower than its border, as in NumPy's pad mode ``symmetric``.
     """
     for side in _border(level.columns):
         source = _mirrored(side, level.columns)
         for rows in strips(array.shape[0]):
-            found = array[rows, source.min() : source.max() + 1]
-            array[rows, side] = found[:, source - source.min()]
+            part = array[rows, source.min() : source.max() + 1]
+            array[rows, side] = part[:, source - source.min()]
     for side in _border(level.rows):
         source = _mirrored(side, level.rows)
         array[side] = array[source.min() : source.max() + 1][source - source.min()]
@@ -101,16 +101,16 @@ def mirrored_places(start: int, stop: int, size: int) -> npt.NDArray[np.int_]:
     [1, 0, 0, 1, 2, 3, 3, 2]
     """
     once = np.arange(start, stop) % (2 * size)
-    found: npt.NDArray[np.int_] = np.minimum(once, 2 * size - 1 - once)
-    return found
+    places: npt.NDArray[np.int_] = np.minimum(once, 2 * size - 1 - once)
+    return places
 
 
 def mirrored_window(array: PixelArray, rows: Span, columns: Span) -> Pixels:
     """Return a window of an array, (H, W) or (H, W, C), which is mirrored where the window leaves it."""
-    found_rows, found_columns = (
+    row_places, column_places = (
         mirrored_places(span.start, span.stop, size) for span, size in zip((rows, columns), array.shape, strict=False)
     )
-    corner = found_rows.min(), found_columns.min()
-    part = array[corner[0] : found_rows.max() + 1, corner[1] : found_columns.max() + 1]
-    found: Pixels = part[np.ix_(found_rows - corner[0], found_columns - corner[1])]
-    return found
+    corner = row_places.min(), column_places.min()
+    part = array[corner[0] : row_places.max() + 1, corner[1] : column_places.max() + 1]
+    window: Pixels = part[np.ix_(row_places - corner[0], column_places - corner[1])]
+    return window

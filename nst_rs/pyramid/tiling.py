@@ -1,4 +1,4 @@
-"""How a scene is cut: levels from coarse to fine, each level's tiles and their windows. Integers only.
+"""The cutting of a scene: levels from coarse to fine, each level's tiles and their windows. Integers only.
 
 Along each axis a level's canvas is
 
@@ -31,7 +31,7 @@ class Span:
 
     @property
     def size(self) -> int:
-        """How many pixels."""
+        """The number of pixels."""
         return self.stop - self.start
 
     @property
@@ -82,7 +82,7 @@ class Axis:
 
     @property
     def scene_slice(self) -> slice:
-        """Where the scene lies in the canvas."""
+        """The place of the scene in the canvas."""
         return slice(self.border, self.border + self.scene)
 
     @property
@@ -135,7 +135,7 @@ class Level:
 
     @property
     def computed_pixels(self) -> int:
-        """Pixels of all windows: what one pass over the level computes."""
+        """The pixels of all windows, which one pass over the level computes."""
         return len(self.rows.windows) * len(self.columns.windows) * math.prod(self.window_shape)
 
 

@@ -81,8 +81,8 @@ class Result:
 
     def __repr__(self) -> str:
         """Return where the map is and how good, in one line."""
-        figures = "; ".join(f"{name} {value}" for name, value in describe(self.figures).items())
-        return f"Result({self.output}: {figures}; made in {duration(sum(self.seconds.values()))})"
+        figures = [f"{name} {value}" for name, value in describe(self.figures).items()]
+        return f"Result({'; '.join([str(self.output), *figures, f'made in {duration(sum(self.seconds.values()))}'])})"
 
     def _repr_html_(self) -> str | None:
         """Return a small picture of the map, for a notebook; None where it is gone."""
@@ -106,11 +106,15 @@ def finish(job: Job, finished: Finished, watch: Stopwatch) -> Result:
 
 
 def _measure(finished: Finished, watch: Stopwatch) -> dict[str, Any]:
-    with watch.timed("figures"):
-        scene = finished.scene
-        figures = measure(scene.image, finished.picture, scene.weight, finished.seams)
-        figures["calm"] = measure_calm(scene.image, finished.picture, scene.weight)
-    return figures
+    """Return the map's figures; none where they cannot be measured, which is told: the map is computed."""
+    scene = finished.scene
+    try:
+        with watch.timed("figures"):
+            figures = measure(scene.image, finished.picture, scene.weight, finished.seams)
+            return {**figures, "calm": measure_calm(scene.image, finished.picture, scene.weight)}
+    except Exception as error:  # noqa: BLE001 - no figure is worth a map
+        log.warning("the map stands without its figures, which failed: %s: %s", type(error).__name__, error)
+        return {}
 
 
 def _publish(job: Job, finished: Finished, finished_record: Callable[[], Mapping[str, Any]]) -> None:

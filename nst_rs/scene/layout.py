@@ -11,6 +11,7 @@ from rasterio.transform import Affine
 from rasterio.warp import calculate_default_transform
 
 from nst_rs.errors import ConfigError, SceneError
+from nst_rs.geo.area import Area, describe_degrees, extent_of
 from nst_rs.geo.grid import Box, Grid, bounds, union
 from nst_rs.scene.mosaic import Scene, SceneTile, Target, common_dtype
 from nst_rs.scene.products import Product, Source
@@ -30,8 +31,8 @@ def lay_out(products: Sequence[Product], target: Target, bands: Sequence[int] | 
     boxes = [union([grid.box_of(source.header.grid) for source in sources]) for sources in chosen]
     whole = union(boxes)
     outline = target.area.on(grid.cut(whole)) if target.area else None
-    if outline is not None:
-        whole = _cropped(whole, outline.box(grid))
+    if target.area is not None and outline is not None:
+        whole = _cropped(grid, whole, outline.box(grid), target.area)
     check_extent(f"scene {first.name}", whole)
     for sources, box in zip(chosen, boxes, strict=True):
         for header in {source.header for source in sources}:
@@ -94,12 +95,29 @@ def _crs(name: str) -> CRS:
         raise ConfigError("scene.crs", expected="a CRS such as EPSG:32621", got=name) from error
 
 
-def _cropped(whole: Box, box: Box) -> Box:
-    top, left, bottom, right = box
-    met = max(whole[0], top), max(whole[1], left), min(whole[2], bottom), min(whole[3], right)
-    if met[0] >= met[2] or met[1] >= met[3]:
-        raise ConfigError("scene.area", expected="an area that meets the scene", got="one beside it")
-    return met
+def _cropped(grid: Grid, whole: Box, box: Box, area: Area) -> Box:
+    met = _met(whole, box)
+    if met is not None:
+        return met
+    scene = grid.cut(whole)
+    swapped = area.frame == "degrees" and _met(whole, area.swapped().on(scene).box(grid)) is not None
+    remedy = "longitude comes before latitude: west, south, east, north" if swapped else _extent_in(scene, area.frame)
+    raise ConfigError("scene.area", expected="an area that meets the scene", got="one beside it", do=remedy)
+
+
+def _met(one: Box, other: Box) -> Box | None:
+    met = max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
+    return met if met[0] < met[2] and met[1] < met[3] else None
+
+
+def _extent_in(scene: Grid, frame: str) -> str:
+    """Return where the scene lies, in the terms of an area that does not meet it."""
+    if frame == "pixels":
+        return f"the scene has {scene.height} rows and {scene.width} columns"
+    if frame == "units":
+        return f"the scene is {extent_of(scene)}"
+    found = describe_degrees(scene)
+    return f"the scene is {found}" if found else "see nst-rs inspect"
 
 
 def _pixels(box: Box, whole: Box, own: Grid) -> int:

@@ -11,6 +11,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from nst_rs.errors import SceneError
+from nst_rs.files.archives import inside, read_text_in
 from nst_rs.files.documents import DocumentError, read_text
 from nst_rs.scene.acquisition import Acquisition
 
@@ -39,7 +40,7 @@ class Calibration:
         return (self.scale, self.offset) != (1.0, 0.0)
 
 
-def read_mtl(path: Path) -> dict[str, Calibration]:
+def read_mtl(path: Path | str) -> dict[str, Calibration]:
     """Return band → calibration to reflectance, or to kelvin at level 2, from a Landsat MTL.txt of Collection 1 or 2.
 
     A level 2 MTL holds both levels' numbers under one name, in groups: the level 2 ones are taken. Bands for which it
@@ -59,19 +60,19 @@ def read_mtl(path: Path) -> dict[str, Calibration]:
     return found
 
 
-def mtl_time(path: Path) -> Acquisition | None:
+def mtl_time(path: Path | str) -> Acquisition | None:
     """Return when a Landsat scene's middle was taken, by its MTL.txt; None where that does not say it."""
     values = {key: value for group in _groups(_text(path)).values() for key, value in group.items()}
     return Acquisition.told(f"{values.get('DATE_ACQUIRED')}T{values.get('SCENE_CENTER_TIME')}")
 
 
-def safe_time(path: Path) -> Acquisition | None:
+def safe_time(path: Path | str) -> Acquisition | None:
     """Return when the sensing of a Sentinel-2 product began, by its MTD_MSIL*.xml; None where that does not say it."""
     times = {element.tag: element.text or "" for element in _elements(_root(path))}
     return Acquisition.told(times.get("PRODUCT_START_TIME", ""))
 
 
-def read_safe(path: Path) -> dict[str, Calibration]:
+def read_safe(path: Path | str) -> dict[str, Calibration]:
     """Return band → calibration to reflectance from a Sentinel-2 MTD_MSIL1C.xml or MTD_MSIL2A.xml.
 
     The offset is there since processing baseline 04.00; before, it is 0. Raises SceneError for a file that is none.
@@ -89,7 +90,7 @@ def read_safe(path: Path) -> dict[str, Calibration]:
     }
 
 
-def _root(path: Path) -> Element:
+def _root(path: Path | str) -> Element:
     try:
         found: Element = fromstring(_text(path), forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError) as error:
@@ -117,7 +118,7 @@ def _groups(text: str) -> Mapping[str, dict[str, str]]:
     return {name: group for name, group in groups.items() if group}
 
 
-def _calibration(path: Path, scale: str, offset: str, divisor: str = "1") -> Calibration:
+def _calibration(path: Path | str, scale: str, offset: str, divisor: str = "1") -> Calibration:
     try:
         return Calibration(float(scale) / float(divisor), float(offset) / float(divisor))
     except (ValueError, ZeroDivisionError) as error:
@@ -125,8 +126,9 @@ def _calibration(path: Path, scale: str, offset: str, divisor: str = "1") -> Cal
         raise SceneError(f"metadata {path}", expected="a scale and an offset in numbers", got=got) from error
 
 
-def _text(path: Path) -> str:
+def _text(path: Path | str) -> str:
+    packed = inside(str(path))
     try:
-        return read_text(path)
+        return read_text(Path(path)) if packed is None else read_text_in(*packed)
     except DocumentError as error:
         raise SceneError(f"metadata {path}", expected="a readable text", got=str(error)) from error

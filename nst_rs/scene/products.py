@@ -1,12 +1,14 @@
 """Files to products: which bands there are, in which file each lies, and what its stored values mean."""
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from nst_rs.errors import SceneError
+from nst_rs.files.archives import inside, locations_in
 from nst_rs.files.locations import is_path
 from nst_rs.geo.grid import bounds
 from nst_rs.scene.acquisition import Acquisition
@@ -17,7 +19,7 @@ from nst_rs.scene.sensors import Label, MaskKind, Registry, Sensor, labels_of, n
 
 log = logging.getLogger(__name__)
 
-_SAFE_METADATA = ("MTD_MSIL[12][AC].xml", "S2?_*_MTD_SAFL[12][AC]_*.xml")
+_SAFE_METADATA = re.compile(r"MTD_MSIL[12][AC]\.xml|S2._\w+_MTD_SAFL[12][AC]_\w+\.xml")
 """What the metadata of a Sentinel-2 product are called, the latter until December 2016."""
 
 
@@ -236,7 +238,7 @@ def _stack_labels(header: Header, sensor: Sensor) -> tuple[Label, ...]:
 def _gathered(product: str, sensor: Sensor, files: dict[str, str]) -> Product:
     """Return a product of one file a band, with its metadata's scale and offset."""
     first = next(iter(files.values()))
-    metadata = _metadata(sensor, product, Path(first))
+    metadata = _metadata(sensor, product, first)
     labels, sources = [], []
     for label in sensor.labels():
         called = [name for name in (label.name, *label.also) if name.upper() in files]
@@ -272,18 +274,26 @@ class _Metadata:
     acquired: Acquisition | None
 
 
-def _metadata(sensor: Sensor, product: str, file: Path) -> _Metadata:
+def _metadata(sensor: Sensor, product: str, file: str) -> _Metadata:
     """Return what the metadata that lie with a product's file say: nothing where there are none."""
-    if sensor.metadata is None or not is_path(str(file)):
+    if sensor.metadata is None or not (is_path(file) or inside(file)):
         return _Metadata({}, None)
     if sensor.metadata == "mtl":
-        beside = file.with_name(f"{product}_MTL.txt")
-        return _Metadata(read_mtl(beside), mtl_time(beside)) if beside.is_file() else _Metadata({}, None)
-    folder = file.absolute().parent
-    if "GRANULE" in folder.parts:  # GRANULE/*/IMG_DATA/R10m, of a SAFE folder
-        folder = Path(*folder.parts[: folder.parts.index("GRANULE")])
-    found = sorted(path for pattern in _SAFE_METADATA for path in folder.glob(pattern))
+        beside = file.removesuffix(_name(file)) + f"{product}_MTL.txt"
+        return _Metadata(read_mtl(beside), mtl_time(beside)) if beside in _files_with(file) else _Metadata({}, None)
+    of_safe = re.match(r"(.*?)GRANULE/[^/]+/IMG_DATA/", file)  # R10m may be below
+    root = of_safe[1] if of_safe else file.removesuffix(_name(file))
+    found = [name for name in _files_with(f"{root}MTD") if _SAFE_METADATA.fullmatch(name.removeprefix(root))]
     if found:
         return _Metadata(read_safe(found[0]), safe_time(found[0]))
     log.info("no metadata with %s: its values stay as stored, if scene.scale and scene.offset do not say else", file)
     return _Metadata({}, None)
+
+
+def _files_with(file: str) -> list[str]:
+    """Return the files in the folder of a file, which may lie in an archive, sorted."""
+    packed = inside(file)
+    if packed is None:
+        return sorted(str(path) for path in Path(file).parent.iterdir())
+    folder = file.removesuffix(_name(file))
+    return [name for name in locations_in(packed[0]) if name.removesuffix(_name(name)) == folder]

@@ -1,12 +1,10 @@
 """One raster file: what it says of itself, opened with GDAL held to this program's limits."""
 
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock, get_ident
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
@@ -22,7 +20,8 @@ from rasterio.transform import Affine
 
 from nst_rs.errors import PixelTypeError, SceneError
 from nst_rs.files.documents import DocumentError, read_text
-from nst_rs.files.locations import file_of, is_path
+from nst_rs.files.locations import file_of, is_path, subdataset
+from nst_rs.files.undecodable import undecodable
 from nst_rs.geo.grid import Box, Grid
 from nst_rs.scene.metadata import Calibration
 from nst_rs.scene.sensors import Label
@@ -115,77 +114,62 @@ def opened(location: str, expected: str = "a raster that GDAL can read") -> Iter
     if location.encode("utf-8", "ignore").decode("utf-8") != location:
         raise SceneError(f"scene {location}", expected="a name in UTF-8", got="other bytes", do="rename it")
     try:
-        with warnings.catch_warnings(), _HEARD.messages():
+        with warnings.catch_warnings(), undecodable("rasterio") as lost:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # read_header refuses such files
             warnings.simplefilter("ignore", NodataShadowWarning)  # alpha is looked at beside a nodata value
             with rasterio.Env(**options), DatasetReader(location, driver=_drivers(location)) as source:
                 yield source
+            if lost:  # rasterio goes on as if nothing had failed
+                raise RasterioError(lost[-1])
     except _FAILURES as error:
         said = _said(error)
         raise SceneError(f"scene {location}", expected=expected, got=said, do=_remedy(location, said)) from error
 
 
-class _Heard:
-    """Hears of GDAL's messages that rasterio loses, as it cannot decode them: it would go on as if nothing had failed.
-
-    Python tells of exceptions that cannot be raised by one hook for all threads.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._listeners: dict[int, list[str]] = {}
-        self._before: Callable[[Any], object] = sys.unraisablehook
-
-    @contextmanager
-    def messages(self) -> Iterator[None]:
-        """Raise RasterioError at the end where a message was lost in this thread."""
-        lost: list[str] = []
-        outer = self._listen(lost)
-        try:
-            yield
-        finally:
-            self._forget(outer)
-        if lost:
-            raise RasterioError(lost[-1])
-
-    def _listen(self, lost: list[str]) -> list[str] | None:
-        with self._lock:
-            if not self._listeners:
-                self._before, sys.unraisablehook = sys.unraisablehook, self._hear
-            outer = self._listeners.get(get_ident())
-            self._listeners[get_ident()] = lost
-            return outer
-
-    def _forget(self, outer: list[str] | None) -> None:
-        with self._lock:
-            del self._listeners[get_ident()]
-            if outer is not None:
-                self._listeners[get_ident()] = outer
-            if not self._listeners:
-                sys.unraisablehook = self._before
-
-    def _hear(self, event: Any) -> None:
-        lost = self._listeners.get(get_ident())
-        if lost is not None and "rasterio" in str(event.object) and isinstance(event.exc_value, UnicodeDecodeError):
-            lost.append(event.exc_value.object.decode("utf-8", "backslashreplace"))
-        else:
-            self._before(event)
-
-
-_HEARD = _Heard()
-
-
 def _drivers(location: str) -> list[str]:
-    """Return the formats to try; a VRT, which names other files, must be called one."""
+    """Return the formats to try; a VRT, which names other files, must be called one, and a variable by its format."""
+    named = subdataset(location)
+    if named is not None:
+        return [_OF_VARIABLES[named[0]]]
     return [*_DRIVERS, "VRT"] if location.lower().endswith(".vrt") else list(_DRIVERS)
+
+
+_OF_VARIABLES = {"NETCDF": "netCDF", "HDF5": "HDF5Image", "HDF4_SDS": "HDF4Image", "HDF4_EOS": "HDF4Image"}
+"""How a variable's name begins → its format in GDAL."""
+_WITH_VARIABLES = frozenset({".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5"})
+_MOST_NAMED = 6
 
 
 def _remedy(location: str, said: str) -> str:
     """Return what to do about a raster that GDAL cannot open."""
+    named = subdataset(location)
+    if named is not None and not _is_built_in(_OF_VARIABLES[named[0]]):
+        return f"rasterio's GDAL is built without {named[0]}: convert it with gdal_translate of another GDAL"
     if "not recognized" in said:
+        variables = _variables(location)
+        if variables:
+            return f"name a variable in it as the scene: {', '.join(variables)}"
         return f"formats read are {', '.join(_DRIVERS)} and VRT; convert another with gdal_translate"
     missing = _missing_sources(location) if location.lower().endswith(".vrt") and is_path(location) else []
     return f"the VRT is of {missing[0]}, which is not there" if missing else ""
+
+
+def _is_built_in(driver: str) -> bool:
+    with rasterio.Env() as environment:
+        return driver in environment.drivers()
+
+
+def _variables(location: str) -> list[str]:
+    """Return the variables of a NetCDF or HDF5 file, as GDAL names them: the first few."""
+    if Path(location).suffix.lower() not in _WITH_VARIABLES:
+        return []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with rasterio.Env(), DatasetReader(location, driver=["netCDF", "HDF5"]) as source:
+                return [name.replace("netcdf:", "NETCDF:") for name in source.subdatasets[:_MOST_NAMED]]
+    except _FAILURES:
+        return []
 
 
 def _missing_sources(vrt: str) -> list[str]:
@@ -262,12 +246,12 @@ def _header(location: str, source: Any) -> Header:
         raise PixelTypeError(f"scene {location}", expected=expected, got=types, do=remedy)
     grid = Grid(source.crs, source.transform, source.width, source.height)
     _check_grid(location, grid)
-    descriptions = tuple(description or "" for description in source.descriptions)
+    descriptions = _descriptions(location, source)
     flags = {flag.name for flag in source.mask_flag_enums[0]}
     return Header(
         location,
         grid,
-        _labels(source),
+        _labels(descriptions, source.colorinterp),
         dtype,
         _nodata(source.nodata, stored),
         tuple(Calibration(*pair) for pair in zip(source.scales, source.offsets, strict=True)),
@@ -304,9 +288,17 @@ def _check_grid(location: str, grid: Grid) -> None:
         raise SceneError(f"scene {location}", expected="a geotransform of finite numbers", got=f"{numbers[:6]}")
 
 
-def _labels(source: Any) -> tuple[Label, ...]:
+def _descriptions(location: str, source: Any) -> tuple[str, ...]:
+    """Return what a file calls its bands: a variable's one band is called like the variable."""
+    named = subdataset(location)
+    if named is not None and source.count == 1:
+        return (source.descriptions[0] or named[2].rpartition("/")[2],)
+    return tuple(description or "" for description in source.descriptions)
+
+
+def _labels(descriptions: Sequence[str], colors: Sequence[ColorInterp]) -> tuple[Label, ...]:
     labels = []
-    for description, color in zip(source.descriptions, source.colorinterp, strict=True):
+    for description, color in zip(descriptions, colors, strict=True):
         named = color in (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
         labels.append(Label.of(description or (color.name if named else "")))
     return tuple(labels)

@@ -27,6 +27,9 @@ COMPOSITES: Mapping[str, tuple[str, str, str]] = {
 }
 """Composites by common name: name → bands for red, green and blue. A sensor may have others of these names."""
 
+POLARISATIONS = ("vv", "vh", "hh", "hv")
+"""A radar's bands, by the common names that they have: sent and received vertically or horizontally."""
+
 SYNONYMS = {
     "swir16": "swir1",
     "swir22": "swir2",
@@ -41,8 +44,12 @@ SYNONYMS = {
     "coastal_aerosol": "coastal",
     "near_infrared": "nir",
     "green_i": "green1",
+    **{
+        f"{kind}0_{polarisation}": polarisation for kind in ("sigma", "gamma", "beta") for polarisation in POLARISATIONS
+    },
 }
-"""What others call the common names: STAC's eo extension of versions 1 and 2, PlanetScope's band descriptions."""
+"""What others call the common names: STAC's eo extension of versions 1 and 2, PlanetScope's band descriptions, radar
+programs."""
 
 COMMON_NAMES = frozenset(
     {*SYNONYMS.values(), "pan", "blue", "green", "yellow", "red", "rededge", "nir08", "nir09", "cirrus"}
@@ -210,7 +217,7 @@ def names_of_bands(stems: Sequence[str]) -> list[str] | None:
 
 def _is_band_name(word: str) -> bool:
     common = {band.common for sensor in _packaged() for band in sensor.bands}
-    return _BAND_NUMBER.fullmatch(word) is not None or word.lower() in common | set(SYNONYMS)
+    return _BAND_NUMBER.fullmatch(word) is not None or word.lower() in common | set(SYNONYMS) | set(POLARISATIONS)
 
 
 def labels_of(names: Sequence[str], sensors: Iterable[Sensor]) -> tuple[Label, ...]:

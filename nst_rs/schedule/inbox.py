@@ -15,7 +15,8 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from nst_rs.errors import SceneError
-from nst_rs.scene.listing import SUFFIXES
+from nst_rs.files.archives import SUFFIXES as ARCHIVES
+from nst_rs.scene.listing import SUFFIXES, is_hidden
 
 _PARTIAL = frozenset({".part", ".partial", ".filepart", ".crdownload", ".tmp", ".download"})
 """Endings under which programs write what they have not received whole."""
@@ -112,7 +113,7 @@ def _arrivals(found: Mapping[str, Mapping[str, Any]]) -> list[Arrival]:
     entries: dict[str, list[tuple[str, int, str]]] = {}
     for path, state in sorted(found.items()):
         parts = PurePosixPath(path).parts
-        if parts and not any(part.startswith(".") for part in parts):
+        if parts and not is_hidden(path):
             entries.setdefault(parts[0], []).append((path, int(state.get("size") or 0), _stamp(state)))
     return [Arrival(entry, tuple(files)) for entry, files in entries.items() if _holds_a_raster(files)]
 
@@ -122,4 +123,4 @@ def _stamp(state: Mapping[str, Any]) -> str:
 
 
 def _holds_a_raster(files: Iterable[tuple[str, int, str]]) -> bool:
-    return any(PurePosixPath(path).suffix.lower() in SUFFIXES for path, _, _ in files)
+    return any(PurePosixPath(path).suffix.lower() in SUFFIXES | ARCHIVES for path, _, _ in files)

@@ -1,8 +1,8 @@
-"""Whose colours the map has: the style's, the scene's own, or the scene's given to the style first.
+"""The colours of the map: the style's, the scene's own, or the style's after it was given the scene's.
 
 Gatys, Bethge, Hertzmann and Shechtman, *Preserving Color in Neural Artistic Style Transfer* (arXiv 1606.05897). The
-scene's colours are counted once, over its whole composite; what is done to pixels is done to each by itself, so that
-any window of a picture may be given.
+scene's colours are counted once, over its whole composite. Every pixel is changed by itself, so that any window of a
+picture may be given.
 """
 
 from dataclasses import dataclass, replace
@@ -19,15 +19,16 @@ from nst_rs.files.storage import PixelArray, strips
 from nst_rs.style.picture import Style
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
-"""Y of YIQ: the shares of red, green and blue."""
+"""The shares of red, green and blue in Y of YIQ."""
 
 _LEAST_VARIANCE = 1 / 12
-"""Of pixel values: what rounding to bytes leaves. Directions that vary less are not stretched, for they hold noise."""
+"""The variance of pixel values that rounding to bytes leaves. Directions that vary less hold noise and are not
+stretched."""
 
 
 @dataclass(frozen=True)
 class Colors:
-    """Counts and sums of a picture's colours. Additive, so that a large picture's may be had band by band."""
+    """Counts and sums of a picture's colours. They add up, so that a large picture is counted strip by strip."""
 
     count: float
     sums: Array  # (3,) Σ x, of RGB in [0, 255]
@@ -35,7 +36,7 @@ class Colors:
 
     @classmethod
     def of(cls, image: Pixels, valid: Mask) -> "Colors":
-        """Return those of the `valid` pixels, (h, w), of `image`, (h, w, 3)."""
+        """Return the colours of the `valid` pixels, (h, w), of `image`, (h, w, 3)."""
         colors = image[valid].astype(np.float64)  # (N, 3)
         return cls(float(len(colors)), colors.sum(axis=0), colors.T @ colors)
 
@@ -45,12 +46,12 @@ class Colors:
 
     @property
     def mean(self) -> Array:
-        """(3,): μ. There must be a pixel."""
+        """The mean μ, (3,). There must be a pixel."""
         return self.sums / self.count
 
     @property
     def covariance(self) -> Array:
-        """(3, 3): Σ."""
+        """The covariance Σ, (3, 3)."""
         covariance: Array = self.products / self.count - np.outer(self.mean, self.mean)
         return covariance
 
@@ -130,7 +131,7 @@ def match_colors(style: Colors, scene: Colors) -> ColorMap:
 
 
 def to_optimise(color: Color, scene: Pixels) -> Pixels:
-    """Return what stands for the scene, (H, W, 3), while the picture is found."""
+    """Return what stands for the scene, (H, W, 3), while the picture is optimised."""
     return grey(scene) if color == "scene" else scene
 
 
@@ -144,5 +145,5 @@ def to_imitate(color: Color, style: Style, scene: Colors) -> Style:
 
 
 def to_show(color: Color, result: Pixels, scene: Pixels) -> Pixels:
-    """Return the map's pixels from those that were found, `result`, and the scene's composite, both (H, W, 3)."""
+    """Return the map's pixels from the optimised ones, `result`, and the scene's composite, both (H, W, 3)."""
     return join(result, scene) if color == "scene" else result

@@ -1,4 +1,4 @@
-"""A stroke in metres to the style's size and the number of levels. By convention a stroke is 1/32 of a style image."""
+"""The style's size and the number of levels that a stroke in metres asks for. A stroke is 1/32 of a style image."""
 
 import math
 

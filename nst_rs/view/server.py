@@ -10,13 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 from pydantic import ValidationError
+from rio_tiler.errors import EmptyMosaicError, TileOutsideBounds
 from rio_tiler.io import Reader
+from rio_tiler.models import ImageData
+from rio_tiler.mosaic import mosaic_reader
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from titiler.core.errors import DEFAULT_STATUS_CODES, add_exception_handlers
 from titiler.core.factory import TilerFactory
@@ -25,11 +29,11 @@ from nst_rs.composite.recompose import check_unchanged, compose_anew
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import NstError, OutputError, ResourceError, SceneError
 from nst_rs.files.storage import DiskStorage
-from nst_rs.geo.footprint import bounding_box, footprint
 from nst_rs.geo.grid import Grid
 from nst_rs.output.cog import write_cog
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
+from nst_rs.output.webtiles import finest_zoom, map_bounds, pieces_around_the_earth
 from nst_rs.scene.opening import open_scene
 
 log = logging.getLogger(__name__)
@@ -37,40 +41,43 @@ log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 """Nobody but this machine's own users is served."""
 
+Pieces = tuple[Path, ...]
+"""A raster, and files that stand for its copies around the Earth."""
+
 
 @dataclass(frozen=True)
 class View:
     """What is shown."""
 
-    map: Path
-    scene: Path | None
+    name: str
+    map: Pieces
+    scene: Pieces | None
     """The scene before styling, on the map's grid; none where it is not to be had."""
     bounds: tuple[float, float, float, float]
     """West, south, east, north in degrees; east may be beyond 180."""
-
-    @property
-    def zooms(self) -> tuple[int, int]:
-        """Of web tiles: where the map is small, and where its pixels are as large as a tile's."""
-        with Reader(str(self.map)) as reader:
-            return int(reader.minzoom), int(reader.maxzoom)
+    zoom: int
+    """The zoom level of web tiles whose pixels are as large as the map's, or smaller."""
 
 
 @contextmanager
 def viewing(tif: Path) -> Iterator[View]:
     """Open a map for viewing, and compose its scene anew in a temporary folder where the files are still there.
 
-    Raises NstError where `tif` is no map, or lies nowhere on Earth.
+    Raises NstError where `tif` is no map, or web maps do not show where it lies.
     """
     grid = open_scene([str(tif)]).grid
-    bounds = _bounds(tif, grid)
+    bounds = map_bounds(f"map {tif}", grid)
+    # One level more than web tiles have: Mercator's scale differs from the middle to the edges.
+    zoom = finest_zoom(grid) + 1
     with tempfile.TemporaryDirectory(prefix="nst-rs-view.") as folder:
-        scene: Path | None = Path(folder) / "scene.tif"
+        scene: Pieces | None = None
         try:
-            _write_scene(tif, grid, Path(folder) / "scene.tif")
+            path = Path(folder) / "scene.tif"
+            _write_scene(tif, grid, path)
+            scene = pieces_around_the_earth(path, grid, Path(folder))
         except NstError as error:
             log.warning("the map is shown without its scene: %s", error)
-            scene = None
-        yield View(tif, scene, bounds)
+        yield View(tif.stem, pieces_around_the_earth(tif, grid, Path(folder)), scene, bounds, zoom)
 
 
 def application(view: View) -> FastAPI:
@@ -79,9 +86,9 @@ def application(view: View) -> FastAPI:
     # A page from elsewhere whose name was made to point here is not served either.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     add_exception_handlers(app, DEFAULT_STATUS_CODES)
-    for name, path in (("map", view.map), ("scene", view.scene)):
-        if path is not None:
-            app.include_router(_tiles(path).router, prefix=f"/{name}")
+    for name, pieces in (("map", view.map), ("scene", view.scene)):
+        if pieces is not None:
+            app.include_router(_tiles(pieces).router, prefix=f"/{name}")
     page = _page(view)
     app.add_api_route("/", lambda: HTMLResponse(page))
     for name, kind in (("leaflet.js", "text/javascript"), ("leaflet.css", "text/css")):
@@ -106,17 +113,10 @@ def serve(view: View, port: int, ready: Callable[[str], None]) -> None:
         with warnings.catch_warnings():
             # rio-tiler hides this about its PNGs, which lie nowhere, but a thread's filters are any other's too.
             warnings.filterwarnings("ignore", message="Dataset has no geotransform")
+            warnings.filterwarnings("ignore", message="Adjusting dataset latitudes")  # web maps end at 85 degrees
             uvicorn.Server(uvicorn.Config(application(view), log_level="warning", lifespan="off")).run(
                 sockets=[listening]
             )
-
-
-def _bounds(tif: Path, grid: Grid) -> tuple[float, float, float, float]:
-    found = footprint(grid)
-    if found is None:
-        raise OutputError(f"map {tif}", expected="a CRS that says where on Earth it lies", got="none")
-    west, south, east, north = bounding_box(found)
-    return west, south, east if east > west else east + 360, north
 
 
 def _write_scene(tif: Path, grid: Grid, path: Path) -> None:
@@ -129,15 +129,39 @@ def _write_scene(tif: Path, grid: Grid, path: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         raise OutputError(f"record {record}", expected="the map's run record", got=f"{error!r:.200}") from error
     check_unchanged(scenes)
-    image, weight, found = compose_anew(config, DiskStorage(path.parent))
-    if found != grid:
-        raise SceneError(f"scene of {tif}", expected=grid.describe(), got=found.describe())
+    image, weight, scene_grid = compose_anew(config, DiskStorage(path.parent))
+    if scene_grid != grid:
+        raise SceneError(f"scene of {tif}", expected=grid.describe(), got=scene_grid.describe())
     write_cog(path, StyledMap(image, weight, grid))
 
 
-def _tiles(path: Path) -> TilerFactory:
-    """Return titiler's routes for one file: no request can name another."""
-    return TilerFactory(path_dependency=lambda: str(path), add_preview=False, add_part=False, add_viewer=False)
+def _tiles(pieces: Pieces) -> TilerFactory:
+    """Return titiler's routes for one raster: no request can name another."""
+
+    class PiecesReader(Reader):
+        """A reader of the raster whose tiles show its copies too."""
+
+        def tile(self, *place: Any, **options: Any) -> ImageData:
+            """Return a tile: of the first piece that has data there, pixel by pixel."""
+            try:
+                image, _ = mosaic_reader(pieces, _tile_of, *place, threads=1, **options)
+            except EmptyMosaicError as error:
+                raise TileOutsideBounds(str(error)) from error
+            return image
+
+    return TilerFactory(
+        reader=Reader if len(pieces) == 1 else PiecesReader,
+        path_dependency=lambda: str(pieces[0]),
+        add_preview=False,
+        add_part=False,
+        add_viewer=False,
+    )
+
+
+def _tile_of(piece: Path, *place: Any, **options: Any) -> ImageData:
+    with Reader(str(piece)) as reader:
+        image: ImageData = reader.tile(*place, **options)
+    return image
 
 
 def _file(name: str, kind: str) -> Callable[[], Response]:
@@ -148,7 +172,7 @@ def _file(name: str, kind: str) -> Callable[[], Response]:
 def _page(view: View) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(_data("view.html")).render(
-        name=view.map.stem, bounds=view.bounds, zooms=view.zooms, has_scene=view.scene is not None
+        name=view.name, bounds=view.bounds, zoom=view.zoom, has_scene=view.scene is not None
     )
 
 

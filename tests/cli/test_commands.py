@@ -1,10 +1,13 @@
 """The command line as a person meets it: what is printed, the exit code, what is written."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,7 +42,9 @@ def assignments(settings: Settings) -> list[str]:
 def test_inspect_shows_grid_bands_and_composites(olinda: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("inspect", olinda) == 0
     printed = capfd.readouterr().out
-    assert "4 files on one grid: 349 × 352 pixels of 28.5 × 28.5, EPSG:31985" in printed
+    assert "4 files on one grid: 349 × 352 pixels of 28.5 × 28.5 m, EPSG:31985" in printed
+    assert "west, south, east, north in degrees: [-34.9165" in printed
+    assert "in m: {left: " in printed
     assert "6 bands of uint8, nodata none set" in printed
     assert "100.00%" in printed
     assert "color_infrared: composite.bands=[nir, red, green]" in printed
@@ -49,7 +54,7 @@ def test_inspect_knows_a_product_and_its_composites(olinda: Path, capfd: pytest.
     product = olinda.parent / "landsat" / "LT05_L1TP_167055_20000309_20161214_01_T1"
     assert run("inspect", product, "--set", "scene.resolution=60") == 0
     printed = capfd.readouterr().out
-    assert "7 files on one grid: 51 × 51 pixels of 60 × 60, EPSG:32637" in printed
+    assert "7 files on one grid: 51 × 51 pixels of 60 × 60 m, EPSG:32637" in printed
     assert "sensor landsat-tm-l1: Landsat 4–5 TM, level 1" in printed
     assert "B4 nir" in printed
     assert "swir: composite.bands=[swir2, nir, green]" in printed
@@ -117,16 +122,19 @@ def test_stylize_writes_the_map_and_tells_its_progress_in_plain_lines(
     assert run("stylize", olinda, "--style", harvest, "--output", output, *assignments(quick)) == 0
     printed = capfd.readouterr().err.splitlines()
     assert printed[0].startswith("level 1/2, iteration 1/3, tile 1/1, loss ")
-    assert printed[-3].startswith("level 2/2, iteration 2/2, tile 1/1, loss ")
-    assert printed[-2].startswith("legibility ")
-    assert printed[-1].startswith(str(output))
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+    legibility = next(line for line, text in enumerate(printed) if text.startswith("legibility "))
+    assert printed[legibility - 1].startswith("level 2/2, iteration 2/2, tile 1/1, loss ")
+    assert re.fullmatch(r"made in \d+ (s|min \d\d s):", printed[legibility + 1])
+    written = printed[legibility + 2 :]
+    assert written[-1] == str(output)
+    assert sorted(written) == sorted(map(str, tmp_path.iterdir()))
+    assert {Path(path).name for path in written} == {
         "map.html",
         "map.png",
         "map.run.json",
         "map.stac.json",
         "map.tif",
-    ]
+    }
 
 
 def test_several_styles_are_blended_evenly(olinda: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
@@ -165,7 +173,9 @@ def test_a_repeated_run_warns_when_its_inputs_have_changed(
     style.write_bytes((harvest.parent / "night_cafe.jpg").read_bytes())
     capfd.readouterr()
     assert run("stylize", "--config", output.with_suffix(".run.json")) == 0
-    assert "is not the file that the recorded run read" in " ".join(capfd.readouterr().err.split())
+    warning = capfd.readouterr().err.splitlines()[0]
+    assert warning.startswith("warning: ")
+    assert "is not the file that the recorded run read" in warning
 
 
 def write_raster(path: Path, **changes: Any) -> Path:
@@ -294,25 +304,116 @@ def test_importing_the_package_brings_neither_tensorflow_nor_rasterio() -> None:
     assert ended.stdout.strip() == "[]"
 
 
-def test_a_killed_command_goes_on_to_the_same_map(
-    olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+LONG = {"schedule.iterations": "[2, 12]", "schedule.levels": 2, "tiling.tile": 128}
+"""Long enough to be interrupted in the second level."""
+
+
+@pytest.fixture(scope="module")
+def long_run(olinda: Path, harvest: Path, quick: Settings) -> list[str]:
+    return ["stylize", str(olinda), "--style", str(harvest), *assignments({**quick, **LONG})]
+
+
+@pytest.fixture(scope="module")
+def whole(long_run: list[str], tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The map of a run that nothing interrupts."""
+    output = tmp_path_factory.mktemp("whole") / "map.tif"
+    assert run(*long_run, "--output", output) == 0
+    return output.read_bytes()
+
+
+AS_FROM_A_SHELL = """
+import signal, sys
+for number in (signal.SIGTERM, signal.SIGHUP):  # whoever runs the tests may ignore them
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from nst_rs.cli import app
+app(sys.argv[1:])
+"""
+INTERRUPTED = "interrupted: no map was written; the same command goes on from here\n"
+
+
+@pytest.mark.parametrize(
+    ("stop", "code", "said"),
+    [
+        (signal.SIGINT, 130, INTERRUPTED),
+        (signal.SIGTERM, 143, INTERRUPTED),
+        (signal.SIGHUP, 129, INTERRUPTED),
+        (signal.SIGKILL, -signal.SIGKILL, ""),
+    ],
+)
+def test_a_stopped_command_leaves_no_temporary_files_and_goes_on_to_the_same_map(
+    stop: signal.Signals,
+    code: int,
+    said: str,
+    long_run: list[str],
+    whole: bytes,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    settings = {**quick, "schedule.iterations": "[2, 12]", "schedule.levels": 2, "tiling.tile": 128}
-    arguments = ["stylize", str(olinda), "--style", str(harvest), *assignments(settings)]
-    for name in ("whole", "killed"):
-        (tmp_path / name).mkdir()
-    killed = tmp_path / "killed" / "map.tif"
-    code = f"from nst_rs.cli import app; app({[*arguments, '--output', str(killed)]!r})"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    checkpoint = killed.parent / ".map.tif.work" / "checkpoint.json"
-    while not (checkpoint.is_file() and json.loads(checkpoint.read_text())["level"] == 1):
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    assert not killed.exists()
-    assert run(*arguments, "--output", killed) == 0
+    output, temporary = tmp_path / "made" / "map.tif", tmp_path / "temporary"
+    output.parent.mkdir()
+    temporary.mkdir()
+    command = [sys.executable, "-c", AS_FROM_A_SHELL, *long_run, "--output", str(output)]
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        checkpoint = output.parent / ".map.tif.work" / "checkpoint.json"
+        while not (checkpoint.is_file() and json.loads(checkpoint.read_text())["level"] == 1):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(stop)
+        assert process.communicate()[1].endswith(said)
+    assert process.returncode == code
+    assert list(temporary.iterdir()) == []
+    assert not output.exists()
+    capfd.readouterr()
+    assert run(*long_run, "--output", output) == 0
     assert "going on where an earlier run stopped: level 2" in capfd.readouterr().err
-    assert run(*arguments, "--output", tmp_path / "whole" / "map.tif") == 0
-    assert killed.read_bytes() == (tmp_path / "whole" / "map.tif").read_bytes()
-    assert {path.name for path in killed.parent.iterdir()} == {path.name for path in Outputs(killed)}
+    assert output.read_bytes() == whole
+    assert {path.name for path in output.parent.iterdir()} == {path.name for path in Outputs(output)}
+
+
+def test_the_version_is_that_of_the_package(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert capfd.readouterr().out == f"nst-rs {version('nst-rs')}\n"
+
+
+@pytest.mark.parametrize("command", ["", *(command.callback.__name__ for command in app.registered_commands)])
+def test_help_says_in_ascii_and_in_sentences_what_is_to_be_given(
+    command: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*filter(None, (command, "--help"))) == 0
+    shown = capfd.readouterr().out
+    assert shown.isascii()
+    assert "<" not in shown  # Python's types
+    # Options begin with two blanks; their help ends a line that no further one continues.
+    helps = re.findall(r"^  -.*?(?=^  -|\Z)", shown.split("Commands:")[0], re.MULTILINE | re.DOTALL)
+    assert helps
+    for text in helps:
+        assert re.search(r"\.(\s+\[[^]]*\])?\s*\Z", text.rstrip()) or "completion" in text, text
+
+
+def test_the_shell_completes_commands() -> None:
+    command = Path(sys.executable).with_name("nst-rs")
+    asked = {"_NST_RS_COMPLETE": "complete_bash", "COMP_WORDS": "nst-rs ins", "COMP_CWORD": "1"}
+    ended = subprocess.run([command], env={**os.environ, **asked}, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["inspect"]
+
+
+def in_ascii(*arguments: str | bytes) -> "subprocess.CompletedProcess[bytes]":
+    """Run the command where neither output can encode anything but ASCII."""
+    return subprocess.run(
+        [sys.executable, "-c", AS_FROM_A_SHELL, *arguments],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_an_output_that_cannot_encode_a_message_shows_it_all_the_same(olinda: Path, tmp_path: Path) -> None:
+    shown = in_ascii("inspect", str(olinda))
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert b"349 \\xd7 352 pixels" in shown.stdout
+    for name in ("münchen.tif".encode("latin-1"), "東京.tif".encode()):
+        failed = in_ascii("inspect", os.fsencode(tmp_path) + b"/" + name)
+        assert failed.returncode == 2
+        assert re.fullmatch(rb"error: scene .*\\.*\.tif: expected a file or folder, got nothing .*\n", failed.stderr)

@@ -1,11 +1,20 @@
 """A real terminal is a pseudo-terminal of its own: the installed command runs in it."""
 
+import errno
+import io
+import logging
 import os
 import pty
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
+
+import pytest
+from rich.table import Table
+
+from nst_rs.cli import terminal
 
 
 def run_in_terminal(*command: object) -> str:
@@ -39,11 +48,67 @@ def test_a_terminal_shows_one_live_line_and_then_the_result(
     assert "level 2/2, iteration 2/2" in shown
     assert "100 %" in shown
     assert "\x1b[2K" in shown  # the line is taken away again
-    assert "legibility" in shown.splitlines()[-2]
-    assert "map.run.json" in shown.splitlines()[-1]
+    assert "legibility" in shown
+    assert shown.splitlines()[-1] == str(tmp_path / "map.tif")
 
 
 def test_a_terminal_shows_the_settings_as_a_table() -> None:
     shown = run_in_terminal(Path(sys.executable).with_name("nst-rs"), "settings", "objective")
     rows = [[cell.strip() for cell in line.split("│")] for line in shown.splitlines()]
     assert ["", "objective.content_normalization", "mean", "mean or sum"] in [row[:4] for row in rows]
+
+
+LONG = "word " * 400
+log = logging.getLogger("nst_rs.somewhere")
+
+
+def test_off_a_terminal_nothing_is_wrapped_or_cut() -> None:
+    stream = io.StringIO()
+    console = terminal.console(stream)
+    terminal.say(console, LONG)
+    table = Table("band", "name")
+    table.add_row("1", LONG)
+    console.print(table)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == LONG
+    assert any(LONG.strip() in line for line in lines[1:])
+
+
+def write_as_libraries_do() -> None:
+    os.write(2, b"native\n")
+    print("python", file=sys.stderr)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("warned", UserWarning, stacklevel=1)
+    logging.getLogger("library").warning("logged")
+
+
+def test_of_what_is_written_meanwhile_only_this_programs_own_messages_are_shown(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with terminal.messages(verbose=False) as screen:
+        write_as_libraries_do()
+        log.info("not said")
+        log.warning("%s", LONG)
+        terminal.say(screen, "error: [no markup] :smile:")
+    assert capfd.readouterr().err == f"warning: {LONG}\nerror: [no markup] :smile:\n"
+    os.write(2, b"seen\n")
+    assert capfd.readouterr().err == "seen\n"
+
+
+def test_who_asks_for_more_is_shown_what_libraries_write_too(capfd: pytest.CaptureFixture[str]) -> None:
+    with terminal.messages(verbose=True):
+        os.write(2, b"native\n")
+        log.info("said")
+    assert capfd.readouterr().err == "native\ninfo: said\n"
+
+
+class Gone(io.StringIO):
+    """A terminal that has been closed."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_terminal_that_has_gone_away_is_no_error() -> None:
+    terminal.say(terminal.console(Gone()), "interrupted")

@@ -1,11 +1,12 @@
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rasterio.windows import Window
 
-from nst_rs.composite.channels import SPYNDEX_BANDS, Channels, resolve_channels
+from nst_rs.composite.channels import Channels, resolve_channels, spyndex_bands
 from nst_rs.errors import ConfigError
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.opening import open_scene
@@ -70,9 +71,61 @@ def test_an_index_that_the_bands_are_not_enough_for_is_refused(scene: Scene, nam
         resolve_channels(scene, (name, "red", "green"))
 
 
-def test_the_names_of_bands_are_those_of_spyndex() -> None:
+def test_every_sensors_bands_are_known_to_spyndex_but_those_that_no_index_is_made_of() -> None:
     import spyndex
 
-    assert set(SPYNDEX_BANDS.values()) <= set(spyndex.bands)
+    names = spyndex_bands()
+    in_formulas = {band for index in spyndex.indices.values() for band in index.bands}
+    assert set(spyndex.bands) <= set(names.values()) <= set(spyndex.bands) | in_formulas
+    assert {short: name for name, short in names.items()}["N"] == "nir"
     bands = {band.common for sensor in load_sensors().sensors for band in sensor.bands}
-    assert bands - set(SPYNDEX_BANDS) == {"cirrus", "pan"}
+    assert bands - set(names) == {"cirrus", "pan"}
+
+
+def test_a_band_has_one_name_and_it_is_the_sensor_tables_own() -> None:
+    names = spyndex_bands()
+    assert len(set(names.values())) == len(names)
+    ours = {
+        "coastal": "A",
+        "green1": "G1",
+        "nir08": "N2",
+        "nir09": "WV",
+        "swir1": "S1",
+        "swir2": "S2",
+        "rededge1": "RE1",
+    }
+    assert names.items() >= ours.items()
+    assert "swir16" not in names
+
+
+@pytest.mark.parametrize("names", [("VV", "VH"), ("Sigma0_VV", "Sigma0_VH"), ("gamma0_vv", "gamma0_vh")])
+def test_a_radars_bands_make_its_indices(tmp_path: Path, names: tuple[str, str]) -> None:
+    values = random_values((2, 6, 6), "float32")
+    scene = open_scene([write_raster(tmp_path / "scene.tif", values, names=names)])
+    chosen = resolve_channels(scene, ["VV", "VH", "VHVVR"])
+    assert chosen == (1, 2, "VHVVR")
+    channels = Channels(scene, chosen)
+    found, valid = channels.compute(scene.read(channels.bands, Window(0, 0, 6, 6))[0])
+    np.testing.assert_allclose(found[2], values[1] / values[0], rtol=1e-6)
+    assert valid.all()
+
+
+def test_a_radars_bands_in_files_of_their_own_are_one_scene(tmp_path: Path) -> None:
+    for name in ("s1a_vv_20200101", "s1a_vh_20200101"):
+        write_raster(tmp_path / f"{name}.tif", random_values((1, 6, 6), "float32"))
+    assert [label.common for label in open_scene([tmp_path]).labels] == ["vh", "vv"]
+
+
+@pytest.mark.parametrize(("bands", "options", "warned"), [
+    (2, {"names": ("VV", "VH")}, ["VV, VH"]),
+    (2, {}, ["unnamed, unnamed"]),
+    (2, {"alpha": "yes"}, []),
+    (1, {}, []),
+    (3, {}, []),
+])  # fmt: skip
+def test_a_scene_of_two_bands_does_not_become_one_band_in_silence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, bands: int, options: dict[str, Any], warned: list[str]
+) -> None:
+    scene = open_scene([write_raster(tmp_path / "scene.tif", random_values((bands, 6, 6)), **options)])
+    resolve_channels(scene, None)
+    assert [message.partition("(")[2].partition(")")[0] for message in caplog.messages] == warned

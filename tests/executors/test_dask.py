@@ -36,12 +36,12 @@ TILES = len(CANVAS.tiles)
 
 def wait_until_whole(cluster: Cluster) -> None:
     """Wait until both workers are back, also in the eyes of who starts them: one killed before would not be again."""
-    nannies = dask.client.cluster.workers.values()
+    nannies = cluster.client.cluster.workers.values()
     for _ in range(600):
         if all(nanny.status is Status.running and nanny.process.is_alive() for nanny in nannies):
             break
         time.sleep(0.1)
-    dask.client.wait_for_workers(2, timeout=300)
+    cluster.client.wait_for_workers(2, timeout=300)
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from rasterio.transform import Affine
 from rasterio.warp import transform as project
 
 from nst_rs.errors import ConfigError
-from nst_rs.geo.area import read_area
+from nst_rs.geo.area import describe_degrees, extent_of, read_area, rectangle
 from nst_rs.geo.grid import Grid
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
 
@@ -67,6 +70,39 @@ def test_an_area_beyond_the_antimeridian_is_found_on_the_grids_side() -> None:
     grid = Grid(rasterio.CRS.from_epsg(4326), Affine(0.1, 0, 179.0, 0, -0.1, 1.0), 20, 10)
     assert read_area((-179.9, 0.5, -179.5, 1.0)).on(grid).box(grid) == (0, 11, 5, 15)
     assert read_area((179.5, 0.5, -179.5, 1.0)).on(grid).box(grid) == (0, 5, 5, 15)
+
+
+@given(
+    transform=st.sampled_from([NORTH_UP, SOUTH_UP]),
+    top=st.integers(0, 90),
+    left=st.integers(0, 90),
+    height=st.integers(1, 10),
+    width=st.integers(1, 10),
+)
+def test_the_extent_that_is_told_of_a_part_of_a_grid_is_that_part(
+    transform: Affine, top: int, left: int, height: int, width: int
+) -> None:
+    grid = Grid(rasterio.CRS.from_string(UTM), transform, 100, 100)
+    box = (top, left, top + height, left + width)
+    told = yaml.safe_load(extent_of(grid.cut(box)))
+    assert rectangle(*told.values(), "units").on(grid).box(grid) == box
+
+
+@pytest.mark.parametrize("transform", [NORTH_UP, SOUTH_UP, ROTATED])
+def test_rows_and_columns_are_counted_from_a_grids_first_pixel(transform: Affine) -> None:
+    grid = Grid(rasterio.CRS.from_string(UTM), transform, 100, 80)
+    assert rectangle(20, 15, 30, 10, "pixels").on(grid).box(grid) == (10, 20, 15, 30)
+
+
+def test_bounds_in_degrees_are_told_where_a_crs_leads_to_them() -> None:
+    assert describe_degrees(DEGREES) == "[10.00000, 48.00000, 13.00000, 50.00000]"
+    local = rasterio.CRS.from_wkt('LOCAL_CS["a plan",UNIT["metre",1]]')
+    assert describe_degrees(Grid(local, NORTH_UP, 10, 10)) == ""
+
+
+def test_bounds_without_brackets_are_told_from_the_name_of_a_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=re.escape("write scene.area=[9.05, -45.1, 9.06, -45]")):
+        read_area(tmp_path / "9.05, -45.1,9.06,-45")
 
 
 @pytest.mark.parametrize(

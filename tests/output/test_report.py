@@ -22,9 +22,9 @@ from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
 from nst_rs.output.report import render
 from tests.browser import DESKTOP, PHONE, browsing, complaints, pixels
+from tests.finished_runs import MAP, SCENE, pictures_of, record_of
 from tests.places import EVERYWHERE
 from tests.rasters import NORTH_UP, UTM
-from tests.runs import MAP, SCENE, pictures_of, record_of
 
 PLACES = (
     "UTM zone 60 across 180°",

@@ -27,9 +27,10 @@ from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.scene_bands import COMPANION as BANDS
 from nst_rs.output.scene_bands import PassedBands
 from nst_rs.output.stac_item import COMPANION as ITEM
+from tests.finished_runs import record_of
+from tests.places import EVERYWHERE
 from tests.published import publish_alone
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
-from tests.runs import record_of
 
 SCHEMAS = Path(__file__).with_name("schemas")
 SITE = 'LOCAL_CS["Site",UNIT["metre",1]]'
@@ -80,6 +81,26 @@ def test_the_item_is_valid_by_the_official_schemas(
     assert (found["geometry"] is None) == ("bbox" not in found or found["bbox"] is None) == (crs == SITE)
 
 
+@pytest.mark.parametrize("grid", EVERYWHERE.values(), ids=EVERYWHERE)
+def test_the_item_stays_on_the_globe_wherever_the_map_lies(
+    tmp_path: Path, validator: JsonSchemaSTACValidator, grid: Grid
+) -> None:
+    found = item_of(tmp_path, grid.transform, grid.crs.to_string(), grid.shape)
+    assert len(validate_dict(found, validator=validator)) == 4
+    assert found["properties"]["proj:code"] == f"EPSG:{grid.crs.to_epsg()}"
+    west, south, east, north = found["bbox"]
+    assert all(-180 <= longitude <= 180 for longitude in (west, east))
+    assert -90 <= south < north <= 90
+    assert (west > east) == (found["geometry"]["type"] == "MultiPolygon")
+
+
+@pytest.mark.parametrize(("crs", "code"), [("ESRI:102033", "ESRI:102033"), (SITE, None)])
+def test_a_crs_without_a_code_is_told_as_wkt(tmp_path: Path, crs: str, code: str | None) -> None:
+    properties = item_of(tmp_path, crs=crs)["properties"]
+    assert properties["proj:code"] == code
+    assert CRS.from_user_input(code or properties["proj:wkt2"]) == CRS.from_user_input(crs)
+
+
 def test_the_scenes_bands_are_an_asset_with_its_bands(
     tmp_path: Path, validator: JsonSchemaSTACValidator, olinda: Path
 ) -> None:
@@ -99,7 +120,12 @@ def test_the_scenes_bands_are_an_asset_with_its_bands(
 
 
 def test_the_schemas_would_find_a_flaw(item: dict[str, Any], validator: JsonSchemaSTACValidator) -> None:
-    for key, value in (("proj:epsg", "32621"), ("processing:software", "nst-rs"), ("datetime", None)):
+    for key, value in (
+        ("proj:code", 32621),
+        ("proj:epsg", 32621),
+        ("processing:software", "nst-rs"),
+        ("datetime", None),
+    ):
         flawed = copy.deepcopy(item)
         flawed["properties"][key] = value
         with pytest.raises(pystac.STACValidationError):
@@ -112,7 +138,7 @@ def test_the_schemas_would_find_a_flaw(item: dict[str, Any], validator: JsonSche
 
 def test_the_item_says_where_the_map_lies_and_what_its_pixels_are(item: dict[str, Any]) -> None:
     properties = item["properties"]
-    assert properties["proj:epsg"] == 32621
+    assert properties["proj:code"] == "EPSG:32621"
     assert properties["proj:shape"] == [30, 40]
     assert properties["proj:transform"][:6] == list(NORTH_UP)[:6]
     assert properties["proj:bbox"] == [500_000, 8_999_100, 501_200, 9_000_000]

@@ -25,10 +25,10 @@ from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.webtiles import COMPANION as TILES
 from nst_rs.output.webtiles import SIDE, check_place, parts
+from tests.finished_runs import record_of
 from tests.places import ACROSS, AROUND, BEYOND, EVERYWHERE, NORTH_POLE, POLE_ON_THE_EDGE, SOUTH_POLE
 from tests.published import publish_alone
 from tests.rasters import UTM
-from tests.runs import record_of
 
 PLACE = Affine(30, 0, 500_000, 0, -30, 5_000_000)
 SITE = CRS.from_wkt('LOCAL_CS["Site",UNIT["metre",1]]')

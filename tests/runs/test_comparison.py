@@ -54,6 +54,11 @@ def test_the_report_draws_and_explains_every_term_of_the_run(made: list[Run]) ->
     assert "energy" not in made[1].outputs.report.read_text().split("Losses by level")[1].split("</section>")[0]
 
 
+def width(picture: Path) -> int:
+    with Image.open(picture) as opened:
+        return opened.width
+
+
 @pytest.mark.usefixtures("toy_terms")
 def test_the_comparison_has_a_column_and_a_panel_for_every_term_of_any_run(made: list[Run], tmp_path: Path) -> None:
     sheet, losses, table = write_comparison(made, tmp_path)
@@ -64,15 +69,15 @@ def test_the_comparison_has_a_column_and_a_panel_for_every_term_of_any_run(made:
         *("content", "content change", "style", "style change", "variation", "variation change"),
         *("darkness", "darkness change", "energy", "energy change", "total"),
     ]
-    last = {name: values[-1] for name, values in made[0].record["levels"][0]["losses"].items() if name != "style"}
-    assert float(first["darkness"]) == pytest.approx(last["darkness"], rel=1e-3)
+    recorded = made[0].record["levels"][0]["losses"]["darkness"]
+    assert float(first["darkness"]) == pytest.approx(recorded[-1], rel=1e-3)
     assert float(first["darkness weight"]) == 1e-5
     assert (second["darkness"], second["darkness weight"], second["darkness change"]) == ("", "", "")
     assert second["style change"] != ""
     alone = tmp_path / "alone"
     alone.mkdir()
-    widths = [Image.open(path).width for path in (losses, write_comparison(made[1:], alone)[1])]
-    assert widths[0] == widths[1] / 3 * 6
+    # A panel for the total and one for each term, all of one width.
+    assert width(losses) / 6 == width(write_comparison(made[1:], alone)[1]) / 3
     assert sheet.is_file()
     assert "darkness 1e-05" in made[0].label
     assert made[1].label.endswith("α 0.2, β 1, 3 epochs")

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nst_rs
@@ -206,6 +207,21 @@ def test_a_sweep_takes_it_skips_what_is_done_and_compares(
     assert len(comparison.table.read_text().splitlines()) == 3
     assert comparison.sheet.is_file()
     assert comparison.losses.is_file()
+
+
+def test_a_map_whose_figures_fail_is_handed_over_and_it_is_told(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    expected = run(prepare(config)).output.read_bytes()
+    monkeypatch.setattr("nst_rs.runs.finish.measure", fail)
+    made = run(prepare(config))
+    assert made.output.read_bytes() == expected
+    assert made.figures == json.loads(made.record.read_text())["figures"] == {}
+    assert "<html" in made.report.read_text()
+    assert "the map stands without its figures, which failed: LinAlgError: Singular matrix" in caplog.messages
 
 
 def test_every_way_to_run_makes_the_same_map(

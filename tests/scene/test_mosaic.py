@@ -359,7 +359,7 @@ def test_every_crs_has_a_name(crs: str, name: str) -> None:
 
 def test_a_grid_describes_itself_in_one_line(tmp_path: Path) -> None:
     scene = open_scene([write_raster(tmp_path / "scene.tif", random_values((1, 4, 6)))])
-    assert scene.grid.describe() == "6 × 4 pixels of 30 × 30, EPSG:32621"
+    assert scene.grid.describe() == "6 × 4 pixels of 30 × 30 m, EPSG:32621"
 
 
 def test_a_tile_whose_bands_come_in_another_order_is_refused_by_name(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from rasterio.windows import Window
 
 from nst_rs.config.sections import SceneSection
 from nst_rs.errors import SceneError
+from nst_rs.files.locations import absolute, file_of
 from nst_rs.scene.opening import open_scene, open_scene_of
 from nst_rs.scene.raster_file import opened, read_header
 from tests.rasters import NORTH_UP, UTM, random_values, write_raster
@@ -83,6 +84,37 @@ def test_other_formats_are_read(tmp_path: Path, driver: str, suffix: str) -> Non
     source = write_raster(tmp_path / "source.tif", values)
     copy(source, tmp_path / f"scene.{suffix}", driver=driver)
     np.testing.assert_array_equal(read_all(tmp_path / f"scene.{suffix}"), values)
+
+
+@pytest.fixture
+def netcdf(tmp_path: Path) -> Path:
+    """Write a NetCDF of the variables Band1, Band2 and Band3."""
+    source = write_raster(tmp_path / "source.tif", random_values((3, 8, 9), "float32"))
+    copy(source, tmp_path / "scene.nc", driver="netCDF")
+    return tmp_path / "scene.nc"
+
+
+def test_a_variable_of_a_netcdf_is_a_scene(netcdf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = random_values((3, 8, 9), "float32")
+    for named in (f"NETCDF:{netcdf}:Band2", f'netcdf:"{netcdf}":Band2'):
+        scene = open_scene([named])
+        np.testing.assert_array_equal(scene.read([1], Window(0, 0, 9, 8))[0][0], expected[1])
+    together = open_scene([f"NETCDF:{netcdf}:Band{number}" for number in (3, 1, 2)])
+    np.testing.assert_array_equal(together.read([1, 2, 3], Window(0, 0, 9, 8))[0], expected[[2, 0, 1]])
+    monkeypatch.chdir(netcdf.parent)
+    assert absolute("NETCDF:scene.nc:Band2") == f'NETCDF:"{netcdf}":Band2'
+    assert file_of("NETCDF:scene.nc:Band2") == Path("scene.nc")
+
+
+def test_a_file_of_several_variables_is_refused_naming_them(netcdf: Path) -> None:
+    with pytest.raises(SceneError, match=rf"name a variable in it as the scene: NETCDF:{netcdf}:Band1, NETCDF:.*Band2"):
+        open_scene([netcdf])
+
+
+def test_hdf4_is_refused_saying_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "scene.hdf").write_bytes(b"\x0e\x03\x13\x01" + bytes(64))
+    with pytest.raises(SceneError, match="rasterio's GDAL is built without HDF4_SDS: convert it with gdal_translate"):
+        open_scene([f'HDF4_SDS:"{tmp_path}/scene.hdf":0'])
 
 
 def test_a_file_name_that_is_no_utf_8_is_refused_in_one_printable_line(tmp_path: Path) -> None:

@@ -37,7 +37,10 @@ def test_a_scene_is_a_file_or_a_folder_named_without_its_ending(folder: Path) ->
     assert [path for path, _, _ in found["recife"].files] == ["recife/r0_c0.tif", "recife/r0_c1.tif"]
 
 
-@pytest.mark.parametrize("name", ["README.md", ".hidden.tif", ".hidden/a.tif", "notes/read.txt", "olinda.tif.aux.xml"])
+@pytest.mark.parametrize(
+    "name",
+    ["README.md", ".hidden.tif", "._a.tif", ".hidden/a.tif", "notes/read.txt", "olinda.tif.aux.xml", "__MACOSX/a.tif"],
+)
 def test_what_is_hidden_or_holds_no_raster_is_no_scene(folder: Path, name: str) -> None:
     before = look(folder)
     deliver(folder / name)

@@ -1,21 +1,30 @@
 """The map server as a person meets it: the real command on loopback, and a real browser."""
 
+import asyncio
+import io
 import json
+import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import morecantile
 import numpy as np
 import psutil
 import pytest
+from fastapi import FastAPI
+from PIL import Image
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 from selenium import webdriver
@@ -28,11 +37,13 @@ from nst_rs.files.fingerprint import fingerprint
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
-from nst_rs.view.server import _bounds, _page, application, viewing
+from nst_rs.output.webtiles import SIDE, parts, write_tiles
+from nst_rs.view.server import HOST, _page, application, viewing
 from tests.browser import browsing, complaints, pixels
+from tests.finished_runs import MAP, record_of
+from tests.places import EVERYWHERE
 from tests.published import publish_alone
 from tests.rasters import NORTH_UP, UTM, write_raster
-from tests.runs import MAP, record_of
 
 NST_RS = Path(sys.executable).with_name("nst-rs")
 SHAPE = (200, 300)
@@ -40,15 +51,17 @@ GRAY = 128
 """Of the scene's every pixel, once it is stretched: half is 0, half 255."""
 
 
-def map_of(folder: Path, crs: str = UTM) -> Path:
+HERE = Grid(CRS.from_string(UTM), NORTH_UP, SHAPE[1], SHAPE[0])
+
+
+def map_of(folder: Path, grid: Grid = HERE) -> Path:
     """A finished run: a scene of black and white rows, and a map of one colour."""
     values = np.full((3, *SHAPE), 10, np.uint8)
     values[:, 1::2] = 250
-    scene = write_raster(folder / "scene.tif", values, crs=crs)
+    scene = write_raster(folder / "scene.tif", values, crs=grid.crs, transform=grid.transform)
     record: dict[str, Any] = record_of({"scene.paths": (str(scene),), "composite.bands": (1, 2, 3)})
     record["inputs"][0] = fingerprint(scene)
     styled = np.broadcast_to(np.float32(MAP), (*SHAPE, 3))
-    grid = Grid(CRS.from_user_input(crs), NORTH_UP, SHAPE[1], SHAPE[0])
     made = folder / "map.tif"
     publish_alone(Outputs(made), StyledMap(styled, np.ones(SHAPE, bool), grid), lambda: record)
     return made
@@ -57,16 +70,21 @@ def map_of(folder: Path, crs: str = UTM) -> Path:
 class Server:
     """The command, running."""
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, *arguments: object, temporary: Path | None = None) -> None:
         command = [NST_RS, "view", *map(str, arguments)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        environment = os.environ | ({} if temporary is None else {"TMPDIR": str(temporary)})
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
         assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        assert self.process.stderr.readline() == "starting the map server\n"
         self.said = self.process.stdout.readline()
         self.address = self.said.split()[0] if self.said else ""
 
-    def interrupt(self) -> tuple[int, str]:
-        """Press Ctrl-C; return the exit code, and what was written to the terminal besides the address."""
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, how: signal.Signals = signal.SIGINT) -> tuple[int, str]:
+        """Press Ctrl-C; return the exit code, and what was written to the terminal since it started."""
+        self.process.send_signal(how)
         _, errors = self.process.communicate(timeout=60)
         return self.process.returncode, errors
 
@@ -136,7 +154,7 @@ def test_it_listens_on_loopback_alone_and_says_where(server: Server) -> None:
 def test_many_tiles_at_once_are_served_without_a_word(server: Server, made: Path) -> None:
     """The fixture holds that nothing is written to the terminal; of three such runs one did before it was mended."""
     with viewing(made) as found:
-        (west, south, east, north), (_, zoom) = found.bounds, found.zooms
+        (west, south, east, north), zoom = found.bounds, found.zoom
     tile = morecantile.tms.get("WebMercatorQuad").tile((west + east) / 2, (south + north) / 2, zoom)
     path = f"tiles/WebMercatorQuad/{tile.z}/{tile.x}/{tile.y}.png"
 
@@ -201,11 +219,14 @@ def test_a_map_whose_scene_is_not_there_is_shown_alone_and_the_reason_said(
 def test_what_cannot_be_viewed_is_told_in_one_line(
     tmp_path: Path, server: Server, made: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    nowhere = map_of(tmp_path, 'LOCAL_CS["Site",UNIT["metre",1]]')
+    nowhere = map_of(tmp_path, replace(HERE, crs=CRS.from_wkt('LOCAL_CS["Site",UNIT["metre",1]]')))
+    (tmp_path / "pole").mkdir()
+    at_the_pole = map_of(tmp_path / "pole", Grid(CRS.from_epsg(3031), Affine(30, 0, 1000, 0, -30, 1000), 300, 200))
     (tmp_path / "no.tif").write_bytes(b"no raster")
     port = server.address.split(":")[-1].strip("/")
     for arguments, complaint in (
-        ((nowhere,), "expected a CRS that says where on Earth it lies, got none"),
+        ((nowhere,), "expected a scene on Earth within 85.05 degrees of the equator, got 300 × 200 pixels"),
+        ((at_the_pole,), "expected a scene on Earth within 85.05 degrees of the equator, got 300 × 200 pixels"),
         ((tmp_path / "no.tif",), "expected a raster that GDAL can read"),
         ((tmp_path / "none.tif",), "expected a file or folder, got nothing of that name"),
         ((made, "--port", port), f"error: port {port}: expected a free port"),
@@ -214,11 +235,96 @@ def test_what_cannot_be_viewed_is_told_in_one_line(
             app(["view", *map(str, arguments)])
         assert ended.value.code == 2
         said = capfd.readouterr()
-        assert (said.out, len(said.err.splitlines())) == ("", 1)
-        assert complaint in said.err
+        started, error = said.err.splitlines()
+        assert (said.out, started) == ("", "starting the map server")
+        assert complaint in error
 
 
-def test_a_map_over_the_antimeridian_is_one_piece(tmp_path: Path) -> None:
-    grid = Grid(CRS.from_epsg(32760), Affine(100, 0, 800_000, 0, -100, 8_000_000), 2000, 1000)
-    west, _, east, _ = _bounds(tmp_path / "map.tif", grid)
-    assert 179 < west < 180 < east < 182
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_as_ctrl_c_does_and_nothing_temporary_is_left(
+    tmp_path: Path, made: Path, how: signal.Signals
+) -> None:
+    server = Server(made, temporary=tmp_path)
+    assert [path.name.split(".")[0] for path in tmp_path.iterdir()] == ["nst-rs-view"]
+    server.status("")
+    assert server.interrupt(how) == (0, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def asked(app: FastAPI, path: str, query: str) -> tuple[int, bytes]:
+    """Ask an application for a path, without a socket; return the answer's status and body."""
+    answer: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        answer.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": query.encode(), "http_version": "1.1"}
+    asyncio.run(app({**scope, "headers": [(b"host", HOST.encode())]}, receive, send))
+    return answer[0]["status"], b"".join(part.get("body", b"") for part in answer)
+
+
+@pytest.mark.filterwarnings("ignore:Adjusting dataset latitudes")  # which the command hides
+@pytest.mark.parametrize(
+    "name",
+    [
+        "UTM",
+        "UTM zone 1 across 180°",
+        "UTM zone 60 across 180°, rotated",
+        "degrees, 178 to 182",
+        "degrees, 190 to 192",
+        "degrees, 0 to 360",
+        "degrees, half a pixel beyond the globe",
+        "EPSG:3857 across its eastern edge",
+        "EPSG:3832, of the Pacific",
+        "EPSG:3413 around the pole",
+        "EPSG:3031 around the pole",
+    ],
+)
+def test_map_and_scene_are_served_wherever_the_map_has_web_tiles(tmp_path: Path, name: str) -> None:
+    grid = EVERYWHERE[name]
+    made = map_of(tmp_path, grid)
+    finest = parts(grid)[-1].zoom
+    places = [(x, y) for part in parts(grid) if part.zoom == finest for x in part.columns for y in part.rows]
+    write_tiles(tmp_path / "map.mbtiles", SimpleNamespace(tif=made, record=record_of()))
+    with closing(sqlite3.connect(tmp_path / "map.mbtiles")) as database:
+        rows = database.execute("SELECT tile_column, tile_row, tile_data FROM tiles WHERE zoom_level = ?", (finest,))
+        written = {
+            (x, 2**finest - 1 - y): np.asarray(Image.open(io.BytesIO(data)).convert("RGBA")) for x, y, data in rows
+        }
+    with viewing(made) as shown:
+        app = application(shown)
+        assert shown.scene is not None
+        for layer in ("map", "scene"):
+            for x, y in places:
+                path = f"/{layer}/tiles/WebMercatorQuad/{finest}/{x}/{y}.png"
+                status, body = asked(app, path, "resampling=bilinear&reproject=bilinear")
+                empty = np.zeros((SIDE, SIDE, 4), np.uint8)
+                rgba = np.asarray(Image.open(io.BytesIO(body)).convert("RGBA")) if status == 200 else empty
+                # Only along the map's edges a pixel may be in one and not in the other.
+                assert (rgba[..., 3] != written.get((x, y), empty)[..., 3]).mean() < 0.02
+                if layer == "map":
+                    assert (np.abs(rgba[rgba[..., 3] == 255][:, :3] - np.float32(MAP)) <= 1).all()
+
+
+@pytest.mark.parametrize("name", ["degrees, 178 to 182", "UTM zone 60 across 180°", "degrees, 0 to 360"])
+def test_a_map_over_the_antimeridian_is_one_piece(tmp_path: Path, name: str) -> None:
+    made = map_of(tmp_path, EVERYWHERE[name])
+    server = Server(made)
+    try:
+        with browsing() as browser:
+            opened(browser, server.address)
+            slider = browser.find_element(By.ID, "slider")
+            slider.send_keys(Keys.HOME)
+            np.testing.assert_allclose(beside_the_middle(browser), [MAP, MAP], atol=3)
+            asked_for = browser.execute_script(
+                "return performance.getEntriesByType('resource').map(entry => entry.name)"
+            )
+            columns = {int(part.split("/")[-2]) for part in asked_for if "/map/tiles/" in part}
+            zoom = next(int(part.split("/")[-3]) for part in asked_for if "/map/tiles/" in part)
+            assert {0, 2**zoom - 1} <= columns
+            assert complaints(browser) == []
+    finally:
+        assert server.interrupt() == (0, "")

@@ -1,4 +1,4 @@
-"""What a term of the objective is: it names what it needs measured, gives its values and its pull, describes itself.
+"""The terms' common ground: a term names what it needs measured, gives its value and its pull, and describes itself.
 
 A term never sees a tile. The network measures sums over positions, :class:`nst_rs.objective.moments.Moments`, which add
 up over tiles; a term is a function of the scene's sums. Its derivative with respect to them, its pull, is carried back
@@ -27,14 +27,14 @@ class Term(ABC):
     label: ClassVar[str]
     """The term's name for people, in legends and titles."""
     meaning: ClassVar[str]
-    """What a small value means, for people: a few words that follow the label."""
+    """The meaning of the value, for people: a few words that follow the label."""
     key: ClassVar[str] = ""
     """The key of the objective's section that holds the weight; empty: ``objective.terms`` holds it, by name."""
     always: ClassVar[bool] = False
     """Whether the term is measured and recorded even where its weight is 0."""
 
     weight: float
-    """What the term's value, summed over its layers, is multiplied by in the total."""
+    """The factor of the term's value, summed over its layers, in the total."""
 
     @classmethod
     def build(cls, weight: float, section: ObjectiveSection) -> Self:  # noqa: ARG003
@@ -43,7 +43,7 @@ class Term(ABC):
 
     @property
     def statistics(self) -> Statistics:
-        """What the network must measure for it; by default nothing."""
+        """The statistics that the network must measure for the term; by default none."""
         return Statistics()
 
     @property

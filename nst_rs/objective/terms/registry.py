@@ -14,7 +14,7 @@ from nst_rs.objective.terms.variation import Variation
 from nst_rs.vgg16 import Trunk
 
 TERMS: tuple[type[Term], ...] = (Content, Gram, Variation)
-"""In the order in which they are added up, recorded and drawn. A new term is one module, and one name here."""
+"""All terms, in the order in which they are added up, recorded and drawn. A new term is a module and a name here."""
 
 
 def chosen_terms(section: ObjectiveSection) -> tuple[Term, ...]:

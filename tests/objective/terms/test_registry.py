@@ -76,6 +76,11 @@ def test_an_unknown_term_is_refused_with_what_there_is(name: str, message: str) 
         chosen_terms(section(terms={"energy": 1.0, name: 1.0}))
 
 
+def test_a_weight_below_zero_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"objective\.terms.*greater than or equal to 0, got -1"):
+        section(terms={"darkness": -1.0})
+
+
 def test_without_further_terms_any_name_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"objective\.terms\.light: expected no further term"):
         chosen_terms(section(terms={"light": 0.0}))

@@ -21,8 +21,8 @@ from nst_rs.scene.metadata import Calibration
 from nst_rs.scene.products import Product, Quality, Source
 from nst_rs.scene.raster_file import Header, read_header
 from nst_rs.scene.sensors import Registry, Sensor
-from nst_rs.scene.stac_assets import Asset, Choice, Said, choose, compare_sizes, describe, finest
-from nst_rs.scene.stac_bands import Band, label_bands
+from nst_rs.scene.stac_items.assets import Asset, Choice, Said, choose, compare_sizes, describe, finest
+from nst_rs.scene.stac_items.bands import Band, label_bands, without_alpha_by_tag
 
 log = logging.getLogger(__name__)
 
@@ -126,8 +126,8 @@ def _product(item: pystac.Item, place: _Place, wanted: Sequence[str]) -> Product
     bands = list(_bands(item, chosen, place, keeps_all=bool(wanted)))
     sensor = _sensor([band.asset for band in bands], place.registry)
     gathered = not wanted and len({band.asset.key for band in bands}) > 1
-    sources = tuple(_source(band, item) for band in bands)
     labels = label_bands(bands, sensor)
+    sources = tuple(_source(band, item) for band in without_alpha_by_tag(bands, labels))
     return Product(item.id, sensor, labels, sources, _quality(item, rasters, place), _acquired(item), gathered)
 
 
@@ -166,7 +166,9 @@ def _bands(item: pystac.Item, chosen: Sequence[Choice], place: _Place, keeps_all
             refused.append(error)
             log.warning("STAC item %s: asset %s is left out: %s", item.id, choice.asset.key, error)
             continue
-        indices = range(1, len(header.labels) + 1)
+        if header.has_palette:
+            header = header.as_colors()
+        indices = range(1, header.count + 1)
         yield from (Band(choice.asset, header, index) for index in indices if choice.takes(index))
     if len(refused) == len(chosen):
         raise refused[0]
@@ -175,13 +177,12 @@ def _bands(item: pystac.Item, chosen: Sequence[Choice], place: _Place, keeps_all
 def _source(band: Band, item: pystac.Item) -> Source:
     """Return where a band is stored, with scale, offset and nodata as the item says, else as the file says."""
     said, header = band.said, band.header
-    scale, offset, nodata = (said.get(f"raster:{name}", said.get(name)) for name in ("scale", "offset", "nodata"))
+    scale, offset, nodata = (said.get(name) for name in ("raster:scale", "raster:offset", "nodata"))
     try:
         calibration = header.calibrations[band.index - 1]
         if scale is not None or offset is not None:
             calibration = Calibration(1.0 if scale is None else float(scale), 0.0 if offset is None else float(offset))
-        # An item's nodata stands where the file has none; "nan" and "inf" are words there.
-        fill = header.nodata if nodata is None else float(nodata)
+        fill = None if nodata is None else float(nodata)  # "nan" and "inf" are words there
     except (ValueError, TypeError, OverflowError) as error:
         raise SceneError(
             f"STAC item {item.id}", expected="numbers for scale, offset and nodata", got=str(error)

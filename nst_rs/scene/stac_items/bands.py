@@ -7,7 +7,7 @@ from typing import Any
 
 from nst_rs.scene.raster_file import Header
 from nst_rs.scene.sensors import COMMON_NAMES, SYNONYMS, Label, Sensor
-from nst_rs.scene.stac_assets import Asset, Said, common_name
+from nst_rs.scene.stac_items.assets import Asset, Said, common_name
 
 _RED_EDGES = (("rededge1", 0.69, 0.73), ("rededge2", 0.73, 0.76), ("rededge3", 0.76, 0.79), ("nir08", 0.80, 0.90))
 """Common names, and from where to where in micrometres their bands have their centre: STAC's eo extension 2.0."""
@@ -24,13 +24,13 @@ class Band:
 
     @property
     def said(self) -> Said:
-        """What the item says of it."""
-        return self.asset.said_of(self.index, len(self.header.labels))
+        """What the item says of it; nothing of a palette's colours, as it speaks of their numbers."""
+        return {} if self.header.in_colors else self.asset.said_of(self.index, self.header.count)
 
     @property
     def is_alone(self) -> bool:
         """Whether its file holds no other, so that the asset's key is a name of the band."""
-        return len(self.header.labels) == 1
+        return self.header.count == 1
 
     @property
     def name(self) -> str:
@@ -50,6 +50,22 @@ def label_bands(bands: Sequence[Band], sensor: Sensor | None) -> tuple[Label, ..
     if sensor is None and not any(label.common == "nir" for label in labels):
         labels = [_as_nir(label) if label.common == "nir08" else label for label in labels]
     return tuple(_without_names_of_others(label, labels) for label in labels)
+
+
+def without_alpha_by_tag(bands: Sequence[Band], labels: Sequence[Label]) -> list[Band]:
+    """Return the bands; where one of a file's is tagged alpha and called something else, the file has no alpha.
+
+    GDAL tags the fourth band of bytes so, whatever it holds.
+    """
+    measured = {
+        band.header.location
+        for band, label in zip(bands, labels, strict=True)
+        if band.index == band.header.alpha and not label.answers_to("alpha")
+    }
+    return [
+        replace(band, header=replace(band.header, alpha=None)) if band.header.location in measured else band
+        for band in bands
+    ]
 
 
 def _label(band: Band, name: str, sensor: Sensor | None) -> Label:
@@ -72,16 +88,21 @@ def _known(band: Band, sensor: Sensor | None) -> Label | None:
 
 
 def _common(band: Band, common: str) -> str:
-    """Return the common name that the item gives, or the key's; of the bands that share ``rededge``, which it is."""
+    """Return the common name that the item gives, else the key's; which of them it is where it says ``rededge``."""
     base = band.asset.base
     by_key = SYNONYMS.get(base, base)
-    by_key = by_key if band.is_alone and by_key in COMMON_NAMES else ""
+    if not band.is_alone or by_key not in COMMON_NAMES:
+        by_key = ""
     if common != "rededge":
         return common or by_key
-    centre = band.said.get("eo:center_wavelength", band.said.get("center_wavelength"))
-    known = isinstance(centre, int | float)
-    by_centre = next((name for name, low, high in _RED_EDGES if known and low <= centre < high), "")
-    return by_centre or (by_key if by_key.startswith(common) else common)
+    return _red_edge(band.said.get("eo:center_wavelength")) or (by_key if by_key.startswith(common) else common)
+
+
+def _red_edge(centre: Any) -> str:
+    """Return the common name of a band that is called ``rededge`` by its centre; nothing where that says none."""
+    if not isinstance(centre, int | float):
+        return ""
+    return next((name for name, low, high in _RED_EDGES if low <= centre < high), "")
 
 
 def _as_nir(label: Label) -> Label:

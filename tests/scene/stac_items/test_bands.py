@@ -4,14 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import rasterio
+from rasterio.windows import Window
 
 from nst_rs.composite.channels import resolve_channels
 from nst_rs.config.sections import SceneSection
 from nst_rs.errors import ConfigError
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.opening import open_scene_of
-from nst_rs.scene.stac_assets import Asset
+from nst_rs.scene.stac_items.assets import Asset
 from tests import stac_items as given_items
 from tests.stac_items import Assets, eo, raster, sentinel2_file, write_item
 
@@ -52,7 +55,7 @@ EXPECTED_NAMES: dict[Callable[[], Assets], list[str]] = {
     given_items.planet: ["band-1 red", "band-2 green", "band-3 blue", "band-4 nir"],
     given_items.radar: ["VH", "VV"],
     given_items.polarizations: ["vv", "vh"],
-    given_items.hls: ["B01", "B02", "B03", "Fmask"],
+    given_items.hls: ["B01", "B02", "B03"],
     given_items.numbered: ["B02", "B03", "B04"],
     given_items.keyed: ["red", "green", "blue"],
     given_items.rendering: ["red", "green", "blue"],
@@ -102,6 +105,18 @@ def test_the_narrow_near_infrared_is_the_near_infrared_where_there_is_no_wide_on
     assert resolve_channels(scene, ("nir", "nir08", "NDVI")) == (1, 1, "NDVI")
     both = scene_of(tmp_path, {**narrow, "c": raster("c.tif", **{"eo:bands": eo("B8 nir")})})
     assert resolve_channels(both, ("nir", "nir08", "NDVI")) == (3, 1, "NDVI")
+
+
+def test_bands_that_are_numbers_are_those_of_the_items_own_list(tmp_path: Path) -> None:
+    listed = eo("SR_B2 blue", "SR_B3 green", "SR_B4 red", "SR_B5 nir08")
+    properties = {"datetime": "2020-01-01T00:00:00Z", "eo:bands": listed}
+    assets = given_items.landsat_by_number()
+    path = write_item(tmp_path, assets, stac_version="1.0.0-beta.2", properties=properties)
+    scene = open_scene_of(SceneSection(paths=(str(path),)))
+    assert band_names(scene) == ["SR_B2 blue", "SR_B3 green", "SR_B4 red", "SR_B5 nir"]
+    quality = scene.tiles[0].product.quality
+    assert quality is not None
+    assert quality.kind == "qa_pixel"
 
 
 @pytest.mark.parametrize("name", ["color_infrared", "swir", "agriculture", "natural", "urban"])
@@ -194,6 +209,7 @@ OTHER = {"nodata": 9, "raster:scale": 9, "raster:offset": 9}
         ({"raster:bands": [OLD_VALUES], "eo:bands": eo("B04 red")}, {}),
         ({"raster:bands": [OLD_VALUES], "bands": [{"name": "B04", "eo:common_name": "red"}]}, {}),
         ({**OTHER, "bands": [VALUES]}, {}),
+        ({**OTHER, "raster:bands": [OLD_VALUES]}, {}),
         ({**VALUES, "bands": [dict.fromkeys(VALUES)]}, {}),
         ({}, VALUES),
         (VALUES, OTHER),
@@ -217,3 +233,27 @@ def test_a_common_name_at_an_asset_of_several_bands_is_none_of_theirs(tmp_path: 
     scene = scene_of(tmp_path, {"stack": raster("a.tif", 10, 3, nodata=4, **{"eo:common_name": "red"})})
     assert band_names(scene) == ["", "", ""]
     assert scene.nodata == 4
+
+
+def test_a_band_that_the_item_names_is_no_alpha_though_its_file_tags_it_so(tmp_path: Path) -> None:
+    tagged = {"profile": {"photometric": "rgb", "alpha": "yes"}}
+    named = {"image": {**given_items.naip()["image"], **tagged}}
+    scene = scene_of(tmp_path, named)
+    assert band_names(scene)[3] == "NIR"
+    assert {source.header.alpha for source in scene.tiles[0].product.sources} == {None}
+    silent = scene_of(tmp_path, {"image": raster("image.tif", 10, 4, "uint8", **tagged)})
+    assert {source.header.alpha for source in silent.tiles[0].product.sources} == {4}
+
+
+def test_a_palette_is_read_as_its_colours_whatever_the_item_says_of_their_numbers(tmp_path: Path) -> None:
+    said = {"bands": [{"name": "b1", "nodata": 0}], "classification:classes": [{"value": 10}]}
+    path = write_item(tmp_path, {"map": raster("map.tif", 10, dtype="uint8", **said)})
+    with rasterio.open(tmp_path / "map.tif", "r+") as file:
+        file.write_colormap(1, {number: (number, 0, 255 - number, 255) for number in range(256)})
+    scene = open_scene_of(SceneSection(paths=(str(path),)))
+    assert band_names(scene) == ["red", "green", "blue"]
+    with rasterio.open(tmp_path / "map.tif") as file:
+        stored = file.read(1)
+    values, valid = scene.read([1, 2, 3], Window(0, 0, 12, 12))
+    assert valid.all()
+    np.testing.assert_array_equal(values, np.stack([stored, 0 * stored, 255 - stored]))

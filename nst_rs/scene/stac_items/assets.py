@@ -14,21 +14,31 @@ _RASTERS = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff", "image/geotiff"
 _SUFFIXES = (".tif", ".tiff", ".jp2")
 _MASKS: Mapping[str, MaskKind] = {"scl": "scl", "qa_pixel": "qa_pixel", "bqa": "bqa"}
 """Rasters that say where clouds are, by key or band name in lower case → what their values mean."""
+_FLAGS = re.compile(r"(^|[-_])(udm\d?|f?mask|qa|qc|quality)($|[-_])")
+"""What stands in the keys, in lower case, of rasters that say how far others can be used."""
 _MASK_ROLES = {"cloud", "cloud-shadow", "snow-ice", "water-mask", "land-water", "data-mask", "saturation"}
 _PICTURE_ROLES = {"visual", "overview"}
 _PICTURES = {"visual", "tci", "true_color", "overview", "preview", "rendered_preview"}
 """Keys of renderings for the eye: several catalogues give them no other role than data."""
 _ASIDE_ROLES = {"thumbnail", "metadata"}
-_FORMAT = re.compile(r"([-_](jp2|tiff?|cog))+$", re.IGNORECASE)
-_FORMAT_OR_SIZE = re.compile(r"([-_](jp2|tiff?|cog|\d+m))+$", re.IGNORECASE)
+_FORMAT = re.compile(r"([-_.](jp2|tiff?|cog))+$", re.IGNORECASE)
+_FORMAT_OR_SIZE = re.compile(r"([-_.](jp2|tiff?|cog|\d+m))+$", re.IGNORECASE)
 _BAND_LISTS = ("raster:bands", "eo:bands", "bands")
 """Lists of bands' fields by position, of STAC 1.0 and 1.1; where several name one field, the last one stands."""
 _SHARED_VALUES = ("nodata", "raster:scale", "raster:offset", "raster:spatial_resolution")
 _SHARED_NAMES = ("eo:common_name", "eo:center_wavelength")
-_NAMES = {"name", "description", "common_name", "center_wavelength", *_SHARED_NAMES}
+_NAMES = {"name", "description", *_SHARED_NAMES}
+_NOW_CALLED = {
+    "scale": "raster:scale",
+    "offset": "raster:offset",
+    "spatial_resolution": "raster:spatial_resolution",
+    "common_name": "eo:common_name",
+    "center_wavelength": "eo:center_wavelength",
+}
+"""Fields of bands in STAC 1.0 → their names in STAC 1.1."""
 
 Said = Mapping[str, Any]
-"""What an item says of one band, field by field, unchecked."""
+"""What an item says of one band: fields by their names in STAC 1.1, their values unchecked."""
 Identity = tuple[str, str]
 """What tells a band from the others of its item, whichever file holds it."""
 
@@ -89,7 +99,7 @@ class Asset:
         """Whether it holds measurements, and neither classes, flags nor a rendering."""
         said = (self.fields, *self.bands)
         classes = any(field.startswith("classification:") for fields in said for field in fields)
-        flags = _MASK_ROLES & self.roles or self.mask_kind
+        flags = _MASK_ROLES & self.roles or self.mask_kind or _FLAGS.search(self.base)
         return not (classes or flags or self.is_picture or self.is_aside)
 
     @property
@@ -121,8 +131,8 @@ class Asset:
         numbers = [_number(value) or 0.0 for value in transform[:5]] if isinstance(transform, list) else []
         area = abs(numbers[0] * numbers[4] - numbers[1] * numbers[3]) if len(numbers) == 5 else 0.0
         said = self.bands[0] if self.bands else self.shared
-        resolution = said.get("raster:spatial_resolution", said.get("spatial_resolution"))
-        return area**0.5 or None, _number(resolution), _number(self.fields.get("gsd"))
+        resolution = _number(said.get("raster:spatial_resolution"))
+        return area**0.5 or None, resolution, _number(self.fields.get("gsd"))
 
 
 Finer = Callable[[Asset, Asset], bool]
@@ -148,24 +158,29 @@ def describe(item: pystac.Item, definitions: Mapping[str, Said]) -> list[Asset]:
 
     Raises SceneError where bands are no lists of objects.
     """
-    common = _plain(item.properties, _SHARED_VALUES)
-    return [
-        _asset(item.id, str(key), asset, definitions.get(str(key), {}), common) for key, asset in item.assets.items()
-    ]
+    return [_asset(item, str(key), asset, definitions.get(str(key), {})) for key, asset in item.assets.items()]
 
 
-def _asset(item: str, key: str, asset: pystac.Asset, definition: Said, common: Said) -> Asset:
+def _asset(item: pystac.Item, key: str, asset: pystac.Asset, definition: Said) -> Asset:
     fields = {**definition, **asset.extra_fields}
-    lists = [fields.get(name) or [] for name in _BAND_LISTS]
+    lists = [_by_number(fields.get(name) or [], item.properties.get(name)) for name in _BAND_LISTS]
     if not (all(map(_objects, lists)) and isinstance(asset.href, str)):
-        raise SceneError(f"STAC item {item}", expected="bands as lists of objects", got=f"others, in asset {key}")
-    shared = {**common, **_plain(fields, (*_SHARED_VALUES, *_SHARED_NAMES))}
+        raise SceneError(f"STAC item {item.id}", expected="bands as lists of objects", got=f"others, in asset {key}")
+    shared = {**_plain(item.properties, _SHARED_VALUES), **_plain(fields, (*_SHARED_VALUES, *_SHARED_NAMES))}
     count = max(map(len, lists))
     bands = tuple({**shared, **_merged(lists, position)} for position in range(count))
     roles = asset.roles or definition.get("roles")
     names = frozenset(map(str, roles)) if isinstance(roles, list) else frozenset()
     media_type = str(asset.media_type or definition.get("type") or "")
     return Asset(key, asset.href, media_type, names, shared, bands, fields)
+
+
+def _by_number(bands: Any, listed: Any) -> Any:
+    """Return `bands`; those that are numbers of the item's own list, as in STAC before 1.0, as that list has them."""
+    if not (isinstance(bands, list) and isinstance(listed, list)):
+        return bands
+    known = dict(enumerate(listed))
+    return [known.get(band, band) if isinstance(band, int) else band for band in bands]
 
 
 def _objects(values: Any) -> bool:
@@ -180,9 +195,10 @@ def _plain(fields: Said, names: Iterable[str]) -> Said:
 def _merged(lists: Sequence[Sequence[dict[str, Any]]], position: int) -> Said:
     """Return what several lists say of the band at one position."""
     merged: dict[str, Any] = {}
-    for said in lists:
-        if position < len(said):
-            merged |= _plain(said[position], said[position])
+    for bands in lists:
+        if position < len(bands):
+            said = {_NOW_CALLED.get(name, name): value for name, value in bands[position].items()}
+            merged |= _plain(said, said)
     return merged
 
 
@@ -197,7 +213,7 @@ def common_name(said: Said) -> str:
     >>> common_name({"eo:common_name": "SWIR16"})
     'swir1'
     """
-    common = str(said.get("eo:common_name") or said.get("common_name") or "").lower()
+    common = str(said.get("eo:common_name", "")).lower()
     return SYNONYMS.get(common, common)
 
 

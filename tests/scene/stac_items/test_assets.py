@@ -13,7 +13,7 @@ from nst_rs.config.sections import SceneSection
 from nst_rs.errors import PixelTypeError, SceneError
 from nst_rs.scene.opening import open_scene_of
 from nst_rs.scene.products import Product
-from nst_rs.scene.stac_assets import choose, compare_sizes, describe
+from nst_rs.scene.stac_items.assets import choose, compare_sizes, describe
 from tests import stac_items as given_items
 from tests.stac_items import Assets, eo, item, raster, sentinel2_file, write_item
 
@@ -147,6 +147,14 @@ def test_of_several_masks_the_finest_is_taken(tmp_path: Path) -> None:
     assert Path(product.quality.header.location).name == sentinel2_file("SCL", 20)
 
 
+@pytest.mark.parametrize("key", ["udm", "ortho_udm2", "Fmask", "sur_refl_qc_500m", "VI_Quality", "cloud-mask", "QA"])
+def test_what_says_how_far_others_can_be_used_is_no_band(tmp_path: Path, key: str) -> None:
+    flags = {key: raster("flags.tif", dtype="uint8")}
+    assert files_of(product_of(tmp_path, {**flags, "analytic": raster("a.tif", 10, 4)})) == ["a.tif"] * 4
+    assert files_of(product_of(tmp_path, {**flags, **given_items.rendering()})) == ["visual.tif"] * 3
+    assert files_of(product_of(tmp_path, flags)) == ["flags.tif"]
+
+
 @pytest.mark.parametrize(
     "fields", [{"roles": ["visual"]}, {"roles": ["overview"]}, {"roles": ["data"]}, {"roles": None}]
 )
@@ -171,15 +179,15 @@ def test_any_raster_is_chosen_by_its_key(tmp_path: Path, key: str) -> None:
 
 def test_an_unwanted_asset_of_an_unread_type_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("WARNING"):
-        assert "quality.tif" not in files_of(product_of(tmp_path, given_items.modis_vegetation()))
-    assert "asset 500m_16_days_VI_Quality is left out" in caplog.text
+        assert "angle.tif" not in files_of(product_of(tmp_path, given_items.modis_vegetation()))
+    assert "asset 500m_16_days_view_angle is left out" in caplog.text
     mask = {"red": red(10, "red.tif"), "scl": raster("scl.tif", dtype="complex64")}
     assert product_of(tmp_path, mask).quality is None
 
 
 def test_a_wanted_asset_of_an_unread_type_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PixelTypeError, match="expected bands of one type"):
-        product_of(tmp_path, given_items.modis_vegetation(), "500m_16_days_VI_Quality")
+        product_of(tmp_path, given_items.modis_vegetation(), "500m_16_days_view_angle")
     with pytest.raises(PixelTypeError, match="expected bands of one type"):
         product_of(tmp_path, {"slc": raster("slc.tif", dtype="complex64")})
 

@@ -1,0 +1,68 @@
+"""The grid that products lie on together, and the part of it that is asked for."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rasterio.windows import Window
+
+from nst_rs.config.loading import load_config
+from nst_rs.errors import ConfigError
+from nst_rs.geo.area import degrees
+from nst_rs.scene.mosaic import Scene
+from nst_rs.scene.opening import open_scene_of
+from tests.rasters import NORTH_UP, random_values, write_raster, write_tiles
+
+
+def scene_of(path: Path, area: str) -> Scene:
+    return open_scene_of(load_config(None, [f"scene.paths=[{path}]", f"scene.area={area}"]).scene)
+
+
+@pytest.mark.parametrize(
+    "area",
+    [
+        "{rows: [2, 7], columns: [3, 11]}",
+        f"{{left: {NORTH_UP.c + 90}, right: {NORTH_UP.c + 330}, bottom: {NORTH_UP.f - 210}, top: {NORTH_UP.f - 60}}}",
+    ],
+)
+def test_a_scene_of_tiles_can_be_cut_by_its_pixels_and_by_its_units(tmp_path: Path, area: str) -> None:
+    values = random_values((2, 12, 15))
+    write_tiles(tmp_path, values, [5], [8])
+    scene = scene_of(tmp_path, area)
+    np.testing.assert_array_equal(scene.read([1, 2], Window(0, 0, 8, 5))[0], values[:, 2:7, 3:11])
+
+
+@pytest.mark.parametrize(
+    ("area", "advice"),
+    [
+        ("{rows: [100, 101], columns: [0, 1]}", "the scene has 12 rows and 15 columns"),
+        ("{left: 0, bottom: 0, right: 1, top: 1}", "the scene is {left: 500000.000, bottom: 8999640.000, right:"),
+        ("[0, 0, 1, 1]", "the scene is [-57.00000, "),
+        ("[%(south)s, %(west)s, %(north)s, %(east)s]", "longitude comes before latitude: west, south, east, north"),
+    ],
+)
+def test_an_area_beside_the_scene_is_refused_saying_where_the_scene_is(tmp_path: Path, area: str, advice: str) -> None:
+    path = write_raster(tmp_path / "scene.tif", random_values((1, 12, 15)))
+    found = degrees(scene_of(path, "null").grid)
+    assert found is not None
+    edges: dict[str, Any] = dict(zip(("west", "south", "east", "north"), found, strict=True))
+    with pytest.raises(ConfigError, match=re.escape(f"got one beside it; {advice}")):
+        scene_of(path, area % edges)
+
+
+@pytest.mark.parametrize(
+    ("area", "complaint"),
+    [
+        ("[9, 45]", "expected west, south, east and north in degrees"),
+        ("9,45,10,46", "expected bounds in brackets, got 9,45,10,46; write scene.area=[9, 45, 10, 46]"),
+        ("{rows: [3, 2], columns: [1, 2]}", "expected two rising numbers, got [3, 2]"),
+        ("{rows: [3, 4]}", "expected rows and columns, got {'rows': [3, 4]}"),
+        ("{west: 3}", "expected left, bottom, right and top, got {'west': 3}"),
+        ("{left: 5, right: 3, bottom: 1, top: 2}", "expected left below right, and bottom below top"),
+    ],
+)
+def test_an_area_that_is_none_is_refused_saying_how_to_write_it(tmp_path: Path, area: str, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"scene.area: {complaint}")):
+        scene_of(write_raster(tmp_path / "scene.tif", random_values((1, 12, 15))), area)

@@ -15,9 +15,9 @@ from nst_rs.output.publish import publish
 from tests.finished_runs import record_of
 
 
-def contents_of(styled: StyledMap, subject: Any = None) -> MapContents:
+def contents_of(styled: StyledMap, rendering: Any = None) -> MapContents:
     """What is published of a map alone; the scene is the map's own picture."""
-    return MapContents(styled, styled.picture, subject, [])
+    return MapContents(styled, styled.picture, rendering, [])
 
 
 def writing(name: str, write: Callable[[Path, Any], Any]) -> Companion:
@@ -38,9 +38,9 @@ def publish_alone(
     styled: StyledMap,
     make_record: Callable[[], Any] = record_of,
     *companions: Companion,
-    subject: Any = None,
+    rendering: Any = None,
 ) -> None:
     """Publish a map with some companions; all others that are asked for are empty files."""
     given = {companion.name: companion for companion in companions}
     chosen: Sequence[Companion] = [given.get(each.name, each) for each in EMPTY]
-    publish(outputs, contents_of(styled, subject), make_record, companions=chosen)
+    publish(outputs, contents_of(styled, rendering), make_record, companions=chosen)

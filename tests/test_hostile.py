@@ -18,7 +18,7 @@ import yaml
 from PIL import Image
 
 from nst_rs.composite.compose import Sheets, compose
-from nst_rs.composite.rendering import open_subject
+from nst_rs.composite.rendering import open_rendering
 from nst_rs.config.loading import load_config, override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import NstError
@@ -60,11 +60,11 @@ def refused_or_read(read: Callable[[], object]) -> bool:
 def picture_of(*paths: Path, **settings: Any) -> None:
     """Do all that a run does with its scene."""
     config = override(RunConfig(), {"scene.paths": tuple(map(str, paths)), **settings})
-    subject = open_subject(config)
-    height, width = subject.scene.grid.shape
+    rendering = open_rendering(config)
+    height, width = rendering.scene.grid.shape
     assert height * width < 2**22, "a small file that passes for a large scene"
     sheets = Sheets(np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32))
-    compose(subject.scene, subject.channels, subject.stretch, sheets)
+    compose(rendering.scene, rendering.channels, rendering.stretch, sheets)
 
 
 def geotiff(folder: Path) -> Path:

@@ -7,7 +7,7 @@ import numpy as np
 
 from nst_rs.composite.compose import Sheets, compose
 from nst_rs.composite.overlay import with_unstyled
-from nst_rs.composite.rendering import open_subject
+from nst_rs.composite.rendering import open_rendering
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import SceneError
 from nst_rs.files.fingerprint import fingerprint
@@ -17,12 +17,12 @@ from nst_rs.geo.grid import Grid
 
 def compose_anew(config: RunConfig, storage: Storage) -> tuple[PixelArray, PixelArray, Grid]:
     """Return the composite, (H, W, 3) RGB in [0, 255], its weight, (H, W), and its grid; the arrays in `storage`."""
-    subject = open_subject(config)
-    grid = subject.scene.grid
+    rendering = open_rendering(config)
+    grid = rendering.scene.grid
     image = storage.create("image", (*grid.shape, 3), np.float32)
     weight = storage.create("weight", grid.shape, np.float32)
-    unstyled = storage.create("unstyled", (*grid.shape, 4), np.uint8) if subject.keeps_clouds else None
-    compose(subject.scene, subject.channels, subject.stretch, Sheets(image, weight, unstyled))
+    unstyled = storage.create("unstyled", (*grid.shape, 4), np.uint8) if rendering.keeps_clouds else None
+    compose(rendering.scene, rendering.channels, rendering.stretch, Sheets(image, weight, unstyled))
     return *with_unstyled(image, weight, unstyled), grid
 
 

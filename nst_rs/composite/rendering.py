@@ -1,4 +1,4 @@
-"""What a configuration makes a picture of: the scene, what red, green and blue are made of, and their stretch."""
+"""How a configuration renders its scene: the bands or indices that make red, green and blue, and their stretch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,25 +18,25 @@ from nst_rs.scene.opening import open_scene_of
 
 
 @dataclass(frozen=True)
-class Subject:
+class Rendering:
     """A scene and how it becomes RGB."""
 
     scene: Scene
-    """On the grid that its channels ask for."""
+    """The scene, on the grid of its channels."""
     channels: Three
     stretch: Stretch
     keeps_clouds: bool
     """Whether the map shows clouds as they are in the scene."""
-    passed: tuple[int, ...] = ()
-    """The bands, from 1, that are handed over beside the map with their own values."""
+    extra_bands: tuple[int, ...] = ()
+    """The scene's bands, from 1, that are written beside the map with their own values."""
 
     @property
-    def passed_bytes(self) -> int:
-        """Bytes of a pixel in all these bands."""
-        return len(self.passed) * np.dtype(self.scene.in_type_of(self.passed).dtype).itemsize
+    def extra_band_bytes(self) -> int:
+        """Bytes of one pixel in all of `extra_bands` together."""
+        return len(self.extra_bands) * np.dtype(self.scene.in_type_of(self.extra_bands).dtype).itemsize
 
     def settled(self) -> Decisions:
-        """Return what the scene decides: the channels by number, and an earlier run's limits as numbers."""
+        """Return the settings that the scene decides: the channels by number, an earlier run's limits as numbers."""
         limits = self.stretch.limits
         channels = {"composite.bands": self.channels}
         if limits is None:
@@ -44,7 +44,7 @@ class Subject:
         return {**channels, "composite.limits": tuple((each.low, each.high) for each in limits)}
 
 
-def open_subject(config: RunConfig) -> Subject:
+def open_rendering(config: RunConfig) -> Rendering:
     """Open what `config` names, and find its channels there. Raises NstError."""
     composite = config.composite
     scene = open_scene_of(config.scene)
@@ -53,8 +53,8 @@ def open_subject(config: RunConfig) -> Subject:
     clouds = composite.mask == "clouds"
     if clouds:
         scene = scene.masking_clouds()
-    passed = resolve_bands(scene, config.output.bands)
-    return Subject(scene, channels, _stretch(composite), clouds and composite.masked == "unstyled", passed)
+    extra_bands = resolve_bands(scene, config.output.bands)
+    return Rendering(scene, channels, _stretch(composite), clouds and composite.masked == "unstyled", extra_bands)
 
 
 def _stretch(composite: CompositeSection) -> Stretch:

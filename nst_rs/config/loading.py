@@ -39,16 +39,19 @@ def load_config(path: Path | None, assignments: Iterable[str] = (), preset: str 
     data = {} if path is None else _read_file(Path(os.path.expanduser(path)))
     _set_missing(data, _preset(preset))
     for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not equals:
-            raise ConfigError(
-                f"--set {assignment}", expected="SECTION.KEY=VALUE", do="write for example tiling.tile=512"
-            )
-        try:
-            _set(data, name, parse_yaml(text))
-        except DocumentError as error:
-            raise ConfigError(f"--set {assignment}", expected="a YAML value", got=text) from error
+        _set(data, *parse_assignment(assignment))
     return _parse(data)
+
+
+def parse_assignment(assignment: str) -> tuple[str, Any]:
+    """Return the name and the value of ``section.key=value``. Raises ConfigError."""
+    name, equals, text = assignment.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {assignment}", expected="SECTION.KEY=VALUE", do="write for example tiling.tile=512")
+    try:
+        return name, parse_yaml(text)
+    except DocumentError as error:
+        raise ConfigError(f"--set {assignment}", expected="a YAML value", got=text) from error
 
 
 def override(config: RunConfig, settings: Mapping[str, Any], place: Place | None = None) -> RunConfig:

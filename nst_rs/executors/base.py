@@ -7,6 +7,7 @@ of a cluster compute them. Another one is one module that satisfies :class:`Exec
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from nst_rs.executors.recipes import KernelRecipe
@@ -54,6 +55,8 @@ class LevelTask:
     listener: Callable[[Step], None]
     keep: Callable[[Point[Any]], None]
     """Hears of every point between two rounds, to keep it."""
+    folder: Path
+    """The folder in which the arrays lie that are on disk. Every process that computes must reach it."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,9 @@ class PaintTask:
     painter: TilePainter
     tiles: Sequence[MapTile]
     done: Callable[[MapTile], None]
-    """Hears of every tile that is written, in any order."""
+    """Hears of every tile that is written, in any order. Raises OutputError where it is not."""
+    folder: Path
+    """As in :class:`LevelTask`."""
 
 
 class Executor(Protocol):

@@ -6,7 +6,7 @@ from nst_rs.executors.base import Executor, LevelTask, PaintTask, Traits
 from nst_rs.learned.painter import paint_in_turn
 from nst_rs.objective.problem import Problem
 from nst_rs.optimise.descent import descend
-from nst_rs.optimise.rounds import Exact, Local, Predicted, Round
+from nst_rs.optimise.rounds import Exact, Predicted, Round, TileByTile
 from nst_rs.optimise.state import State
 
 
@@ -33,7 +33,7 @@ def _rounds(task: LevelTask) -> Round[State]:
     problem = Problem.of(task.kernel, task.canvas, task.objective, task.keeper.storage)
     if not task.predicted:
         return Exact(problem, task.kept_windows)
-    return Predicted(problem, task.kept_windows) if task.descent.moves_per_round == 1 else Local(problem)
+    return Predicted(problem, task.kept_windows) if task.descent.moves_per_round == 1 else TileByTile(problem)
 
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
-"""What one of several processes computes of a round: blocks of consecutive tiles, whose cores it holds.
+"""The part of a round that one of several processes computes: blocks of consecutive tiles, whose cores it holds.
 
-What blocks hand each other are strips: the pixels of a core that a neighbour's window sees, and what that window asks
-of them. Whoever carries the strips, nothing here depends on how many blocks there are: moments are added in pairs and
-shares in the tiles' order, as :class:`nst_rs.optimise.rounds.Exact` does in one process, so the bits are the same.
+Blocks hand each other strips: the pixels of a core that a neighbour's window sees, and that window's gradient there.
+Whoever carries the strips, nothing here depends on how many blocks there are: moments are added in pairs and shares in
+the tiles' order, as :class:`nst_rs.optimise.rounds.Exact` does in one process, so the bits are the same.
 """
 
 import threading
@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from nst_rs.arrays import Pixels
+from nst_rs.files.storage import check_written
 from nst_rs.objective.losses import Objective
 from nst_rs.objective.moments import Moments, Pull, total
 from nst_rs.objective.problem import Features, Forward, Kernel, Problem, View
@@ -64,11 +65,11 @@ class Block:
     number: int
     tiles: tuple[Tile, ...]
     computed: tuple[Tile, ...]
-    """Those that hold any valid pixel."""
+    """The tiles that hold any valid pixel."""
     seen: Mapping[int, tuple[Overlap, ...]]
-    """Block → what this block's windows see of its cores."""
+    """Block → where this block's windows see its cores."""
     shown: Mapping[int, tuple[Overlap, ...]]
-    """Block → what its windows see of this block's cores."""
+    """Block → where its windows see this block's cores."""
 
     @property
     def sources(self) -> list[int]:
@@ -82,8 +83,8 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Site:
-    """What all blocks of a level have in common. Small: the canvas is a reference to arrays on disk."""
+class LevelInputs:
+    """The inputs that all blocks of a level share. They are small: the canvas is a reference to arrays on disk."""
 
     name: str
     """No other level of any run has the same."""
@@ -95,10 +96,10 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What a block is computed on, the same in every round of a level."""
+class BlockInputs:
+    """The inputs of one block, the same in every round of a level."""
 
-    site: Site
+    level: LevelInputs
     block: Block
     weights: Mapping[int, Pixels]
     """Computed tile → its window's weights, (H, W): 0 in the halo."""
@@ -107,11 +108,11 @@ class Ground:
 
     @property
     def problem(self) -> Problem:
-        """The level's, with this process's network; its content is in the views."""
-        return Problem(_network(self.site.recipe), self.site.canvas, self.site.objective, {})
+        """The level's problem, with this process's network. The content is in the views."""
+        return Problem(_network(self.level.recipe), self.level.canvas, self.level.objective, {})
 
     def view(self, tile: Tile, window: Pixels) -> View:
-        """Return a computed tile's window with what it is judged by."""
+        """Return a computed tile's window with its weights and its content features."""
         return View(tile, window, self.weights[tile.index], self.content[tile.index])
 
 
@@ -133,13 +134,13 @@ def cut(level: Level, computed: Sequence[Tile], size: int) -> list[Block]:
             shown[of_core].setdefault(of_window, []).append(overlap)
     indices = {tile.index for tile in computed}
     return [
-        Block(number, run, tuple(tile for tile in run if tile.index in indices), _fixed(see), _fixed(show))
-        for number, (run, see, show) in enumerate(zip(runs, seen, shown, strict=True))
+        Block(number, run, tuple(tile for tile in run if tile.index in indices), _fixed(sees), _fixed(shows))
+        for number, (run, sees, shows) in enumerate(zip(runs, seen, shown, strict=True))
     ]
 
 
 def overlaps(level: Level, window: Tile) -> Iterator[Overlap]:
-    """Return what a tile's window sees of all cores, in the order of their tiles."""
+    """Return where a tile's window sees cores, in the order of their tiles."""
     across = len(level.columns.cores)
     for row, rows in _met(level.rows, window.window[0]):
         for column, columns in _met(level.columns, window.window[1]):
@@ -156,77 +157,85 @@ def best_size(tiles: int, workers: int) -> int:
     return max(x for x in sizes if _most(tiles, workers, x) <= 1.1 * _most(tiles, workers, 1))
 
 
-def prepare(site: Site, block: Block) -> Ground:
-    """Read a block's weights, and compute the content features of its windows."""
-    kernel, canvas = _network(site.recipe), site.canvas
+def prepare(level: LevelInputs, block: Block) -> BlockInputs:
+    """Read a block's weights, and compute the content features of its windows.
+
+    Raises OutputError where the canvas is not there.
+    """
+    kernel, canvas = _network(level.recipe), level.canvas
+    for tile in block.computed:
+        check_written(canvas.image, tile.window_slices)
     weights = {tile.index: canvas.tile_weight(tile) for tile in block.computed}
     with _turn:
         content = {tile.index: kernel.content(canvas.image[tile.window_slices]) for tile in block.computed}
-    return Ground(site, block, weights, content)
+    return BlockInputs(level, block, weights, content)
 
 
-def load(ground: Ground, state: State) -> Cores:
-    """Read a block's cores from a state on disk."""
-    return {tile.index: state.part(tile.core_slices) for tile in ground.block.tiles}
+def load(inputs: BlockInputs, state: State) -> Cores:
+    """Read a block's cores from a state on disk. Raises OutputError where they are not there."""
+    for tile in inputs.block.tiles:
+        check_written(state.picture, tile.core_slices)
+    return {tile.index: state.part(tile.core_slices) for tile in inputs.block.tiles}
 
 
-def save(ground: Ground, cores: Cores, state: State) -> None:
+def save(inputs: BlockInputs, cores: Cores, state: State) -> None:
     """Write a block's cores to a state on disk."""
-    for tile in ground.block.tiles:
+    for tile in inputs.block.tiles:
         state.put(tile.core_slices, cores[tile.index])
 
 
-def show(ground: Ground, cores: Cores, viewer: int) -> Strips:
-    """Return what another block's windows see of this one's cores: a halo."""
-    return {x.key: cores[x.core.index].pixels[x.in_core].copy() for x in ground.block.shown[viewer]}
+def halo_strips(inputs: BlockInputs, cores: Cores, viewer: int) -> Strips:
+    """Return the pixels of this block's cores that another block's windows see: a part of their halo."""
+    return {x.key: cores[x.core.index].pixels[x.in_core].copy() for x in inputs.block.shown[viewer]}
 
 
-def measure(ground: Ground, cores: Cores, halos: Iterable[Strips], round_number: int) -> Moments:
+def measure(inputs: BlockInputs, cores: Cores, halos: Iterable[Strips], round_number: int) -> Moments:
     """Return the moments of a block, and keep its activations for :func:`share` where there is room."""
-    problem, found = ground.problem, []
-    for view in _views(ground, cores, halos):
+    problem, moments = inputs.problem, []
+    for view in _views(inputs, cores, halos):
         with _turn:
             forward = problem.forward(view)
-            _activations.keep((ground.site.name, round_number), view.tile.index, forward, ground.site.kept)
-        found.append(forward.moments)
-    return total(found)
+            _activations.keep((inputs.level.name, round_number), view.tile.index, forward, inputs.level.kept)
+        moments.append(forward.moments)
+    return total(moments)
 
 
-def share(ground: Ground, cores: Cores, halos: Iterable[Strips], pull: Pull, round_number: int) -> Shares:
-    """Return what the block's windows ask of all pixels they see.
+def share(inputs: BlockInputs, cores: Cores, halos: Iterable[Strips], pull: Pull, round_number: int) -> Shares:
+    """Return every window's share of the gradient, at all pixels that it sees.
 
     Where this process has not kept a window's activations, because there was no room or because another process had
     measured it, it computes them again, to the same numbers.
     """
-    problem, found = ground.problem, {}
-    for view in _views(ground, cores, halos):
+    problem, shares = inputs.problem, {}
+    for view in _views(inputs, cores, halos):
         with _turn:
-            forward = _activations.take((ground.site.name, round_number), view.tile.index) or problem.forward(view)
-            found[view.tile.index] = problem.share(view, forward.activations, pull)
-    return found
+            forward = _activations.take((inputs.level.name, round_number), view.tile.index) or problem.forward(view)
+            shares[view.tile.index] = problem.share(view, forward.activations, pull)
+    return shares
 
 
-def ask(ground: Ground, shares: Shares, source: int) -> Strips:
-    """Return what this block's windows ask of another block's cores."""
-    return {x.key: shares[x.window.index][x.in_window].copy() for x in ground.block.seen[source]}
+def gradient_strips(inputs: BlockInputs, shares: Shares, source: int) -> Strips:
+    """Return this block's shares of the gradient at another block's cores."""
+    return {x.key: shares[x.window.index][x.in_window].copy() for x in inputs.block.seen[source]}
 
 
-def step(ground: Ground, cores: Cores, shares: Shares, asked: Iterable[Strips], move: Move) -> Cores:
-    """Return the block's cores one step further down, by what all windows that see them ask of them."""
-    block = ground.block
-    strips = {**ask(ground, shares, block.number), **_joined(asked)} if block.number in block.seen else _joined(asked)
-    gradients = {tile.index: np.zeros_like(cores[tile.index].pixels) for tile in block.tiles}
-    every = [overlap for found in block.shown.values() for overlap in found]
+def step(inputs: BlockInputs, cores: Cores, shares: Shares, gradients: Iterable[Strips], move: Move) -> Cores:
+    """Return the block's cores after `move`, down the sum of its own `shares` and the other blocks' `gradients`."""
+    block, strips = inputs.block, _joined(gradients)
+    if block.number in block.seen:
+        strips |= gradient_strips(inputs, shares, block.number)
+    sums = {tile.index: np.zeros_like(cores[tile.index].pixels) for tile in block.tiles}
+    every = [overlap for overlaps in block.shown.values() for overlap in overlaps]
     for overlap in sorted(every, key=lambda x: x.window.index):  # the order of addition decides on the last bit
-        gradients[overlap.core.index][overlap.in_core] += strips[overlap.key]
+        sums[overlap.core.index][overlap.in_core] += strips[overlap.key]
     after = {index: _copied(core) for index, core in cores.items()}
-    for index, gradient in gradients.items():
+    for index, gradient in sums.items():
         after[index].step(gradient, move)
     return after
 
 
 class _Activations:
-    """The windows' forward passes that this process keeps, of one round at a time."""
+    """The windows' forward passes that this process keeps, those of one round at a time."""
 
     def __init__(self) -> None:
         self._round: tuple[str, int] | None = None
@@ -263,20 +272,20 @@ def _most(tiles: int, workers: int, size: int) -> int:
     return min(tiles, -(-blocks // workers) * size)
 
 
-def _views(ground: Ground, cores: Cores, halos: Iterable[Strips]) -> Iterator[View]:
+def _views(inputs: BlockInputs, cores: Cores, halos: Iterable[Strips]) -> Iterator[View]:
     """Return the windows of the computed tiles, put together from cores and halos."""
-    block = ground.block
+    block = inputs.block
     strips = _joined(halos)
     parts: dict[int, list[Overlap]] = {}
-    for found in block.seen.values():
-        for overlap in found:
+    for overlaps in block.seen.values():
+        for overlap in overlaps:
             parts.setdefault(overlap.window.index, []).append(overlap)
     for tile in block.computed:
         window = np.empty((*(span.size for span in tile.window), 3), np.float32)
         for part in parts[tile.index]:
             own = cores.get(part.core.index)
             window[part.in_window] = strips[part.key] if own is None else own.pixels[part.in_core]
-        yield ground.view(tile, window)
+        yield inputs.view(tile, window)
 
 
 def _joined(strips: Iterable[Strips]) -> dict[tuple[int, int], Pixels]:
@@ -289,7 +298,7 @@ def _copied(core: Iterate) -> Iterate:
 
 
 def _met(axis: Axis, window: Span) -> Iterator[tuple[int, Span]]:
-    """Return the cores that a window meets along an axis: place among the cores, and where they meet."""
+    """Return the cores that a window meets along an axis: their place among the cores, and where they meet it."""
     for place, core in enumerate(axis.cores):
         start, stop = max(core.start, window.start), min(core.stop, window.stop)
         if start < stop:
@@ -300,5 +309,5 @@ def _inside(part: Span, whole: Span) -> slice:
     return slice(part.start - whole.start, part.stop - whole.start)
 
 
-def _fixed(found: Mapping[int, list[Overlap]]) -> dict[int, tuple[Overlap, ...]]:
-    return {number: tuple(overlaps) for number, overlaps in found.items()}
+def _fixed(by_block: Mapping[int, list[Overlap]]) -> dict[int, tuple[Overlap, ...]]:
+    return {number: tuple(overlaps) for number, overlaps in by_block.items()}

@@ -12,7 +12,7 @@ from nst_rs.pyramid.resample import mirrored_window
 from nst_rs.pyramid.tiling import Span
 
 VALID_SHARE = 0.95
-"""At least this share of a window's pixels holds data, where such a window is found."""
+"""The share of a window's pixels that must hold data, where the scene has such a window."""
 
 _TRIES = 200
 _STRETCHED = 0.8
@@ -25,41 +25,42 @@ other bands, is nothing new. These are shares of the windows, and extremes of th
 
 
 @dataclass(frozen=True)
-class Box:
-    """A place in a scene."""
+class Rectangle:
+    """A rectangle of a scene's pixels."""
 
     rows: Span
     columns: Span
 
     @classmethod
-    def at(cls, top: int, left: int, height: int, width: int) -> "Box":
-        """Return the box of that size at that corner."""
+    def at(cls, top: int, left: int, height: int, width: int) -> "Rectangle":
+        """Return the rectangle of that size with that upper left corner."""
         return cls(Span(top, top + height), Span(left, left + width))
 
-    def meets(self, other: "Box") -> bool:
+    def meets(self, other: "Rectangle") -> bool:
         """Whether any pixel lies in both.
 
-        >>> Box.at(0, 0, 4, 4).meets(Box.at(3, 3, 4, 4)), Box.at(0, 0, 4, 4).meets(Box.at(4, 0, 4, 4))
+        >>> corner = Rectangle.at(0, 0, 4, 4)
+        >>> corner.meets(Rectangle.at(3, 3, 4, 4)), corner.meets(Rectangle.at(4, 0, 4, 4))
         (True, False)
         """
         pairs = ((self.rows, other.rows), (self.columns, other.columns))
         return all(a.start < b.stop and b.start < a.stop for a, b in pairs)
 
-    def grown(self, margin: int) -> "Box":
-        """Return the box with `margin` pixels around it."""
+    def grown(self, margin: int) -> "Rectangle":
+        """Return the rectangle with `margin` pixels more on every side."""
         rows, columns = (Span(span.start - margin, span.stop + margin) for span in (self.rows, self.columns))
-        return Box(rows, columns)
+        return Rectangle(rows, columns)
 
 
 @dataclass(frozen=True)
-class Ground:
+class TrainingScene:
     """A composed scene in the colours that are optimised."""
 
     image: PixelArray  # (H, W, 3) RGB in [0, 255], continued into nodata
     weight: PixelArray  # (H, W): 1 where there is data, else 0
     valid_share: float
-    kept_out: tuple[Box, ...] = ()
-    """Places not to learn from."""
+    kept_out: tuple[Rectangle, ...] = ()
+    """Parts of the scene not to learn from."""
 
     @property
     def valid_pixels(self) -> float:
@@ -67,7 +68,7 @@ class Ground:
         height, width = self.weight.shape
         return self.valid_share * height * width
 
-    def place(self, side: int, generator: np.random.Generator) -> Box:
+    def place(self, side: int, generator: np.random.Generator) -> Rectangle:
         """Return a random square that holds data; it lies inside the scene where the scene is as large.
 
         After many tries without such a place it returns the one with the most data.
@@ -75,7 +76,7 @@ class Ground:
         best, most = None, -1.0
         for _ in range(_TRIES):
             top, left = (int(generator.integers(0, max(1, size - side + 1))) for size in self.weight.shape)
-            box = Box.at(top, left, side, side)
+            box = Rectangle.at(top, left, side, side)
             if any(box.meets(other) for other in self.kept_out):
                 continue
             share = float(self.weight[box.rows.slice, box.columns.slice].sum()) / side**2
@@ -83,18 +84,18 @@ class Ground:
                 return box
             if share > most:
                 best, most = box, share
-        return best or Box.at(0, 0, side, side)
+        return best or Rectangle.at(0, 0, side, side)
 
 
-def draw(grounds: Sequence[Ground], side: int, margin: int, generator: np.random.Generator) -> tuple[Pixels, ...]:
-    """Return one window of a lesson, with its grain and its scene: see :class:`nst_rs.neural.trainer.Lesson`.
+def draw(scenes: Sequence[TrainingScene], side: int, margin: int, generator: np.random.Generator) -> tuple[Pixels, ...]:
+    """Return one window of a lesson, its grain and its scene: see :class:`nst_rs.neural.trainer.Lesson`.
 
     Scenes come in proportion to the square root of their data, so that a small one among large ones counts too.
     """
-    shares = np.sqrt([ground.valid_pixels for ground in grounds])
-    ground = grounds[int(generator.choice(len(grounds), p=shares / shares.sum()))]
-    box = ground.place(side, generator).grown(margin)
-    scene = _stretched(_turned(mirrored_window(ground.image, box.rows, box.columns), generator), generator)
+    shares = np.sqrt([source.valid_pixels for source in scenes])
+    source = scenes[int(generator.choice(len(scenes), p=shares / shares.sum()))]
+    box = source.place(side, generator).grown(margin)
+    scene = _stretched(_turned(mirrored_window(source.image, box.rows, box.columns), generator), generator)
     seen = scene
     if generator.random() < 0.5:
         noise = generator.standard_normal(scene.shape, np.float32) * np.float32(generator.uniform(0, _MOST_NOISE))

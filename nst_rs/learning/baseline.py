@@ -1,4 +1,4 @@
-"""What `stylize` itself comes to on one small window, in memory: what a learned style is measured against."""
+"""The optimiser on one small window, in memory: a learned style is measured against the picture it makes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ Listener = Callable[[Step], None]
 
 @dataclass(frozen=True)
 class Reference:
-    """The objective on windows of scenes, and the optimiser's way down it."""
+    """Measures the objective on windows of scenes, and optimises pictures of them."""
 
     kernel: Kernel
     objective: Objective
-    """Of the finest level."""
+    """The objective at the finest level."""
     config: RunConfig
 
     def total(self, scene: Pixels, picture: Pixels) -> float:
@@ -53,8 +53,8 @@ class Reference:
                 point = above
             point = self.descend(canvas, index, point, listener)
         rows, columns = canvases[-1].level.scene_slices
-        found: Pixels = point.now.picture[rows, columns]
-        return found
+        picture: Pixels = point.now.picture[rows, columns]
+        return picture
 
     def _start(self, canvas: Canvas) -> Point[State]:
         point, schedule = _first_point(canvas), self.config.schedule
@@ -74,17 +74,17 @@ class Reference:
 
 
 def _plan(config: RunConfig, scene: Pixels) -> Plan:
-    """Return the window as one tile a level."""
+    """Return a plan that has the whole window as one tile at every level."""
     return make_plan(scene.shape[:2], levels=config.schedule.levels, tile=max(scene.shape) * 2, trunk=trunk_of(config))
 
 
 def _canvases(plan: Plan, scene: Pixels) -> list[Canvas]:
     image, weight = scene, np.ones(scene.shape[:2], np.float32)
-    found = []
+    canvases = []
     for level in reversed(plan.levels):
-        found.append(Canvas.around(level, image, weight))
+        canvases.append(Canvas.around(level, image, weight))
         image, weight = halve(image, weight)
-    return found[::-1]
+    return canvases[::-1]
 
 
 def _first_point(canvas: Canvas) -> Point[State]:

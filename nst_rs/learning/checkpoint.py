@@ -1,4 +1,4 @@
-"""What a learning run knows so far, on disk: a killed run goes on from it. One safetensors file, never half written."""
+"""The state of a learning run on disk, so that a killed run goes on. It is one safetensors file, never half written."""
 
 import json
 import os
@@ -19,17 +19,17 @@ _PARTS = ("weights", "first", "second", "average", "statistics")
 
 @dataclass(frozen=True)
 class LearningCheckpoint:
-    """Where learning stands, between two steps."""
+    """The state of learning between two steps."""
 
     run: Mapping[str, Any]
-    """What must be the same for a run to go on from here."""
+    """The facts that must be the same for a run to go on from here."""
     memory: Memory
     seconds: float
-    """Learned so far."""
+    """The time that all steps so far took."""
     losses: tuple[float, ...]
-    """At every step so far."""
+    """The loss at every step so far."""
     generator: Mapping[str, Any]
-    """State of the random numbers."""
+    """The state of the random number generator."""
 
     def write(self, workspace: Workspace) -> None:
         """Replace the workspace's checkpoint, at once. Raises OutputError."""
@@ -52,7 +52,7 @@ class LearningCheckpoint:
 
     @classmethod
     def read(cls, workspace: Workspace, run: Mapping[str, Any]) -> "LearningCheckpoint | None":
-        """Return the workspace's checkpoint if it is of this `run`; of none or another, learning begins anew."""
+        """Return the workspace's checkpoint; None where there is none, or where it belongs to another run."""
         if not workspace.learning.is_file():
             return None
         try:

@@ -1,4 +1,4 @@
-"""What a style is to be learned from, opened and checked before anything is computed."""
+"""The inputs of learning a style, opened and checked before anything is computed."""
 
 import os
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from nst_rs.composite.rendering import Subject, open_subject
+from nst_rs.composite.rendering import Rendering, open_rendering
 from nst_rs.config.loading import Decisions, override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, OutputError
@@ -24,7 +24,7 @@ from nst_rs.style.picture import Style
 from nst_rs.style.stroke import settle_learned_stroke
 
 _SAME_RESOLUTION = 1.25
-"""Between the finest and the coarsest scene, at most, where the stroke is given in metres."""
+"""The largest ratio of the coarsest resolution to the finest, where the stroke is given in metres."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class LearningJob:
     """A style to learn, checked."""
 
     config: RunConfig
-    """With every choice that was left open made."""
-    scenes: tuple[Subject, ...]
-    """To learn from."""
-    held_out: tuple[Subject, ...]
-    """To judge by; none: by windows of the scenes to learn from."""
+    """The configuration, with every choice made that was left open."""
+    scenes: tuple[Rendering, ...]
+    """The scenes to learn from."""
+    held_out: tuple[Rendering, ...]
+    """The scenes to judge by. Where there are none, windows of the scenes to learn from are held out."""
     styles: tuple[Style, ...]
     start: LearnedStyle | None
-    """A style whose weights are begun from."""
+    """The style whose weights learning starts from."""
     device: Device
     output: Path
 
@@ -50,7 +50,7 @@ class LearningJob:
 
     @property
     def workspace(self) -> Workspace:
-        """Where what was learned is kept until the style is there."""
+        """The folder that keeps the state of learning until the style is written."""
         return Workspace(self.output)
 
     @property
@@ -73,7 +73,7 @@ def prepare(config: RunConfig) -> LearningJob:
         raise ConfigError("style.images", expected="an image to learn the style of", do="name one with --style")
     refuse_untaught(chosen_terms(config.objective))
     scenes, held_out = (
-        tuple(open_subject(override(config, {"scene.paths": (path,)})) for path in paths)
+        tuple(open_rendering(override(config, {"scene.paths": (path,)})) for path in paths)
         for paths in (config.scene.paths, config.learn.held_out)
     )
     decisions = _decided_by(scenes, config)
@@ -96,10 +96,10 @@ def _checked_output(config: RunConfig) -> Path:
     return output
 
 
-def _decided_by(scenes: Sequence[Subject], config: RunConfig) -> Decisions:
+def _decided_by(scenes: Sequence[Rendering], config: RunConfig) -> Decisions:
     """Return the style's size for these scenes where the configuration has a stroke. Raises ConfigError."""
     decisions = settle_learned_stroke(config, scenes[0].scene.grid)
-    sizes = [subject.scene.grid.metres_per_pixel for subject in scenes]
+    sizes = [rendering.scene.grid.metres_per_pixel for rendering in scenes]
     if config.style.stroke is not None and max(sizes) > _SAME_RESOLUTION * min(sizes):
         raise ConfigError(
             f"style.stroke {config.style.stroke:g}",
@@ -111,12 +111,12 @@ def _decided_by(scenes: Sequence[Subject], config: RunConfig) -> Decisions:
 
 
 def _fitting_start(config: RunConfig, path: Path) -> LearnedStyle:
-    found = read_learned(path)
-    if (found.facts.widths, found.facts.blocks) != (config.learn.widths, config.learn.blocks):
+    start = read_learned(path)
+    if (start.facts.widths, start.facts.blocks) != (config.learn.widths, config.learn.blocks):
         raise ConfigError(
             "learn.start",
             expected=f"a network of widths {list(config.learn.widths)} and {config.learn.blocks} blocks",
-            got=f"{list(found.facts.widths)} and {found.facts.blocks}",
+            got=f"{list(start.facts.widths)} and {start.facts.blocks}",
             do="set learn.widths and learn.blocks to the same",
         )
-    return found
+    return start

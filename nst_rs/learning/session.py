@@ -1,8 +1,8 @@
 """Learning a style: scenes and a painting in, one file out that styles any scene. The loop of ``nst-rs learn``.
 
-A step shows the network random windows of the scenes and moves its weights down the objective of `stylize`, judged by
-VGG16 with statistics of each window. In between what is known is kept on disk, and a sheet shows what it makes of
-windows that it does not learn from.
+A step shows the network random windows of the scenes and moves its weights down the objective of `stylize`, which
+VGG16 measures with statistics of each window. In between the session keeps what is learned on disk, and a sheet shows
+the network's pictures of windows that it does not learn from.
 """
 
 import io
@@ -22,12 +22,12 @@ from PIL import Image
 
 from nst_rs.arrays import Pixels
 from nst_rs.composite.compose import Sheets, compose
-from nst_rs.composite.rendering import Subject
+from nst_rs.composite.rendering import Rendering
 from nst_rs.files.fingerprint import fingerprint, fingerprints
 from nst_rs.files.storage import MemoryStorage, Storage, strips
 from nst_rs.files.text import duration
 from nst_rs.learned.architecture import Architecture, Weights, first_weights
-from nst_rs.learned.samples import Box, Ground, draw
+from nst_rs.learned.samples import Rectangle, TrainingScene, draw
 from nst_rs.learned.style_file import Facts, HeldOut, LearnedStyle, Learning, Source, rounded
 from nst_rs.learned.windows import paint
 from nst_rs.learning.baseline import Reference
@@ -45,23 +45,23 @@ log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_SHEETS = 60.0
 _WARM_UP = 20
-"""Steps over which the rate rises to its full, at the beginning and where statistics are frozen."""
+"""Steps over which the rate rises to its full value, at the beginning and after the statistics are frozen."""
 _SHOWN = 3
-"""Windows on a sheet, at most."""
+"""The most windows on a sheet."""
 _CELL = 256
-"""Side of the pictures in the preview that the style carries, at most."""
+"""The largest side, in pixels, of the pictures in the preview that the style carries."""
 _STYLE_TILE = 1024
 _BYTES_PER_PIXEL = 28
-"""Of a composed scene: colour, its own colour where luminance is styled, weight."""
+"""Bytes per pixel of a composed scene: colour, the scene's own colour where luminance is styled, and weight."""
 
 
 @dataclass(frozen=True)
 class LearningProgress:
-    """Told after every step, and while the style is judged."""
+    """The state of learning, sent to the listener after every step and while the style is judged."""
 
     doing: str
     fraction: float
-    """Of what is being done, in [0, 1]."""
+    """The share of the present work that is done, in [0, 1]."""
     loss: float | None = None
     """Mean total objective over the last steps."""
     seconds_left: float | None = None
@@ -81,13 +81,13 @@ class Window:
     """A window to judge by."""
 
     scene: Pixels  # (H, W, 3) RGB in [0, 255], in its own colours
-    found_by: Pixels
-    """What the picture is found by: the scene, or its luminance."""
+    content: Pixels
+    """The content that the picture is made from: the scene, or its luminance."""
 
 
 @dataclass
 class Course:
-    """What has been learned so far, and how long it took."""
+    """The losses of all steps so far, and how long they took."""
 
     losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -138,7 +138,7 @@ class LearningSession:
                 self.keep()
 
     def keep(self) -> None:
-        """Write what is known, and a sheet of what it makes of the windows held out."""
+        """Write a checkpoint, and a sheet of the pictures that the network makes of the windows held out."""
         memory = self._begun().memory
         state = self._generator.bit_generator.state
         LearningCheckpoint(self._identity, memory, self.course.seconds, tuple(self.course.losses), state).write(
@@ -149,7 +149,7 @@ class LearningSession:
         self._next_sheet = time.monotonic() + SECONDS_BETWEEN_SHEETS
 
     def finish(self, compared: bool) -> LearnedStyle:
-        """Judge what was learned and write the style; `compared`: also by what `stylize` makes of the same windows."""
+        """Judge the network and write the style; `compared`: measure `stylize` on the same windows too."""
         weights = rounded(self._begun().memory.applied)
         pictures = self._pictures(self._network_of(weights))
         optimised = self._optimised() if compared else None
@@ -174,7 +174,7 @@ class LearningSession:
     def _lesson(self) -> Lesson:
         section = self.job.config.learn
         margin = self._architecture.margin
-        drawn = [draw(self._grounds, section.window, margin, self._generator) for _ in range(section.batch)]
+        drawn = [draw(self._training_scenes, section.window, margin, self._generator) for _ in range(section.batch)]
         seen, grain, scene = (np.stack(parts) for parts in zip(*drawn, strict=True))
         return Lesson(seen, grain, scene)
 
@@ -183,21 +183,21 @@ class LearningSession:
         return Architecture(self.job.config.learn.widths, self.job.config.learn.blocks)
 
     def _begun(self) -> Teacher:
-        """Return the teacher of this run: as far as it is, or as far as a killed run was, or at the beginning."""
+        """Return this run's teacher: the present one, else one that goes on from a killed run, else a new one."""
         if self._teacher is not None:
             return self._teacher
-        found = LearningCheckpoint.read(self.job.workspace, self._identity)
-        if found is not None:
-            log.warning("going on where an earlier run stopped: step %d", len(found.losses))
-            self.course = Course(list(found.losses), found.seconds)
-            self._generator.bit_generator.state = dict(found.generator)
-            return self._taught_by(found.memory)
+        checkpoint = LearningCheckpoint.read(self.job.workspace, self._identity)
+        if checkpoint is not None:
+            log.warning("going on where an earlier run stopped: step %d", len(checkpoint.losses))
+            self.course = Course(list(checkpoint.losses), checkpoint.seconds)
+            self._generator.bit_generator.state = dict(checkpoint.generator)
+            return self._taught_by(checkpoint.memory)
         if self.job.start is not None:
             return self._taught_by(Memory.beginning(self.job.start.weights))
         return self._taught_by(Memory.beginning(first_weights(self._architecture, self.job.config.learn.seed), True))
 
     def _taught_by(self, memory: Memory) -> Teacher:
-        """Go on with what is known from `memory`."""
+        """Return a teacher that goes on from `memory`, and keep it."""
         self._teacher = Teacher(self._kernel.encoder, self._reference.objective, self._architecture, memory)
         return self._teacher
 
@@ -217,69 +217,70 @@ class LearningSession:
 
     @cached_property
     def _storage(self) -> Storage:
-        pixels = sum(math.prod(subject.scene.grid.shape) for subject in (*self.job.scenes, *self.job.held_out))
+        pixels = sum(math.prod(rendering.scene.grid.shape) for rendering in (*self.job.scenes, *self.job.held_out))
         if pixels * _BYTES_PER_PIXEL < self.job.budget / 2:
             return MemoryStorage()
         self.job.workspace.create()
         return self.job.workspace.arrays
 
     @cached_property
-    def _composed(self) -> list[Ground]:
+    def _composed(self) -> list[TrainingScene]:
         """The scenes to learn from, in their own colours."""
-        return [self._compose(scene, f"scene-{index}") for index, scene in enumerate(self.job.scenes)]
+        return [self._compose(rendering, f"scene-{index}") for index, rendering in enumerate(self.job.scenes)]
 
     @cached_property
-    def _grounds(self) -> list[Ground]:
-        """The scenes to learn from, as the picture is found by, without what is held out."""
-        return [self._found_by(ground, f"found-{index}") for index, ground in enumerate(self._composed)]
+    def _training_scenes(self) -> list[TrainingScene]:
+        """The scenes to learn from, as content, without the windows held out."""
+        return [self._as_content(scene, f"found-{index}") for index, scene in enumerate(self._composed)]
 
-    def _compose(self, subject: Subject, name: str) -> Ground:
-        shape = subject.scene.grid.shape
+    def _compose(self, rendering: Rendering, name: str) -> TrainingScene:
+        shape = rendering.scene.grid.shape
         image = self._storage.create(f"{name}-image", (*shape, 3), np.float32)
         weight = self._storage.create(f"{name}-weight", shape, np.float32)
-        found = compose(subject.scene, subject.channels, subject.stretch, Sheets(image, weight, None))
-        return Ground(image, weight, found.valid_share)
+        composite = compose(rendering.scene, rendering.channels, rendering.stretch, Sheets(image, weight, None))
+        return TrainingScene(image, weight, composite.valid_share)
 
-    def _found_by(self, ground: Ground, name: str) -> Ground:
-        kept_out = tuple(box for other, box in self._places if other is ground)
+    def _as_content(self, scene: TrainingScene, name: str) -> TrainingScene:
+        kept_out = tuple(box for other, box in self._places if other is scene)
         color = self.job.config.style.color
         if color != "scene":
-            return replace(ground, kept_out=kept_out)
-        image = self._storage.create(name, ground.image.shape, np.float32)
+            return replace(scene, kept_out=kept_out)
+        image = self._storage.create(name, scene.image.shape, np.float32)
         for rows in strips(image.shape[0]):
-            image[rows] = to_optimise(color, ground.image[rows])
-        return replace(ground, image=image, kept_out=kept_out)
+            image[rows] = to_optimise(color, scene.image[rows])
+        return replace(scene, image=image, kept_out=kept_out)
 
     @cached_property
-    def _places(self) -> list[tuple[Ground, Box]]:
-        """The windows held out: scene and place."""
+    def _places(self) -> list[tuple[TrainingScene, Rectangle]]:
+        """The windows held out: the scene, and the rectangle in it."""
         section = self.job.config.learn
-        grounds = [self._compose(scene, f"held-{i}") for i, scene in enumerate(self.job.held_out)] or self._composed
+        held_out = enumerate(self.job.held_out)
+        scenes = [self._compose(rendering, f"held-{index}") for index, rendering in held_out] or self._composed
         generator = np.random.default_rng(section.seed)
-        found: list[tuple[Ground, Box]] = []
+        places: list[tuple[TrainingScene, Rectangle]] = []
         for index in range(section.held_out_windows):
-            ground = grounds[index % len(grounds)]
-            side = min(section.held_out_size, *(size // 16 * 16 for size in ground.weight.shape))
+            scene = scenes[index % len(scenes)]
+            side = min(section.held_out_size, *(size // 16 * 16 for size in scene.weight.shape))
             if not self.job.held_out:
-                side = min(side, max(16, min(ground.weight.shape) // 3 // 16 * 16))  # the rest is to be learned from
-            taken = tuple(box for other, box in found if other is ground)
-            found.append((ground, replace(ground, kept_out=taken).place(side, generator)))
-        return found
+                side = min(side, max(16, min(scene.weight.shape) // 3 // 16 * 16))  # the rest is to be learned from
+            taken = tuple(box for other, box in places if other is scene)
+            places.append((scene, replace(scene, kept_out=taken).place(side, generator)))
+        return places
 
     @cached_property
     def _windows(self) -> list[Window]:
         color = self.job.config.style.color
-        scenes = [ground.image[box.rows.slice, box.columns.slice].copy() for ground, box in self._places]
+        scenes = [scene.image[box.rows.slice, box.columns.slice].copy() for scene, box in self._places]
         return [Window(scene, to_optimise(color, scene)) for scene in scenes]
 
     def _pictures(self, network: GeneratorNetwork) -> list[Pixels]:
-        """Return what a network makes of the windows held out, each as a scene of its own."""
+        """Return the pictures that a network makes of the windows held out, each as a scene of its own."""
         sides = [Span(0, len(window.scene)) for window in self._windows]
-        return [paint(network, w.found_by, side, side) for w, side in zip(self._windows, sides, strict=True)]
+        return [paint(network, w.content, side, side) for w, side in zip(self._windows, sides, strict=True)]
 
     def _optimised(self) -> list[Pixels] | None:
-        """Return what `stylize` makes of them; None where that is interrupted."""
-        found = []
+        """Return the pictures that `stylize` makes of the windows held out; None where the user interrupts it."""
+        pictures = []
         count, iterations = len(self._windows), sum(self.job.config.schedule.level_iterations)
         for index, window in enumerate(self._windows):
             heard = 0
@@ -292,25 +293,25 @@ class LearningSession:
                 self._listener(LearningProgress(doing, fraction))
 
             try:
-                found.append(self._reference.optimise(window.found_by, hear))
+                pictures.append(self._reference.optimise(window.content, hear))
             except KeyboardInterrupt:
                 log.warning("interrupted: the style is kept without a comparison")
                 return None
-        return found
+        return pictures
 
     def _judged(self, pictures: Sequence[Pixels], optimised: Sequence[Pixels] | None) -> HeldOut:
         reference, windows = self._reference, self._windows
 
         def total(made: Sequence[Pixels]) -> float:
             pairs = zip(windows, made, strict=True)
-            return float(np.mean([reference.total(window.found_by, picture) for window, picture in pairs]))
+            return float(np.mean([reference.total(window.content, picture) for window, picture in pairs]))
 
         return HeldOut(
             windows=len(windows),
             size=tuple(len(window.scene) for window in windows),
             other_scenes=bool(self.job.held_out),
-            scene_total=total([window.found_by for window in windows]),
-            scene_saturated=saturated(window.found_by for window in windows),
+            scene_total=total([window.content for window in windows]),
+            scene_saturated=saturated(window.content for window in windows),
             learned_total=total(pictures),
             learned_saturated=saturated(pictures),
             optimised_total=None if optimised is None else total(optimised),
@@ -322,7 +323,7 @@ class LearningSession:
         before = None if self.job.start is None else self.job.start.facts.learning
         sections = {"composite", "style", "model", "objective", "schedule", "compute", "learn"}
         told = json.loads(config.model_dump_json(include=sections))
-        # Where files lay is nobody's business who is handed the style.
+        # The style goes to people who need not know where its author's files lay.
         told["style"].pop("images")
         told["learn"] = {key: value for key, value in told["learn"].items() if key not in ("held_out", "start")}
         return Facts(
@@ -345,7 +346,7 @@ class LearningSession:
 
     @cached_property
     def _identity(self) -> Mapping[str, Any]:
-        """What must be the same for a run to go on where another was killed; it may be given more time."""
+        """The facts that must be the same for a run to go on where another was killed. Its time limit may differ."""
         without: Any = {"compute": {"memory"}, "learn": {"minutes", "steps", "licence"}}
         config = json.loads(self.job.config.model_dump_json(exclude=without))
         locations = _locations((*self.job.scenes, *self.job.held_out))
@@ -368,7 +369,7 @@ def saturated(pictures: Any) -> float:
     0.5
     """
     at_an_end = [((rounded := np.rint(picture)) <= 0) | (rounded >= 255) for picture in pictures]
-    return float(np.mean(np.concatenate([found.any(axis=-1).ravel() for found in at_an_end])))
+    return float(np.mean(np.concatenate([ends.any(axis=-1).ravel() for ends in at_an_end])))
 
 
 def sheet(rows: Sequence[Sequence[Pixels]], cell: int | None = None) -> bytes:
@@ -385,10 +386,10 @@ def sheet(rows: Sequence[Sequence[Pixels]], cell: int | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def _locations(subjects: Iterable[Subject]) -> list[str]:
-    return [location for subject in subjects for location in subject.scene.locations]
+def _locations(renderings: Iterable[Rendering]) -> list[str]:
+    return [location for rendering in renderings for location in rendering.scene.locations]
 
 
 def _source(location: str) -> Source:
-    found = fingerprint(location)
-    return Source(name=Path(location).name, bytes=found["bytes"], sha256=found["sha256"])
+    entry = fingerprint(location)
+    return Source(name=Path(location).name, bytes=entry["bytes"], sha256=entry["sha256"])

@@ -51,11 +51,11 @@ class Checkpoint:
         workspace.write_checkpoint(asdict(self))
 
 
-class Elsewhere(Protocol):
-    """A state that is not on disk."""
+class RemoteState(Protocol):
+    """A state that may lie elsewhere than on disk: in memory, or on workers."""
 
     def copy_to(self, other: State) -> None:
-        """Write it to one that is."""
+        """Write this state to one on disk."""
 
 
 class Keeper:
@@ -100,7 +100,7 @@ class Keeper:
         return True
 
     def resume(self, form: Form, checkpoint: Checkpoint) -> Point[State]:
-        """Return the point of the checkpoint."""
+        """Return the point of the descent that the checkpoint describes."""
         self._generation = checkpoint.generation
         now = form.open(self._workspace.arrays, _name(form, self._generation))
         spare = form.create(self.storage, _name(form, self._other))
@@ -109,7 +109,7 @@ class Keeper:
             kept.copy_to(now)
         return Point(now, spare, checkpoint.done, tuple(checkpoint.histories[-1]))
 
-    def keep(self, form: Form, now: Elsewhere, checkpoint: Checkpoint) -> None:
+    def keep(self, form: Form, now: RemoteState, checkpoint: Checkpoint) -> None:
         """Keep `now` as the state that `checkpoint` describes; the keeper itself sets the checkpoint's generation."""
         started = time.monotonic()
         if self._copies:
@@ -122,7 +122,7 @@ class Keeper:
             form.delete(self._workspace.arrays, _name(form, before))
         self._pause_until = time.monotonic() + (time.monotonic() - started) / _SHARE
 
-    def copy(self, form: Form, now: Elsewhere) -> State:
+    def copy(self, form: Form, now: RemoteState) -> State:
         """Return a copy of `now` on disk, beside the one that is kept."""
         self._workspace.create()
         copied = form.create(self._workspace.arrays, _name(form, self._other))
@@ -146,4 +146,4 @@ def _name(form: Form, generation: str) -> str:
 
 
 if TYPE_CHECKING:
-    _: type[Elsewhere] = State
+    _: type[RemoteState] = State

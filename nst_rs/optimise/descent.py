@@ -27,7 +27,7 @@ class Descent:
     averaged: float = 0.0
     """The share of the last iterations whose mean is the result; 0: the last one is."""
     tolerance: float = 0.0
-    """The level ends when its loss falls by less than this share an iteration, over PATIENCE of them."""
+    """The level ends when its loss falls by less than this share per iteration, over PATIENCE of them."""
 
     def move(self, number: int) -> Move:
         """Return step `number`, from 1."""

@@ -18,7 +18,7 @@ from nst_rs.objective.moments import Moments, Total, total
 from nst_rs.objective.problem import Forward, Problem
 from nst_rs.optimise.adam import Iterate, Move
 from nst_rs.optimise.state import State
-from nst_rs.optimise.tile_moments import Recollection
+from nst_rs.optimise.tile_moments import TileMoments
 from nst_rs.pyramid.tiling import Tile
 
 AfterWindow = Callable[[Tile], None]
@@ -28,7 +28,7 @@ S_contra = TypeVar("S_contra", contravariant=True)
 
 
 class Round(Protocol[S_contra]):
-    """One kind of round, from state to state: :class:`nst_rs.optimise.state.State`, or one that is kept elsewhere."""
+    """One kind of round, from state to state: :class:`nst_rs.optimise.state.State`, or one that lies on workers."""
 
     @property
     def problem(self) -> Problem:
@@ -124,7 +124,7 @@ class Predicted:
 
 
 @dataclass(frozen=True)
-class Local:
+class TileByTile:
     """Takes several moves in one tile, at predicted moments, before it turns to the next. Tiles meet once per round.
 
     A state is read and written once for several moves instead of once for each. Meanwhile the halo goes stale:
@@ -162,9 +162,9 @@ class Local:
 
 
 class _Prediction:
-    """A round's knowledge of the scene: all tiles' moments one round ago, and those of the tiles that it has met."""
+    """Predicts the scene's moments: from all tiles' one round ago, and from those of the tiles met in this round."""
 
-    def __init__(self, problem: Problem, scene_before: Moments, before: Recollection, after: Recollection) -> None:
+    def __init__(self, problem: Problem, scene_before: Moments, before: TileMoments, after: TileMoments) -> None:
         self._problem, self._scene_before, self._before, self._after = problem, scene_before, before, after
         self._met_before = Total()
         self._met: list[Total] = []
@@ -247,4 +247,4 @@ class _Stepping:
 
 
 if TYPE_CHECKING:
-    _rounds: tuple[type[Round[State]], ...] = (Exact, Predicted, Local)
+    _rounds: tuple[type[Round[State]], ...] = (Exact, Predicted, TileByTile)

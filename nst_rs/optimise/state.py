@@ -8,7 +8,7 @@ import numpy as np
 from nst_rs.files.storage import PixelArray, Storage, strips
 from nst_rs.optimise.adam import Iterate
 from nst_rs.optimise.core_array import CoreArray
-from nst_rs.optimise.tile_moments import Recollection
+from nst_rs.optimise.tile_moments import TileMoments
 from nst_rs.pyramid.tiling import Level
 
 
@@ -21,7 +21,7 @@ class State:
     second: PixelArray
     mean: PixelArray | None
     """These four are the arrays of :class:`nst_rs.optimise.adam.Iterate`."""
-    moments: Recollection | None
+    moments: TileMoments | None
     """The moments of every tile in the round before, where the rounds predict with them."""
 
     @property
@@ -84,8 +84,8 @@ class Form:
         if self.averaged:
             mean = self._picture(get, "mean")
         if self.layers is not None:
-            array = get("moments", Recollection.shape(len(self.level.tiles), *self.layers))
-            moments = Recollection(*self.layers, array)
+            array = get("moments", TileMoments.shape(len(self.level.tiles), *self.layers))
+            moments = TileMoments(*self.layers, array)
         return State(picture, first, second, mean, moments)
 
     def _picture(self, get: Callable[[str, tuple[int, ...]], PixelArray], part: str) -> PixelArray:

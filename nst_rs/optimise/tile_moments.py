@@ -1,4 +1,4 @@
-"""Every tile's moments of an earlier round, wherever there is room for them."""
+"""The moments of every tile in an earlier round, in memory or on disk."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ _COLUMNS = 512
 
 
 @dataclass(frozen=True)
-class Recollection:
-    """Tile → the counts and products of its moments. float32, in which they were computed, loses nothing."""
+class TileMoments:
+    """Tile → the counts and products of its moments. They were computed in float32, which therefore loses nothing."""
 
     counted: tuple[str, ...]
-    """Layers with counts."""
+    """The layers whose counts are kept."""
     multiplied: tuple[str, ...]
-    """Layers with products."""
+    """The layers whose products are kept."""
     array: PixelArray
     """(tiles × rows per tile, 512) float32: a tile's counts, then its products, one layer's after the other."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pystac import Asset
 
-from nst_rs.composite.rendering import Subject
+from nst_rs.composite.rendering import Rendering
 from nst_rs.config.sections import OutputSection
 from nst_rs.files.storage import PixelArray
 from nst_rs.output.geotiff import StyledMap
@@ -24,7 +24,7 @@ class MapContents:
     styled: StyledMap
     scene: PixelArray  # (H, W, 3) RGB in [0, 255]
     """The composite that was styled, on the map's grid."""
-    subject: Subject
+    rendering: Rendering
     """The scene itself, and how it became RGB."""
     styles: Sequence[Style]
     """The style pictures, in the order of the configuration."""
@@ -43,7 +43,7 @@ class FinishedMap:
     """Name → what the STAC item says of each companion that is written already."""
 
 
-def _nothing_to_check(path: Path, subject: Subject) -> None:
+def _nothing_to_check(path: Path, rendering: Rendering) -> None:
     """Raise nothing."""
 
 
@@ -74,6 +74,6 @@ class Companion:
     ending: Callable[[OutputSection], str | None]
     endings: tuple[str, ...]
     write: Callable[[Path, FinishedMap], None]
-    check: Callable[[Path, Subject], None] = _nothing_to_check
+    check: Callable[[Path, Rendering], None] = _nothing_to_check
     asset: Callable[[Path], Asset | None] = _no_asset
-    most_bytes: Callable[[Subject], int] = lambda _: 0
+    most_bytes: Callable[[Rendering], int] = lambda _: 0

@@ -11,7 +11,7 @@ from typing import Any
 from pystac import Asset
 from rasterio._err import CPLE_BaseError  # rasterio has no public name for it
 
-from nst_rs.composite.rendering import Subject
+from nst_rs.composite.rendering import Rendering
 from nst_rs.errors import NstError, OutputError
 from nst_rs.files.workspace import Workspace
 from nst_rs.geo.grid import Grid
@@ -101,13 +101,13 @@ def _stale(outputs: Outputs, written: set[Path]) -> list[Path]:
     return [*sidecars, *(path for path in companions if path not in written)]
 
 
-def disk_bytes(grid: Grid, subject: Subject | None = None, outputs: Outputs | None = None) -> int:
+def disk_bytes(grid: Grid, rendering: Rendering | None = None, outputs: Outputs | None = None) -> int:
     """Return the most that :func:`publish` takes of the disk: the plain map, the map copied from it, companions.
 
-    Without `outputs` and the `subject` that they are made of, it is the map's alone.
+    Without `outputs` and the `rendering` that they are made of, it is the map's alone.
     """
     plain = block_pixels(grid) * 4  # three bytes of colour and one of mask, as if nothing could be compressed
     besides = 0
-    if subject is not None and outputs is not None:
-        besides = sum(c.most_bytes(subject) for c in COMPANIONS if c.name in outputs.companions)
+    if rendering is not None and outputs is not None:
+        besides = sum(c.most_bytes(rendering) for c in COMPANIONS if c.name in outputs.companions)
     return (2 * plain + besides) * 4 // 3  # with overviews

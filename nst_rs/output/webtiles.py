@@ -23,7 +23,7 @@ from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from nst_rs.composite.rendering import Subject
+from nst_rs.composite.rendering import Rendering
 from nst_rs.errors import OutputError
 from nst_rs.geo.footprint import bounding_box, degrees, footprint, turned
 from nst_rs.geo.grid import Grid
@@ -298,8 +298,8 @@ def _mbtiles(path: Path, summary: _Summary) -> Iterator[_Archive]:
         raise OutputError(f"output {path.name}", expected="room and leave to write", got=str(error)) from error
 
 
-def _check(path: Path, subject: Subject) -> None:
-    check_place(path, subject.scene.grid)
+def _check(path: Path, rendering: Rendering) -> None:
+    check_place(path, rendering.scene.grid)
 
 
 def _asset(path: Path) -> Asset:
@@ -307,9 +307,9 @@ def _asset(path: Path) -> Asset:
     return Asset(path.name, media_type=kind, roles=["visual"])
 
 
-def _most_bytes(subject: Subject) -> int:
+def _most_bytes(rendering: Rendering) -> int:
     """Return what may be needed: 2.8 times as many pixels of a byte or so each, which are copied into their file."""
-    return 12 * block_pixels(subject.scene.grid)
+    return 12 * block_pixels(rendering.scene.grid)
 
 
 COMPANION = Companion(

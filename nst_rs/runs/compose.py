@@ -34,13 +34,13 @@ def compose_scene(job: Job, storage: Storage, arrays: Callable[[], Arrays]) -> C
     `arrays` makes them in `storage`. Raises SceneError, also for a file that changed while it was read, and
     OutputError where the workspace has no room. A workspace that holds nothing to go on from is removed then.
     """
-    subject = job.inputs.subject
+    rendering = job.inputs.rendering
     try:
         image, weight = arrays()
         unstyled = None
-        if subject.keeps_clouds:
-            unstyled = storage.create("unstyled", (*subject.scene.grid.shape, 4), np.uint8)
-        composite = compose(subject.scene, subject.channels, subject.stretch, Sheets(image, weight, unstyled))
+        if rendering.keeps_clouds:
+            unstyled = storage.create("unstyled", (*rendering.scene.grid.shape, 4), np.uint8)
+        composite = compose(rendering.scene, rendering.channels, rendering.stretch, Sheets(image, weight, unstyled))
         read = _fingerprints(job)
     except SceneError:
         if not job.workspace.checkpoint.exists():

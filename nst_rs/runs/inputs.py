@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nst_rs.composite.rendering import Subject
+from nst_rs.composite.rendering import Rendering
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, SceneError
 from nst_rs.files.locations import file_of, is_path
@@ -23,7 +23,7 @@ Stamp = tuple[int, int, int]
 class Inputs:
     """What a run reads, and where it will write."""
 
-    subject: Subject
+    rendering: Rendering
     styles: tuple[Style, ...]
     """The pictures of the style, in the order of the configuration. A learned style has one, its own preview."""
     files: tuple[str, ...]
@@ -46,7 +46,7 @@ class Inputs:
     @property
     def scene(self) -> Scene:
         """The scene that is styled."""
-        return self.subject.scene
+        return self.rendering.scene
 
 
 def check_named(config: RunConfig, to_write: bool) -> None:
@@ -61,16 +61,16 @@ def check_named(config: RunConfig, to_write: bool) -> None:
         raise ConfigError("output.path", expected="the map to write", got="none", do="name it with --output")
 
 
-def open_outputs(config: RunConfig, subject: Subject, files: Sequence[str]) -> Outputs:
+def open_outputs(config: RunConfig, rendering: Rendering, files: Sequence[str]) -> Outputs:
     """Return the files to write, which must be writable and none of `files`. Raises NstError."""
     outputs = Outputs.of(config.output)
     read = [*filter(None, map(file_of, files)), *(Path(path) for path in config.scene.paths if is_path(path))]
     check_output(outputs, [path for path in read if path.is_file()], [path for path in read if path.is_dir()])
-    check_crs(subject.scene.grid)
+    check_crs(rendering.scene.grid)
     check_profile(config.output.profile)
     for companion in COMPANIONS:
         if companion.name in outputs.companions:
-            companion.check(outputs.companions[companion.name], subject)
+            companion.check(outputs.companions[companion.name], rendering)
     return outputs
 
 

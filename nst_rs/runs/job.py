@@ -14,7 +14,7 @@ from typing import Protocol
 
 import psutil
 
-from nst_rs.composite.rendering import Subject
+from nst_rs.composite.rendering import Rendering
 from nst_rs.config.loading import Decisions
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import OutputError, ResourceError
@@ -72,9 +72,9 @@ class Job(ABC):
     @property
     def disk_bytes(self) -> int:
         """How much the run takes on disk until it has ended, the map included."""
-        subject = self.inputs.subject
+        rendering = self.inputs.rendering
         outputs = Outputs(Path("map.tif"), self.config.output)
-        return disk_bytes(subject.scene.grid, subject, outputs) + self.kept.disk_bytes(self.memory.on_disk)
+        return disk_bytes(rendering.scene.grid, rendering, outputs) + self.kept.disk_bytes(self.memory.on_disk)
 
     def alone(self) -> AbstractContextManager[None]:
         """Hold the output, and the workspace with it, against other runs; raises LockedError where one has it."""
@@ -160,7 +160,7 @@ class Kind(Protocol):
     def files(self, config: RunConfig) -> tuple[str, ...]:
         """Return what is read besides the scene."""
 
-    def decided_by(self, subject: Subject, config: RunConfig) -> Decisions:
+    def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:
         """Return what the scene decides. Raises NstError."""
 
     def styles(self, config: RunConfig) -> tuple[Style, ...]:

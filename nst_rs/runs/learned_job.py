@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nst_rs.composite.rendering import Subject
+from nst_rs.composite.rendering import Rendering
 from nst_rs.config.loading import Decisions, override
 from nst_rs.config.sections import Color, RunConfig
 from nst_rs.errors import ConfigError
@@ -106,7 +106,7 @@ class LearnedJob(Job):
         """The composite, its weight, the map and, where clouds are shown as they are, those."""
         shape = self.inputs.scene.grid.shape
         arrays = [((*shape, 3), "float32"), (shape, "float32"), ((*shape, 3), "uint8")]
-        if self.inputs.subject.keeps_clouds:
+        if self.inputs.rendering.keeps_clouds:
             arrays.append(((*shape, 4), "uint8"))
         return Kept(tuple(arrays), ())
 
@@ -167,9 +167,9 @@ class LearnedKind:
         """Return the learned style."""
         return (str(self.path),)
 
-    def decided_by(self, subject: Subject, config: RunConfig) -> Decisions:  # noqa: ARG002 - the scene alone decides
+    def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:  # noqa: ARG002 - the scene alone decides
         """Return the channels by number."""
-        return subject.settled()
+        return rendering.settled()
 
     def styles(self, config: RunConfig) -> tuple[Style, ...]:  # noqa: ARG002 - the style is read already
         """Return the picture that the style carries."""

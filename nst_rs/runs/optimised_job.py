@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nst_rs.composite.rendering import Subject
+from nst_rs.composite.rendering import Rendering
 from nst_rs.config.loading import Decisions, override
 from nst_rs.config.sections import RunConfig, trunk_of
 from nst_rs.errors import ConfigError
@@ -15,7 +15,7 @@ from nst_rs.neural.device import Device
 from nst_rs.objective.terms.registry import needed_statistics
 from nst_rs.optimise.descent import Descent
 from nst_rs.optimise.rounds import MEASURED
-from nst_rs.optimise.tile_moments import Recollection
+from nst_rs.optimise.tile_moments import TileMoments
 from nst_rs.pyramid.tiling import Plan, make_plan
 from nst_rs.runs import estimate
 from nst_rs.runs.inputs import Inputs
@@ -78,7 +78,7 @@ class OptimisedJob(Job):
         kept = estimate.Kept.by(self.plan, layers, precision, arrays, self.traits.writes_cores)
         if self.config.tiling.statistics == "predicted":
             kept = replace(kept, states=(*kept.states, *self._recollections))
-        if not self.inputs.subject.keeps_clouds:
+        if not self.inputs.rendering.keeps_clouds:
             return kept
         unstyled = ((*self.inputs.scene.grid.shape, 4), "uint8")
         return replace(kept, canvases=(*kept.canvases, unstyled))
@@ -93,7 +93,7 @@ class OptimisedJob(Job):
     def _recollections(self) -> list[tuple[tuple[int, int], str]]:
         """The tiles' moments, in the two states of each of the two finest levels."""
         tiles = [len(level.tiles) for level in self.plan.levels[-2:]]
-        return [(Recollection.shape(count, *self.recalled), "float32") for count in tiles for _ in range(2)]
+        return [(TileMoments.shape(count, *self.recalled), "float32") for count in tiles for _ in range(2)]
 
     @property
     def flops(self) -> float:
@@ -180,9 +180,9 @@ class OptimisedKind:
         started_from = [] if _first_picture(config) is None else [str(config.style.learned)]
         return (*started_from, *map(str, config.style.images))
 
-    def decided_by(self, subject: Subject, config: RunConfig) -> Decisions:
+    def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:
         """Return the channels by number, and the size and levels that a stroke in metres comes to."""
-        return {**settle_stroke(config, subject.scene.grid), **subject.settled()}
+        return {**settle_stroke(config, rendering.scene.grid), **rendering.settled()}
 
     def styles(self, config: RunConfig) -> tuple[Style, ...]:
         """Return the style pictures, scaled. Raises StyleError."""

@@ -10,12 +10,12 @@ from pathlib import Path
 import psutil
 from pydantic import ValidationError
 
-from nst_rs.composite.rendering import open_subject
+from nst_rs.composite.rendering import open_rendering
 from nst_rs.config.loading import decided_as, override
 from nst_rs.config.sections import ELSEWHERE, RunConfig
 from nst_rs.executors.choice import check_executor, cores, traits_of
 from nst_rs.files.locations import absolute
-from nst_rs.files.text import duration
+from nst_rs.files.text import duration, operations
 from nst_rs.files.workspace import Workspace
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.runs.inputs import Inputs, check_named, open_outputs, stamp
@@ -42,7 +42,7 @@ class Forecast:
         stages = [", ".join(f"{name} {value}" for name, value in row.items()) for row in job.outline]
         gigabytes = (job.memory.host + job.kept_bytes) / 1e9
         means = f"{job.device.name}, {job.config.compute.precision}, about {gigabytes:.1f} GB of memory"
-        work = f"{self.flops / 1e12:.1f} TFLOP, about {duration(self.seconds)}"
+        work = f"{operations(self.flops)}, about {duration(self.seconds)}"
         return "\n  ".join([f"Forecast: {job.inputs.scene.grid.describe()}", *stages, means, work, *self.shortages])
 
 
@@ -72,7 +72,7 @@ def settled_by_scene(config: RunConfig) -> RunConfig:
     """Return `config` with what its style and its scene decide; the machine's choices stay open. Raises NstError."""
     kind = _kind_of(config)
     config = kind.completed(config)
-    return override(config, kind.decided_by(open_subject(config), config), place=absolute)
+    return override(config, kind.decided_by(open_rendering(config), config), place=absolute)
 
 
 def _open(config: RunConfig, to_write: bool) -> Job:
@@ -81,12 +81,12 @@ def _open(config: RunConfig, to_write: bool) -> Job:
     check_executor(config.compute.executor)
     kind = _kind_of(config)
     config = kind.completed(config)
-    subject = open_subject(config)
-    files = (*subject.scene.locations, *kind.files(config))
+    rendering = open_rendering(config)
+    files = (*rendering.scene.locations, *kind.files(config))
     stamps = {location: stamp(location) for location in files}
-    config = override(config, kind.decided_by(subject, config), place=absolute)
-    outputs = None if config.output.path is None else open_outputs(config, subject, files)
-    inputs = Inputs(subject, kind.styles(config), files, outputs, stamps)
+    config = override(config, kind.decided_by(rendering, config), place=absolute)
+    outputs = None if config.output.path is None else open_outputs(config, rendering, files)
+    inputs = Inputs(rendering, kind.styles(config), files, outputs, stamps)
     device = choose_device(config.compute.device)
     config = _as_begun(config)
     decisions = {

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_rs.executors import partition
-from nst_rs.executors.partition import Block, Cores, Ground, Site
+from nst_rs.executors.partition import Block, BlockInputs, Cores, LevelInputs
 from nst_rs.objective.losses import Losses
 from nst_rs.objective.moments import total
 from nst_rs.objective.problem import Problem
@@ -19,43 +19,46 @@ from tests.pixel_kernel import OBJECTIVE, PixelKernel, canvas_of, level_of, prob
 MOVES = [Move(number, 4.0) for number in (1, 2, 3)]
 
 
-def grounds_of(canvas: Canvas, size: int, kept: int = 99) -> list[Ground]:
-    site = Site("a level", PixelKernel, canvas, OBJECTIVE, kept)
-    return [partition.prepare(site, block) for block in partition.cut(canvas.level, canvas.tiles, size)]
+def inputs_of(canvas: Canvas, size: int, kept: int = 99) -> list[BlockInputs]:
+    level = LevelInputs("a level", PixelKernel, canvas, OBJECTIVE, kept)
+    return [partition.prepare(level, block) for block in partition.cut(canvas.level, canvas.tiles, size)]
 
 
-def round_of(grounds: Sequence[Ground], held: Sequence[Cores], move: Move) -> tuple[list[Cores], Losses]:
+def round_of(block_inputs: Sequence[BlockInputs], held: Sequence[Cores], move: Move) -> tuple[list[Cores], Losses]:
     """One round of all blocks, as a cluster does it."""
-    every = [ground.block for ground in grounds]
+    blocks = [inputs.block for inputs in block_inputs]
     halos = [
-        [partition.show(grounds[source], held[source], block.number) for source in block.sources] for block in every
+        [partition.halo_strips(block_inputs[source], held[source], block.number) for source in block.sources]
+        for block in blocks
     ]
     measured = [
-        partition.measure(ground, cores, halo, move.number)
-        for ground, cores, halo in zip(grounds, held, halos, strict=True)
+        partition.measure(inputs, cores, halo, move.number)
+        for inputs, cores, halo in zip(block_inputs, held, halos, strict=True)
     ]
     pull = OBJECTIVE.pull(total(measured))
     shares = [
-        partition.share(ground, cores, halo, pull, move.number)
-        for ground, cores, halo in zip(grounds, held, halos, strict=True)
+        partition.share(inputs, cores, halo, pull, move.number)
+        for inputs, cores, halo in zip(block_inputs, held, halos, strict=True)
     ]
     after = []
-    for ground, cores, share in zip(grounds, held, shares, strict=True):
-        viewers = reversed(ground.block.viewers)  # what comes first must not matter
-        asked = [partition.ask(grounds[viewer], shares[viewer], ground.block.number) for viewer in viewers]
-        after.append(partition.step(ground, cores, share, asked, move))
+    for inputs, cores, share in zip(block_inputs, held, shares, strict=True):
+        viewers = reversed(inputs.block.viewers)  # what comes first must not matter
+        gradients = [
+            partition.gradient_strips(block_inputs[viewer], shares[viewer], inputs.block.number) for viewer in viewers
+        ]
+        after.append(partition.step(inputs, cores, share, gradients, move))
     return after, OBJECTIVE.losses(total(measured))
 
 
 def in_blocks(canvas: Canvas, size: int, kept: int = 99) -> tuple[np.ndarray, list[Losses]]:
-    grounds = grounds_of(canvas, size, kept)
-    held, losses = [partition.load(ground, state_of(canvas)) for ground in grounds], []
+    block_inputs = inputs_of(canvas, size, kept)
+    held, losses = [partition.load(inputs, state_of(canvas)) for inputs in block_inputs], []
     for move in MOVES:
-        held, found = round_of(grounds, held, move)
+        held, found = round_of(block_inputs, held, move)
         losses.append(found)
     end = state_of(canvas)
-    for ground, cores in zip(grounds, held, strict=True):
-        partition.save(ground, cores, end)
+    for inputs, cores in zip(block_inputs, held, strict=True):
+        partition.save(inputs, cores, end)
     return end.picture[:], losses
 
 
@@ -86,11 +89,11 @@ def test_activations_that_are_not_kept_are_computed_again_to_the_same_bits(kept:
 
 def test_a_step_leaves_what_it_started_from() -> None:
     canvas = canvas_of((100, 90), 64)
-    grounds = grounds_of(canvas, 1)
-    held = [partition.load(ground, state_of(canvas)) for ground in grounds]
+    block_inputs = inputs_of(canvas, 1)
+    held = [partition.load(inputs, state_of(canvas)) for inputs in block_inputs]
     means = [{i: replace(x, mean=x.pixels.copy()) for i, x in cores.items()} for cores in held]
     before = [{i: _bytes(x) for i, x in cores.items()} for cores in means]
-    round_of(grounds, means, MOVES[0])
+    round_of(block_inputs, means, MOVES[0])
     assert [{i: _bytes(x) for i, x in cores.items()} for cores in means] == before
 
 

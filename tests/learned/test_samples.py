@@ -2,33 +2,33 @@ import numpy as np
 import pytest
 
 from nst_rs.arrays import Pixels
-from nst_rs.learned.samples import VALID_SHARE, Box, Ground, draw
+from nst_rs.learned.samples import VALID_SHARE, Rectangle, TrainingScene, draw
 
 
-def ground(kept_out: tuple[Box, ...] = (), empty: slice = slice(0, 0), side: int = 200) -> Ground:
+def training_scene(kept_out: tuple[Rectangle, ...] = (), empty: slice = slice(0, 0), side: int = 200) -> TrainingScene:
     image = np.random.default_rng(0).uniform(0, 255, (side, side, 3)).astype(np.float32)
     weight = np.ones((side, side), np.float32)
     weight[:, empty] = 0
-    return Ground(image, weight, float(weight.mean()), kept_out)
+    return TrainingScene(image, weight, float(weight.mean()), kept_out)
 
 
 def test_windows_hold_data() -> None:
-    generator, scene = np.random.default_rng(0), ground(empty=slice(0, 120))
+    generator, scene = np.random.default_rng(0), training_scene(empty=slice(0, 120))
     for _ in range(20):
         box = scene.place(32, generator)
         assert scene.weight[box.rows.slice, box.columns.slice].mean() >= VALID_SHARE
 
 
 def test_windows_keep_off_what_is_held_out() -> None:
-    kept_out = Box.at(50, 50, 100, 100)
-    generator, scene = np.random.default_rng(0), ground((kept_out,))
+    kept_out = Rectangle.at(50, 50, 100, 100)
+    generator, scene = np.random.default_rng(0), training_scene((kept_out,))
     assert not any(scene.place(32, generator).meets(kept_out) for _ in range(50))
 
 
 @pytest.mark.parametrize("side", [48, 256])
 def test_a_lesson_shows_its_scene_with_a_margin(side: int) -> None:
     """Also where the scene is smaller than the window: it is mirrored."""
-    seen, grain, scene = draw([ground()], side, 12, np.random.default_rng(1))
+    seen, grain, scene = draw([training_scene()], side, 12, np.random.default_rng(1))
     assert seen.shape == (side + 24, side + 24, 3)
     assert grain.shape == (side + 24, side + 24, 2)
     assert scene.shape == (side, side, 3)
@@ -39,7 +39,7 @@ def test_a_lesson_shows_its_scene_with_a_margin(side: int) -> None:
 
 def test_windows_come_turned_flipped_stretched_and_noisy() -> None:
     generator = np.random.default_rng(0)
-    drawn = [draw([ground(side=48)], 48, 0 + 4, generator) for _ in range(60)]
+    drawn = [draw([training_scene(side=48)], 48, 0 + 4, generator) for _ in range(60)]
     scenes: list[Pixels] = [scene for _, _, scene in drawn]
     assert len({scene.tobytes() for scene in scenes}) > 50
     means = [scene.mean() for scene in scenes]
@@ -49,5 +49,5 @@ def test_windows_come_turned_flipped_stretched_and_noisy() -> None:
 
 
 def test_the_same_seed_draws_the_same_lesson() -> None:
-    first, second = (draw([ground()], 48, 12, np.random.default_rng(7)) for _ in range(2))
+    first, second = (draw([training_scene()], 48, 12, np.random.default_rng(7)) for _ in range(2))
     assert all((a == b).all() for a, b in zip(first, second, strict=True))

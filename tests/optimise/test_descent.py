@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_rs.optimise.descent import Descent, Point, Step, descend
-from nst_rs.optimise.rounds import Exact, Local
+from nst_rs.optimise.rounds import Exact, TileByTile
 from tests.pixel_kernel import canvas_of, problem_of, state_of
 
 
@@ -86,7 +86,7 @@ def test_a_flattened_level_ends() -> None:
 @pytest.mark.parametrize("moves", [1, 3])
 def test_a_listener_hears_every_window_and_the_losses_after_every_round(moves: int) -> None:
     steps: list[Step] = []
-    kind = Exact(PROBLEM) if moves == 1 else Local(PROBLEM)
+    kind = Exact(PROBLEM) if moves == 1 else TileByTile(PROBLEM)
     descend(kind, start(), Descent(2 * moves, 4.0, moves_per_round=moves), steps.append, ignore)
     expected = []
     for done in (0, moves):

@@ -9,13 +9,13 @@ from nst_rs.files.storage import DiskStorage
 from nst_rs.objective.losses import Losses
 from nst_rs.objective.problem import Problem
 from nst_rs.optimise.adam import Move
-from nst_rs.optimise.rounds import MEASURED, Exact, Local, Predicted, Round
+from nst_rs.optimise.rounds import MEASURED, Exact, Predicted, Round, TileByTile
 from nst_rs.optimise.state import State
 from nst_rs.pyramid.tiling import Tile
 from tests.pixel_kernel import PixelKernel, canvas_of, problem_of, state_of
 
 Kind = Callable[[Problem], Round]
-KINDS: list[Kind] = [Exact, Predicted, Local]
+KINDS: list[Kind] = [Exact, Predicted, TileByTile]
 
 
 def ignore(_tile: Tile) -> None:
@@ -82,7 +82,7 @@ def test_several_moves_a_round_are_as_many_steps() -> None:
         go(kind, rounds, moves)
         for kind, rounds, moves in (
             (Predicted(problem_of(canvas_of((100, 90), 4096))), 6, 1),
-            (Local(problem_of(canvas_of((100, 90), 4096))), 2, 3),
+            (TileByTile(problem_of(canvas_of((100, 90), 4096))), 2, 3),
         )
     )
     assert len(losses) == 2

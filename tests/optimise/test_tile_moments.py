@@ -5,7 +5,7 @@ import pytest
 
 from nst_rs.files.storage import DiskStorage, MemoryStorage, Storage
 from nst_rs.objective.moments import Moments
-from nst_rs.optimise.tile_moments import Recollection
+from nst_rs.optimise.tile_moments import TileMoments
 from nst_rs.pyramid.tiling import Span, Tile
 from nst_rs.vgg16 import VGG16
 
@@ -26,16 +26,16 @@ LAYERS = (("conv1_1", "conv2_1", "conv4_2"), ("conv1_1", "conv2_1"))
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_what_was_kept_of_a_tile_comes_back(on_disk: bool, tmp_path: Path) -> None:
     storage: Storage = DiskStorage(tmp_path) if on_disk else MemoryStorage()
-    recollection = Recollection(*LAYERS, storage.create("moments", Recollection.shape(3, *LAYERS), np.float32))
+    kept_moments = TileMoments(*LAYERS, storage.create("moments", TileMoments.shape(3, *LAYERS), np.float32))
     for index in (2, 0, 1):
-        recollection.put(tile(index), moments(index))
+        kept_moments.put(tile(index), moments(index))
     for index in range(3):
-        kept, expected = recollection.get(tile(index)), moments(index)
+        kept, expected = kept_moments.get(tile(index)), moments(index)
         assert kept.counts == expected.counts
         assert all((kept.products[name] == expected.products[name]).all() for name in LAYERS[1])
 
 
 def test_distances_to_the_content_are_forgotten() -> None:
-    recollection = Recollection(*LAYERS, np.zeros(Recollection.shape(1, *LAYERS), np.float32))
-    recollection.put(tile(0), moments(0))
-    assert recollection.get(tile(0)).half_squares == {}
+    kept_moments = TileMoments(*LAYERS, np.zeros(TileMoments.shape(1, *LAYERS), np.float32))
+    kept_moments.put(tile(0), moments(0))
+    assert kept_moments.get(tile(0)).half_squares == {}

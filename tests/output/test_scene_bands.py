@@ -12,15 +12,15 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 from rio_cogeo.cogeo import cog_validate
 
-import nst_rs.output.scene_bands as passing
-from nst_rs.composite.rendering import Subject, open_subject
+from nst_rs.composite.rendering import Rendering, open_rendering
 from nst_rs.config.loading import override
 from nst_rs.config.sections import OutputSection, RunConfig
 from nst_rs.errors import ConfigError, OutputError, SceneError
+from nst_rs.output import scene_bands
 from nst_rs.output.files import Outputs, check_output
 from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.publish import disk_bytes
-from nst_rs.output.scene_bands import PassedBands, write_bands
+from nst_rs.output.scene_bands import SceneBands, write_bands
 from tests.products import write_landsat_level2, write_safe
 from tests.published import publish_alone, writing
 from tests.rasters import NORTH_UP, random_values, write_raster
@@ -29,29 +29,29 @@ WITH_BANDS = OutputSection(bands="all")
 TAGS = {"TIFFTAG_SOFTWARE": "nst-rs 1", "NST_RS_STYLE": "harvest.jpg", "NST_RS_INPUTS": "a.tif sha256:0"}
 
 
-def passed_of(*paths: Path, bands: Any, **settings: Any) -> PassedBands:
+def bands_of(*paths: Path, bands: Any, **settings: Any) -> SceneBands:
     named = {key.replace("__", "."): value for key, value in settings.items()}
     scene = {"scene.paths": tuple(map(str, paths)), "output.bands": bands}
     config = override(RunConfig(), {**scene, **named})
-    return PassedBands(open_subject(config), config.output.profile, TAGS)
+    return SceneBands(open_rendering(config), config.output.profile, TAGS)
 
 
-def published(tif: Path, passed: PassedBands) -> Path:
+def published(tif: Path, bands: SceneBands) -> Path:
     """Publish a black map with the bands; return the bands' path."""
-    grid = passed.scene.grid
+    grid = bands.scene.grid
     picture, weight = np.zeros((*grid.shape, 3), np.float32), np.ones(grid.shape, np.float32)
-    bands = writing("bands", lambda path, _: write_bands(passed, path))
-    publish_alone(Outputs(tif, WITH_BANDS), StyledMap(picture, weight, grid), dict, bands)
+    companion = writing("bands", lambda path, _: write_bands(bands, path))
+    publish_alone(Outputs(tif, WITH_BANDS), StyledMap(picture, weight, grid), dict, companion)
     return tif.with_suffix(".bands.tif")
 
 
-def whole(subject: Subject, bands: Any) -> tuple[np.ndarray, np.ndarray]:
-    scene = subject.scene.in_type_of(bands)
+def whole(rendering: Rendering, bands: Any) -> tuple[np.ndarray, np.ndarray]:
+    scene = rendering.scene.in_type_of(bands)
     return scene.read(bands, Window(0, 0, scene.grid.width, scene.grid.height))
 
 
 def test_a_real_scenes_bands_are_there_value_by_value_where_they_lie(tmp_path: Path, olinda: Path) -> None:
-    path = published(tmp_path / "map.tif", passed_of(olinda, bands=["nir", 6]))
+    path = published(tmp_path / "map.tif", bands_of(olinda, bands=["nir", 6]))
     with rasterio.open(path) as found, rasterio.open(tmp_path / "map.tif") as made:
         assert (found.crs, found.transform, found.shape) == (made.crs, made.transform, made.shape)
         assert found.dtypes == ("uint8", "uint8")
@@ -64,13 +64,13 @@ def test_a_real_scenes_bands_are_there_value_by_value_where_they_lie(tmp_path: P
 
 
 def test_all_means_all_bands_in_their_order(tmp_path: Path, olinda: Path) -> None:
-    with rasterio.open(published(tmp_path / "map.tif", passed_of(olinda, bands="all"))) as found:
+    with rasterio.open(published(tmp_path / "map.tif", bands_of(olinda, bands="all"))) as found:
         assert found.descriptions == ("blue", "green", "red", "nir", "swir1", "swir2")
 
 
 def test_bands_without_names_are_called_by_their_numbers(tmp_path: Path) -> None:
     scene = write_raster(tmp_path / "scene.tif", random_values((5, 20, 30)))
-    with rasterio.open(published(tmp_path / "map.tif", passed_of(scene, bands=[5, 4]))) as found:
+    with rasterio.open(published(tmp_path / "map.tif", bands_of(scene, bands=[5, 4]))) as found:
         assert found.descriptions == ("band 5", "band 4")
 
 
@@ -91,8 +91,8 @@ def test_a_name_that_no_file_can_hold_is_left_out(tmp_path: Path) -> None:
         "assets": {"all": asset},
     }
     (tmp_path / "item.json").write_text(json.dumps(item))
-    passed = passed_of(tmp_path / "item.json", bands="all", composite__bands=(1, 2, 3))
-    with rasterio.open(published(tmp_path / "map.tif", passed)) as found:
+    bands = bands_of(tmp_path / "item.json", bands="all", composite__bands=(1, 2, 3))
+    with rasterio.open(published(tmp_path / "map.tif", bands)) as found:
         assert found.descriptions == ("band 1", "ab", "Ω")
 
 
@@ -101,7 +101,7 @@ def test_nodata_is_masked_and_nothing_else_is(tmp_path: Path) -> None:
     values[3, 2:9, 5:20] = -9999
     values[0, 15:] = -9999  # of another band: none of these bands' business
     scene = write_raster(tmp_path / "scene.tif", values, nodata=-9999)
-    with rasterio.open(published(tmp_path / "map.tif", passed_of(scene, bands=[4, 3]))) as found:
+    with rasterio.open(published(tmp_path / "map.tif", bands_of(scene, bands=[4, 3]))) as found:
         valid = values[3] != -9999
         assert found.mask_flag_enums == ([MaskFlags.per_dataset],) * 2
         assert found.nodata is None  # 0 is a value, as all others are
@@ -110,9 +110,9 @@ def test_nodata_is_masked_and_nothing_else_is(tmp_path: Path) -> None:
 
 
 def test_values_are_physical_where_the_product_says_what_they_mean(tmp_path: Path) -> None:
-    passed = passed_of(write_landsat_level2(tmp_path), bands=["nir", "B2"])
-    values, valid = whole(passed.subject, passed.subject.passed)
-    with rasterio.open(published(tmp_path / "map.tif", passed)) as found:
+    bands = bands_of(write_landsat_level2(tmp_path), bands=["nir", "B2"])
+    values, valid = whole(bands.rendering, bands.rendering.extra_bands)
+    with rasterio.open(published(tmp_path / "map.tif", bands)) as found:
         assert found.dtypes == ("float32", "float32")
         assert found.descriptions == ("B5", "B2")
         np.testing.assert_array_equal(found.dataset_mask() > 0, valid)
@@ -125,17 +125,17 @@ def test_the_type_is_that_of_the_bands_themselves(tmp_path: Path) -> None:
     scene = write_raster(tmp_path / "scene.tif", random_values((4, 20, 30), "uint16"))
     with rasterio.open(scene, "r+") as source:
         source.scales, source.offsets = (1, 1, 1, 0.1), (0, 0, 0, 149)
-    kelvin = passed_of(scene, bands=[4])
-    assert (kelvin.subject.scene.dtype, kelvin.scene.dtype) == ("uint16", "float32")
+    kelvin = bands_of(scene, bands=[4])
+    assert (kelvin.rendering.scene.dtype, kelvin.scene.dtype) == ("uint16", "float32")
     with rasterio.open(published(tmp_path / "map.tif", kelvin)) as found:
         assert 149 < found.read().min() < found.read().max() <= 174
-    assert passed_of(scene, bands=[1], composite__bands=(4, 4, 4)).scene.dtype == "uint16"
+    assert bands_of(scene, bands=[1], composite__bands=(4, 4, 4)).scene.dtype == "uint16"
 
 
 def test_a_coarser_band_lies_on_the_maps_grid(tmp_path: Path) -> None:
-    passed = passed_of(write_safe(tmp_path, "2A"), bands=["swir1"])
-    values, _ = whole(passed.subject, passed.subject.passed)
-    with rasterio.open(published(tmp_path / "map.tif", passed)) as found:
+    bands = bands_of(write_safe(tmp_path, "2A"), bands=["swir1"])
+    values, _ = whole(bands.rendering, bands.rendering.extra_bands)
+    with rasterio.open(published(tmp_path / "map.tif", bands)) as found:
         assert found.shape == (36, 36)
         assert found.transform.a == pytest.approx(10)
         np.testing.assert_array_equal(found.read(), values)
@@ -149,15 +149,15 @@ def test_of_two_products_that_overlap_the_first_stands_as_in_the_map(tmp_path: P
     other = write_raster(tmp_path / "b.tif", second, nodata=0, transform=right)
     expected = np.concatenate([first[1:2], second[1:2, :, 10:]], axis=-1)
     expected[:, 5:8, 20:30] = second[1:2, 5:8, :10]
-    with rasterio.open(published(tmp_path / "map.tif", passed_of(one, other, bands=[2]))) as found:
+    with rasterio.open(published(tmp_path / "map.tif", bands_of(one, other, bands=[2]))) as found:
         np.testing.assert_array_equal(found.read(), expected)
 
 
 @pytest.mark.parametrize(("masked", "cloud_is_data"), [("unstyled", True), ("nodata", False)])
 def test_clouds_are_data_where_the_map_shows_them(tmp_path: Path, masked: str, cloud_is_data: bool) -> None:
     scene = write_landsat_level2(tmp_path)
-    passed = passed_of(scene, bands=["nir"], composite__mask="clouds", composite__masked=masked)
-    with rasterio.open(published(tmp_path / "map.tif", passed)) as found:
+    bands = bands_of(scene, bands=["nir"], composite__mask="clouds", composite__masked=masked)
+    with rasterio.open(published(tmp_path / "map.tif", bands)) as found:
         assert (found.dataset_mask()[:6, :5] > 0).all() == cloud_is_data
         assert (found.dataset_mask()[:, -2:] == 0).all()
 
@@ -165,7 +165,7 @@ def test_clouds_are_data_where_the_map_shows_them(tmp_path: Path, masked: str, c
 @pytest.mark.parametrize("shape", [(30, 40), (700, 600), (40, 1100)])
 def test_the_file_is_a_strictly_valid_cloud_optimised_geotiff(tmp_path: Path, shape: tuple[int, int]) -> None:
     scene = write_raster(tmp_path / "scene.tif", random_values((4, *shape)))
-    path = published(tmp_path / "map.tif", passed_of(scene, bands="all"))
+    path = published(tmp_path / "map.tif", bands_of(scene, bands="all"))
     assert cog_validate(path, strict=True) == (True, [], [])
     with rasterio.open(path) as found, rasterio.open(scene) as source:
         assert found.interleaving.name == "band"
@@ -178,7 +178,7 @@ def test_overviews_are_averages_of_what_is_data(tmp_path: Path) -> None:
     values[:, :, ::2] = 2000
     values[:, ::2] = 0
     scene = write_raster(tmp_path / "scene.tif", values, nodata=0)
-    path = published(tmp_path / "map.tif", passed_of(scene, bands=[1]))
+    path = published(tmp_path / "map.tif", bands_of(scene, bands=[1]))
     with rasterio.open(path, overview_level=0) as overview:
         assert overview.shape == (300, 300)
         assert (overview.read() == 3000).all()
@@ -186,14 +186,14 @@ def test_overviews_are_averages_of_what_is_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("profile", ["deflate", "lzw", "jpeg", "webp"])
 def test_nothing_is_lost_under_any_profile(tmp_path: Path, olinda: Path, profile: str) -> None:
-    passed = passed_of(olinda, bands=["nir"], output__profile=profile)
-    with rasterio.open(published(tmp_path / "map.tif", passed)) as found:
+    bands = bands_of(olinda, bands=["nir"], output__profile=profile)
+    with rasterio.open(published(tmp_path / "map.tif", bands)) as found:
         assert found.profile["compress"] == ("lzw" if profile == "lzw" else "deflate")
-        np.testing.assert_array_equal(found.read(), whole(passed.subject, [4])[0])
+        np.testing.assert_array_equal(found.read(), whole(bands.rendering, [4])[0])
 
 
 def test_the_file_says_where_it_comes_from(tmp_path: Path, olinda: Path) -> None:
-    with rasterio.open(published(tmp_path / "map.tif", passed_of(olinda, bands=["nir"]))) as found:
+    with rasterio.open(published(tmp_path / "map.tif", bands_of(olinda, bands=["nir"]))) as found:
         tags = found.tags()
     assert tags["TIFFTAG_IMAGEDESCRIPTION"] == "Bands of a satellite scene, with their own values"
     assert (tags["TIFFTAG_SOFTWARE"], tags["NST_RS_INPUTS"]) == (TAGS["TIFFTAG_SOFTWARE"], TAGS["NST_RS_INPUTS"])
@@ -207,17 +207,17 @@ def test_the_same_file_is_written_by_windows_of_any_size(
     values = random_values((3, 530, 1100), "uint16")
     values[:, 500:520, 500:530] = 0
     scene = write_raster(tmp_path / "scene.tif", values, nodata=0)
-    passed = passed_of(scene, bands="all")
-    expected = published(tmp_path / "expected.tif", passed).read_bytes()
-    monkeypatch.setattr(passing, "_MOST_VALUES", most)
-    assert max(window.width * window.height for window in passed.windows()) * 3 <= most
-    assert published(tmp_path / "map.tif", passed).read_bytes() == expected
+    bands = bands_of(scene, bands="all")
+    expected = published(tmp_path / "expected.tif", bands).read_bytes()
+    monkeypatch.setattr(scene_bands, "_MOST_VALUES", most)
+    assert max(window.width * window.height for window in bands.windows()) * 3 <= most
+    assert published(tmp_path / "map.tif", bands).read_bytes() == expected
 
 
 @pytest.mark.parametrize(("bands", "got"), [(["nir", "b99"], "'b99'"), ([7], "7"), ([0], "0"), (["ndvi"], "'ndvi'")])
 def test_what_is_no_band_is_refused_before_anything_is_read(olinda: Path, bands: Any, got: str) -> None:
     with pytest.raises(ConfigError, match=rf"output.bands: expected bands of 1 \(blue\), .*6 \(swir2\), got {got}"):
-        passed_of(olinda, bands=bands)
+        bands_of(olinda, bands=bands)
 
 
 def test_the_file_must_not_overwrite_an_input(tmp_path: Path) -> None:
@@ -230,9 +230,9 @@ def test_the_file_must_not_overwrite_an_input(tmp_path: Path) -> None:
 
 def test_publishing_takes_no_more_disk_than_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).integers(1, 2**16, (5, 1100, 900)).astype(np.uint16)
-    passed = passed_of(write_raster(tmp_path / "scene.tif", noise), bands="all")
+    bands = bands_of(write_raster(tmp_path / "scene.tif", noise), bands="all")
     sizes: list[int] = []
-    optimise = passing.optimise
+    optimise = scene_bands.optimise
 
     def optimising(plain: Path, path: Path, *others: Any) -> None:
         held = plain.read_bytes()
@@ -242,24 +242,24 @@ def test_publishing_takes_no_more_disk_than_it_says(tmp_path: Path, monkeypatch:
         plain.unlink()
 
     (out := tmp_path / "out").mkdir()
-    monkeypatch.setattr(passing, "optimise", optimising)
-    published(out / "map.tif", passed)
-    assert passed.subject.passed_bytes == 10
+    monkeypatch.setattr(scene_bands, "optimise", optimising)
+    published(out / "map.tif", bands)
+    assert bands.rendering.extra_band_bytes == 10
     assert (
-        disk_bytes(passed.scene.grid)
+        disk_bytes(bands.scene.grid)
         < sizes[0]
-        < disk_bytes(passed.scene.grid, passed.subject, Outputs(tmp_path, WITH_BANDS))
+        < disk_bytes(bands.scene.grid, bands.rendering, Outputs(tmp_path, WITH_BANDS))
     )
 
 
 def test_a_scene_that_cannot_be_read_any_more_leaves_everything_as_it_was(tmp_path: Path) -> None:
     scene = write_raster(tmp_path / "scene.tif", random_values((3, 30, 40)))
-    passed = passed_of(scene, bands=[1])
+    bands = bands_of(scene, bands=[1])
     (out := tmp_path / "out").mkdir()
-    published(out / "map.tif", passed)
+    published(out / "map.tif", bands)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     assert set(before) == {path.name for path in Outputs(out / "map.tif", WITH_BANDS)}
     scene.unlink()
     with pytest.raises(SceneError, match=r"scene\.tif"):
-        published(out / "map.tif", passed)
+        published(out / "map.tif", bands)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before

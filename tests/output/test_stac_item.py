@@ -18,14 +18,14 @@ from pystac.validation.stac_validator import JsonSchemaSTACValidator
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
-from nst_rs.composite.rendering import open_subject
+from nst_rs.composite.rendering import open_rendering
 from nst_rs.config.loading import override
 from nst_rs.config.sections import OutputSection, RunConfig
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.scene_bands import COMPANION as BANDS
-from nst_rs.output.scene_bands import PassedBands
+from nst_rs.output.scene_bands import SceneBands
 from nst_rs.output.stac_item import COMPANION as ITEM
 from tests.finished_runs import record_of
 from tests.places import EVERYWHERE
@@ -105,11 +105,11 @@ def test_the_scenes_bands_are_an_asset_with_its_bands(
     tmp_path: Path, validator: JsonSchemaSTACValidator, olinda: Path
 ) -> None:
     settings = {"scene.paths": (str(olinda),), "output.bands": ("nir", "swir2")}
-    passed = PassedBands(open_subject(override(RunConfig(), settings)), "deflate", {})
-    grid = passed.scene.grid
+    bands = SceneBands(open_rendering(override(RunConfig(), settings)), "deflate", {})
+    grid = bands.scene.grid
     picture, weight = np.zeros((*grid.shape, 3), np.float32), np.ones(grid.shape, bool)
     outputs = Outputs(tmp_path / "map.tif", OutputSection(bands="all"))
-    publish_alone(outputs, StyledMap(picture, weight, grid), record_of, BANDS, ITEM, subject=passed.subject)
+    publish_alone(outputs, StyledMap(picture, weight, grid), record_of, BANDS, ITEM, rendering=bands.rendering)
     found = json.loads(outputs.item.read_text(encoding="utf-8"))
     assert len(validate_dict(found, validator=validator)) == 4
     asset = found["assets"]["bands"]

@@ -10,7 +10,7 @@ import rasterio
 
 import nst_rs
 from nst_rs.composite.compose import Sheets, compose
-from nst_rs.composite.rendering import open_subject
+from nst_rs.composite.rendering import open_rendering
 from nst_rs.config.loading import load_config, name_files
 from nst_rs.errors import ConfigError, StyleError
 from nst_rs.learned.windows import paint
@@ -53,9 +53,9 @@ def result(folder: Path) -> Result:
 
 @pytest.fixture(scope="module")
 def composite(folder: Path) -> np.ndarray:
-    subject = open_subject(name_files(load_config(None), [str(folder / "scene.tif")], None, None))
+    rendering = open_rendering(name_files(load_config(None), [str(folder / "scene.tif")], None, None))
     image, weight = np.zeros((*SHAPE, 3), np.float32), np.zeros(SHAPE, np.float32)
-    compose(subject.scene, subject.channels, subject.stretch, Sheets(image, weight))
+    compose(rendering.scene, rendering.channels, rendering.stretch, Sheets(image, weight))
     return image
 
 

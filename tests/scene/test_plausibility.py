@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nst_rs.composite.compose import Sheets, compose
-from nst_rs.composite.rendering import open_subject
+from nst_rs.composite.rendering import open_rendering
 from nst_rs.config.loading import override
 from nst_rs.config.sections import RunConfig
 from tests.products import safe_metadata, write_landsat_level2, write_safe
@@ -21,12 +21,12 @@ def warned(caplog: pytest.LogCaptureFixture) -> Any:
 
     def compose_scene(path: Path, **settings: Any) -> list[str]:
         named = {key.replace("__", "."): value for key, value in settings.items()}
-        subject = open_subject(override(RunConfig(), {"scene.paths": (str(path),), **named}))
-        shape = subject.scene.grid.shape
+        rendering = open_rendering(override(RunConfig(), {"scene.paths": (str(path),), **named}))
+        shape = rendering.scene.grid.shape
         sheets = Sheets(np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32))
         caplog.clear()
         with caplog.at_level(logging.WARNING):
-            compose(subject.scene, subject.channels, subject.stretch, sheets)
+            compose(rendering.scene, rendering.channels, rendering.stretch, sheets)
         return caplog.messages
 
     return compose_scene
@@ -61,9 +61,9 @@ def test_a_run_says_so_where_fill_is_likely_and_no_tag_says_it(
 
 def test_nothing_is_guessed_unless_it_is_asked_for(tmp_path: Path, warned: Any) -> None:
     scene = write_raster(tmp_path / "scene.tif", with_fill(0, "uint16"))
-    asked = [open_subject(override(RunConfig(), {"scene.paths": (str(scene),), "scene.nodata": nodata}))
+    asked = [open_rendering(override(RunConfig(), {"scene.paths": (str(scene),), "scene.nodata": nodata}))
              for nodata in (None, "guess")]  # fmt: skip
-    assert [subject.scene.nodata for subject in asked] == [None, 0]
+    assert [rendering.scene.nodata for rendering in asked] == [None, 0]
 
 
 @pytest.mark.parametrize("nodata", [0, 251, float("nan"), "guess", "none"])

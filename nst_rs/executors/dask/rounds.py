@@ -15,7 +15,7 @@ from distributed import Future
 
 from nst_rs.executors import partition
 from nst_rs.executors.dask.cluster import Cluster, Graph, same
-from nst_rs.executors.partition import Block, Recipe, Site
+from nst_rs.executors.partition import Block, LevelInputs, Recipe
 from nst_rs.objective.losses import Losses, Objective
 from nst_rs.objective.moments import total
 from nst_rs.objective.problem import Problem
@@ -29,14 +29,14 @@ _SUMMED_AT_ONCE = 8
 
 @dataclass
 class WorkersState:
-    """A level's descent between two rounds, on the workers."""
+    """The state of a level's descent between two rounds, on the workers."""
 
     rounds: "ClusterRounds"
     cores: Sequence[Future] = ()
-    """Of every block; none: nothing yet."""
+    """The cores of every block; empty before there are any."""
 
     def copy_to(self, state: State) -> None:
-        """Have the workers write it to a state on disk, from which they take it should one be lost."""
+        """Have the workers write it to a state on disk, from which they read it again should one be lost."""
         self.cores = self.rounds.kept(self.cores, state)
 
 
@@ -54,21 +54,21 @@ class ClusterRounds:
         canvas, objective = problem.canvas, problem.objective
         computed, workers = canvas.tiles, cluster.workers
         self._blocks = partition.cut(canvas.level, computed, size or partition.best_size(len(computed), len(workers)))
-        self._owners = dealt(len(self._blocks), {}, workers)
+        self._owners = assign_blocks(len(self._blocks), {}, workers)
         # Copies, without the tiles that the originals have listed: every task is sent its own.
         bare = replace(canvas, level=replace(canvas.level))
-        site = Site(self._name, recipe, bare, objective.of_pixels, kept)
+        level = LevelInputs(self._name, recipe, bare, objective.of_pixels, kept)
         graph = Graph()
-        keys = [self._add(graph, "prepare", block, partition.prepare, site, block) for block in self._blocks]
+        keys = [self._add(graph, "prepare", block, partition.prepare, level, block) for block in self._blocks]
         keys.append(graph.add(f"objective-{self._name}", same, objective))
-        *self._grounds, self._objective = cluster.run(graph, keys).values()
+        *self._inputs, self._objective = cluster.run(graph, keys).values()
 
     def windows(self, done: int) -> int:  # noqa: ARG002
-        """Two a tile: forward, and back."""
+        """Return two per tile: forward, and back."""
         return 2 * len(self.problem.canvas.tiles)
 
     def begin(self, state: State) -> WorkersState:
-        """Return what a state on disk is on the workers."""
+        """Have the workers read a state from disk; return it as they hold it."""
         return WorkersState(self, self._loaded(state))
 
     def __call__(
@@ -78,7 +78,7 @@ class ClusterRounds:
         (move,) = moves
         after.cores = ()
         self._rounds += 1
-        self._owners = dealt(len(self._blocks), self._owners, self._cluster.workers)
+        self._owners = assign_blocks(len(self._blocks), self._owners, self._cluster.workers)
         graph, forward, losses, cores = self._tasks(now.cores, move)
         futures = self._cluster.run(graph, [*forward, *cores, losses])
         computed = {
@@ -91,45 +91,45 @@ class ClusterRounds:
 
         self._cluster.wait(futures, done)
         after.cores = [futures[key] for key in cores]
-        found: Losses = self._cluster.result(futures[losses])
-        return found
+        value: Losses = self._cluster.result(futures[losses])
+        return value
 
     def _tasks(self, cores: Sequence[Future], move: Move) -> tuple[Graph, list[str], str, list[str]]:
         """Return a round's tasks, and the keys of the blocks' moments, of the losses and of the blocks' new cores."""
-        graph, number, every = Graph(), self._rounds, list(zip(self._blocks, self._grounds, cores, strict=True))
+        graph, number, every = Graph(), self._rounds, list(zip(self._blocks, self._inputs, cores, strict=True))
         halos: dict[int, list[str]] = {block.number: [] for block in self._blocks}
-        asked: dict[int, list[str]] = {block.number: [] for block in self._blocks}
-        for block, ground, held in every:
+        gradients: dict[int, list[str]] = {block.number: [] for block in self._blocks}
+        for block, inputs, held in every:
             for viewer in block.viewers:
                 stage = f"halo-{number}-{viewer}"
-                halos[viewer].append(self._add(graph, stage, block, partition.show, ground, held, viewer))
+                halos[viewer].append(self._add(graph, stage, block, partition.halo_strips, inputs, held, viewer))
         forward = [
-            self._add(graph, f"forward-{number}", block, partition.measure, ground, held, halos[block.number], number)
-            for block, ground, held in every
+            self._add(graph, f"forward-{number}", block, partition.measure, inputs, held, halos[block.number], number)
+            for block, inputs, held in every
         ]
         moments = self._total(graph, forward)
         losses = graph.add(f"losses-{self._name}-{number}", Objective.losses, self._objective, moments)
         pull = graph.add(f"pull-{self._name}-{number}", Objective.pull, self._objective, moments)
         shares = {}
-        for block, ground, held in every:
-            share = partition.share, ground, held, halos[block.number], pull, number
+        for block, inputs, held in every:
+            share = partition.share, inputs, held, halos[block.number], pull, number
             shares[block.number] = self._add(graph, f"backward-{number}", block, *share)
             for source in block.sources:
-                ask = partition.ask, ground, shares[block.number], source
-                asked[source].append(self._add(graph, f"asked-{number}-{source}", block, *ask))
+                strips = partition.gradient_strips, inputs, shares[block.number], source
+                gradients[source].append(self._add(graph, f"gradients-{number}-{source}", block, *strips))
         after = [
             self._add(
                 graph,
                 f"step-{number}",
                 block,
                 partition.step,
-                ground,
+                inputs,
                 held,
                 shares[block.number],
-                asked[block.number],
+                gradients[block.number],
                 move,
             )
-            for block, ground, held in every
+            for block, inputs, held in every
         ]
         return graph, forward, losses, after
 
@@ -142,11 +142,11 @@ class ClusterRounds:
         return parts[0]
 
     def kept(self, cores: Sequence[Future], state: State) -> Sequence[Future]:
-        """Have `cores` written to `state`; return them anew, as they are read from there."""
+        """Have `cores` written to `state`; return them as they are read from there."""
         graph = Graph()
         keys = [
-            self._add(graph, f"save-{uuid.uuid4().hex}", block, partition.save, ground, held, state)
-            for block, ground, held in zip(self._blocks, self._grounds, cores, strict=True)
+            self._add(graph, f"save-{uuid.uuid4().hex}", block, partition.save, inputs, held, state)
+            for block, inputs, held in zip(self._blocks, self._inputs, cores, strict=True)
         ]
         self._cluster.wait(self._cluster.run(graph, keys))
         return self._loaded(state)
@@ -154,31 +154,31 @@ class ClusterRounds:
     def _loaded(self, state: State) -> Sequence[Future]:
         graph = Graph()
         keys = [
-            self._add(graph, f"load-{uuid.uuid4().hex}", block, partition.load, ground, state)
-            for block, ground in zip(self._blocks, self._grounds, strict=True)
+            self._add(graph, f"load-{uuid.uuid4().hex}", block, partition.load, inputs, state)
+            for block, inputs in zip(self._blocks, self._inputs, strict=True)
         ]
         futures = self._cluster.run(graph, keys)
         self._cluster.wait(futures)
         return list(futures.values())
 
     def _add(self, graph: Graph, stage: str, block: Block, *task: Any) -> str:
-        """Add what concerns one block, for the worker that has it."""
+        """Add a task of one block, for the worker that holds the block; return its key."""
         return graph.add(f"{stage}-{self._name}-{block.number}", *task, worker=self._owners[block.number])
 
 
-def dealt(count: int, before: Mapping[int, str], workers: Sequence[str]) -> dict[int, str]:
+def assign_blocks(count: int, before: Mapping[int, str], workers: Sequence[str]) -> dict[int, str]:
     """Return block → worker for `count` blocks: evenly, neighbours together, and as `before` where that is even.
 
-    >>> dealt(4, {}, ["a", "b"])
+    >>> assign_blocks(4, {}, ["a", "b"])
     {0: 'a', 1: 'a', 2: 'b', 3: 'b'}
-    >>> dealt(4, {0: 'a', 1: 'a', 2: 'b', 3: 'b'}, ["b", "c"])
+    >>> assign_blocks(4, {0: 'a', 1: 'a', 2: 'b', 3: 'b'}, ["b", "c"])
     {2: 'b', 3: 'b', 0: 'c', 1: 'c'}
     """
     room = dict.fromkeys(workers, -(-count // len(workers)))
-    found: dict[int, str] = {}
+    owners: dict[int, str] = {}
     for number, worker in before.items():
         if room.get(worker):
-            found[number] = worker
+            owners[number] = worker
             room[worker] -= 1
     free = (worker for worker in workers for _ in range(room[worker]))
-    return found | {number: next(free) for number in range(count) if number not in found}
+    return owners | {number: next(free) for number in range(count) if number not in owners}

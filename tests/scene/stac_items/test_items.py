@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rasterio.windows import Window
 
-from nst_rs.composite.rendering import Subject, open_subject
+from nst_rs.composite.rendering import Rendering, open_rendering
 from nst_rs.config.loading import override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import NstError, SceneError
@@ -55,20 +55,20 @@ def band(key: str) -> np.ndarray:
     return random_values((1, 6, 8), "uint16", seed=len(key)) + np.uint16(1000)
 
 
-def subject_of(location: Path | str, **settings: Any) -> Subject:
+def rendering_of(location: Path | str, **settings: Any) -> Rendering:
     named = {key.replace("__", "."): value for key, value in settings.items()}
-    return open_subject(override(RunConfig(), {"scene.paths": (str(location),), **named}))
+    return open_rendering(override(RunConfig(), {"scene.paths": (str(location),), **named}))
 
 
-def read_all(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
-    grid = subject.scene.grid
-    return subject.scene.read(subject.channels, Window(0, 0, grid.width, grid.height))
+def read_all(rendering: Rendering) -> tuple[np.ndarray, np.ndarray]:
+    grid = rendering.scene.grid
+    return rendering.scene.read(rendering.channels, Window(0, 0, grid.width, grid.height))
 
 
 def test_the_bands_of_an_item_are_a_scene_of_reflectances(folder: Path) -> None:
-    subject = subject_of(folder / "item.json")
-    assert [str(label) for label in subject.scene.labels] == ["B02 blue", "B03 green", "B04 red"]
-    values, valid = read_all(subject)
+    rendering = rendering_of(folder / "item.json")
+    assert [str(label) for label in rendering.scene.labels] == ["B02 blue", "B03 green", "B04 red"]
+    values, valid = read_all(rendering)
     assert valid.all()
     np.testing.assert_allclose(values[0], band("red")[0] * 1e-4 - 0.1, rtol=1e-5, atol=1e-7)
 
@@ -86,7 +86,7 @@ def test_the_bands_of_an_item_are_a_scene_of_reflectances(folder: Path) -> None:
 def test_the_bands_of_an_item_were_taken_when_it_says(folder: Path, properties: Any, expected: str) -> None:
     data = json.loads((folder / "item.json").read_text())
     written(folder / "item.json", {**data, "properties": properties})
-    assert str(subject_of(folder / "item.json").scene.acquired) == expected
+    assert str(rendering_of(folder / "item.json").scene.acquired) == expected
 
 
 def test_an_items_nodata_stands_where_the_file_has_none(folder: Path) -> None:
@@ -94,26 +94,26 @@ def test_an_items_nodata_stands_where_the_file_has_none(folder: Path) -> None:
     values[0, :2] = 251
     write_raster(folder / "plain.tif", values)
     written(folder / "item.json", item({"plain": asset("plain", **{"raster:bands": [{"nodata": 251}]})}))
-    np.testing.assert_array_equal(read_all(subject_of(folder / "item.json"))[1], values[0] != 251)
-    assert read_all(subject_of(folder / "item.json", scene__nodata=7))[1][:2].all()
+    np.testing.assert_array_equal(read_all(rendering_of(folder / "item.json"))[1], values[0] != 251)
+    assert read_all(rendering_of(folder / "item.json", scene__nodata=7))[1][:2].all()
 
 
 def test_an_items_offset_is_overridden_where_it_is_wrong(folder: Path) -> None:
-    values, _ = read_all(subject_of(folder / "item.json", scene__offset=0.0))
+    values, _ = read_all(rendering_of(folder / "item.json", scene__offset=0.0))
     np.testing.assert_allclose(values[0], band("red")[0] * 1e-4, rtol=1e-5, atol=1e-7)
 
 
 def test_assets_are_selected_by_key(folder: Path) -> None:
-    subject = subject_of(folder / "item.json", scene__assets=["red"])
-    assert [label.name for label in subject.scene.labels] == ["B04"]
+    rendering = rendering_of(folder / "item.json", scene__assets=["red"])
+    assert [label.name for label in rendering.scene.labels] == ["B04"]
     with pytest.raises(
         SceneError, match=r"expected assets of thumbnail, blue, green, red, red-jp2, scl, got nir; see scene.assets"
     ):
-        subject_of(folder / "item.json", scene__assets=["nir"])
+        rendering_of(folder / "item.json", scene__assets=["nir"])
 
 
 def test_an_items_classification_masks_its_clouds(folder: Path) -> None:
-    _, valid = read_all(subject_of(folder / "item.json", composite__mask="clouds"))
+    _, valid = read_all(rendering_of(folder / "item.json", composite__mask="clouds"))
     expected = np.ones((6, 8), np.bool_)
     expected[:2, :3] = False
     np.testing.assert_array_equal(valid, expected)
@@ -129,9 +129,9 @@ def test_the_items_of_a_collection_are_one_mosaic(tmp_path: Path) -> None:
         )
         items.append(item({"red": asset("red", href=f"red{number}.tif")}, name=f"item{number}"))
     collection = {"type": "FeatureCollection", "features": items}
-    subject = subject_of(written(tmp_path / "items.json", collection), composite__bands=["red", "red", "red"])
-    assert subject.scene.grid.shape == (6, 10)
-    np.testing.assert_array_equal(read_all(subject)[0][0][:, :6], random_values((1, 6, 6), seed=0)[0])
+    rendering = rendering_of(written(tmp_path / "items.json", collection), composite__bands=["red", "red", "red"])
+    assert rendering.scene.grid.shape == (6, 10)
+    np.testing.assert_array_equal(read_all(rendering)[0][0][:, :6], random_values((1, 6, 6), seed=0)[0])
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -150,24 +150,24 @@ def address(folder: Path) -> Iterator[str]:
 
 
 def test_an_item_is_read_by_its_address(address: str, folder: Path) -> None:
-    values, valid = read_all(subject_of(f"{address}/item/item.json"))
+    values, valid = read_all(rendering_of(f"{address}/item/item.json"))
     assert valid.all()
     np.testing.assert_allclose(values[0], band("red")[0] * 1e-4 - 0.1, rtol=1e-5, atol=1e-7)
 
 
 def test_rasters_are_read_over_the_network(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    subject = subject_of(f"/vsicurl/{address}/item/red.tif", composite__bands=[1, 1, 1])
-    np.testing.assert_array_equal(read_all(subject)[0][0], band("red")[0])
+    rendering = rendering_of(f"/vsicurl/{address}/item/red.tif", composite__bands=[1, 1, 1])
+    np.testing.assert_array_equal(read_all(rendering)[0][0], band("red")[0])
     endpoint = {"AWS_S3_ENDPOINT": address.removeprefix("http://"), "AWS_HTTPS": "NO", "AWS_VIRTUAL_HOSTING": "FALSE"}
     for name, value in {**endpoint, "AWS_NO_SIGN_REQUEST": "YES"}.items():
         monkeypatch.setenv(name, value)
-    subject = subject_of("s3://item/red.tif", composite__bands=[1, 1, 1])
-    np.testing.assert_array_equal(read_all(subject)[0][0], band("red")[0])
+    rendering = rendering_of("s3://item/red.tif", composite__bands=[1, 1, 1])
+    np.testing.assert_array_equal(read_all(rendering)[0][0], band("red")[0])
 
 
 def test_an_address_without_an_item_is_refused_in_one_line(address: str) -> None:
     with pytest.raises(SceneError, match=r"STAC http://.*: expected readable JSON, got HTTP Error 404"):
-        subject_of(f"{address}/nowhere.json")
+        rendering_of(f"{address}/nowhere.json")
 
 
 OUTSIDE = [
@@ -196,7 +196,7 @@ def test_an_item_points_nowhere_but_below_its_folder_or_to_the_network(tmp_path:
     write_raster(tmp_path / "secret.tif", random_values((3, 6, 6)))
     path = written(inside / "item.json", item({"red": asset("red", href=href)}))
     with pytest.raises(SceneError, match=r"STAC asset .*: expected a place below .*, or on the network, got another"):
-        subject_of(path)
+        rendering_of(path)
 
 
 @pytest.mark.parametrize("href", ["../other/a.tif", "/a.tif", "file:///etc/passwd", "%2e%2e/a.tif", "x/../../a.tif"])
@@ -230,7 +230,7 @@ def test_an_item_may_point_to_the_network_and_below_itself(href: str) -> None:
 )
 def test_what_is_no_item_is_refused_in_one_line(tmp_path: Path, data: Any) -> None:
     with pytest.raises(NstError, match="STAC") as refused:
-        subject_of(written(tmp_path / "item.json", data))
+        rendering_of(written(tmp_path / "item.json", data))
     assert "\n" not in str(refused.value)
 
 
@@ -238,7 +238,7 @@ def test_what_is_no_item_is_refused_in_one_line(tmp_path: Path, data: Any) -> No
 def test_values_that_are_no_numbers_are_refused(folder: Path, values: dict[str, Any]) -> None:
     path = written(folder / "item.json", item({"red": asset("red", **{"raster:bands": [values]})}))
     with pytest.raises(SceneError, match="expected numbers for scale, offset and nodata"):
-        subject_of(path)
+        rendering_of(path)
 
 
 def undescribed(folder: Path, href: str) -> Path:
@@ -263,7 +263,7 @@ def test_what_an_item_does_not_say_of_its_assets_its_collection_says(tmp_path: P
     folder = tmp_path / "item"
     folder.mkdir()
     written(folder / href, NAMED)
-    scene = subject_of(undescribed(folder, href)).scene
+    scene = rendering_of(undescribed(folder, href)).scene
     assert [str(label) for label in scene.labels] == ["B02 blue", "B04 red", "b3 green"]
     assert scene.nodata == 5
 
@@ -274,19 +274,19 @@ def test_what_an_item_says_itself_goes_before_its_collection(tmp_path: Path) -> 
     data = json.loads(path.read_text())
     for asset in data["assets"].values():
         asset["nodata"] = 7
-    assert subject_of(written(path, data)).scene.nodata == 7
+    assert rendering_of(written(path, data)).scene.nodata == 7
     data["assets"]["b1"]["eo:common_name"] = "pan"
-    scene = subject_of(written(path, data), composite__bands=["b1", "b1", "b1"]).scene
+    scene = rendering_of(written(path, data), composite__bands=["b1", "b1", "b1"]).scene
     assert [str(label) for label in scene.labels] == ["b1 pan"]
 
 
 def test_a_collection_is_read_by_its_address(address: str, folder: Path, tmp_path: Path) -> None:
     written(folder / "collection.json", NAMED)
     undescribed(folder, "./collection.json")
-    assert subject_of(f"{address}/item/item.json").scene.labels[1].common == "red"
+    assert rendering_of(f"{address}/item/item.json").scene.labels[1].common == "red"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    scene = subject_of(undescribed(elsewhere, f"{address}/item/collection.json")).scene
+    scene = rendering_of(undescribed(elsewhere, f"{address}/item/collection.json")).scene
     assert scene.labels[1].common == "red"
 
 
@@ -314,7 +314,7 @@ def test_no_other_file_is_read_for_a_collection(tmp_path: Path, href: Any) -> No
     (folder / "link.json").symlink_to(tmp_path / "other.json")
     path = undescribed(folder, href)
     with pytest.raises(NstError) as refused:
-        subject_of(path)
+        rendering_of(path)
     assert "B04" not in str(refused.value)
 
 
@@ -322,7 +322,7 @@ def test_no_other_file_is_read_for_a_collection(tmp_path: Path, href: Any) -> No
 def test_a_collection_that_says_nothing_leaves_the_item_as_it_is(tmp_path: Path, text: str) -> None:
     path = undescribed(tmp_path, "collection.json")
     (tmp_path / "collection.json").write_text(text)
-    scene = subject_of(path, composite__bands=["b2", "b3", "b1"]).scene
+    scene = rendering_of(path, composite__bands=["b2", "b3", "b1"]).scene
     assert [label.name for label in scene.labels] == ["b1", "b2", "b3"]
 
 
@@ -330,7 +330,7 @@ def test_an_item_whose_collection_is_away_is_read_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = undescribed(tmp_path, "collection.json")
-    subject_of(path, composite__bands=["b2", "b3", "b1"])
+    rendering_of(path, composite__bands=["b2", "b3", "b1"])
     assert "an item's collection is not read" in caplog.text
     assert "collection.json" in caplog.text
 
@@ -340,7 +340,7 @@ def test_a_collection_is_left_alone_where_the_item_describes_its_assets(
 ) -> None:
     data = json.loads((folder / "item.json").read_text())
     link = {"rel": "collection", "href": "collection.json"}
-    subject_of(written(folder / "item.json", {**data, "links": [link], "collection": "c"}))
+    rendering_of(written(folder / "item.json", {**data, "links": [link], "collection": "c"}))
     assert not caplog.records
 
 
@@ -364,7 +364,7 @@ def test_a_collection_is_left_alone_where_the_item_describes_its_assets(
 )
 def test_what_is_no_item_is_refused_saying_what_to_give(tmp_path: Path, data: Any, said: str) -> None:
     with pytest.raises(SceneError) as refused:
-        subject_of(written(tmp_path / "item.json", data))
+        rendering_of(written(tmp_path / "item.json", data))
     assert f"expected an item, or a FeatureCollection of items, {said}" in str(refused.value)
 
 
@@ -376,14 +376,14 @@ def test_a_place_outside_is_refused_only_where_it_would_be_read(tmp_path: Path, 
     }
     path = stac_items.write_item(tmp_path, assets)
     if key == "red":
-        assert subject_of(path, scene__assets=[key]).scene.labels[0].name == "B04"
+        assert rendering_of(path, scene__assets=[key]).scene.labels[0].name == "B04"
     else:
         with pytest.raises(SceneError, match="expected a place below"):
-            subject_of(path, scene__assets=[key])
+            rendering_of(path, scene__assets=[key])
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "1.1.0"])
 def test_values_that_are_no_numbers_are_refused_at_the_asset_too(tmp_path: Path, version: str) -> None:
     assets = {"red": stac_items.raster("red.tif", **{"raster:scale": "two"})}
     with pytest.raises(SceneError, match="expected numbers for scale, offset and nodata"):
-        subject_of(stac_items.write_item(tmp_path, assets, stac_version=version))
+        rendering_of(stac_items.write_item(tmp_path, assets, stac_version=version))

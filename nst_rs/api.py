@@ -6,6 +6,7 @@ The pipeline, and TensorFlow with it, is imported when it is first needed: inspe
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nst_rs.config.loading import load_config, name_files, override, with_preset
 from nst_rs.config.sections import OutputSection, RunConfig
+from nst_rs.errors import ConfigError
 from nst_rs.files.quiet import importing_tensorflow
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def stylize(
     ...
     nst_rs.errors.ConfigError: schedule.levels: expected greater than or equal to 1, got 0
     """
-    files = _files(scene, style, Path(output).with_suffix(".inputs"))
+    files = _files(scene, style, Path(os.path.splitext(os.path.expanduser(output))[0] + ".inputs"))
     chosen = _configure(files.scene, files.style, output, config, settings, preset)
     if files.pending:
         _write_beside(files, chosen.output)
@@ -108,6 +110,12 @@ def plan(
 
     Raises:
         NstError: As :func:`stylize` does, but for too little memory or disk, which the forecast tells of.
+
+    >>> import nst_rs
+    >>> nst_rs.plan("nowhere.tif", "painting.jpg")
+    Traceback (most recent call last):
+    ...
+    nst_rs.errors.SceneError: scene nowhere.tif: expected a file or folder, got nothing of that name
     """
     with TemporaryDirectory() as folder:
         files = _files(scene, style, Path(folder))
@@ -144,7 +152,7 @@ def inspect(
     >>> scene = nst_rs.SceneArray(values, (30, 0, 500000, 0, -30, 9000000), "EPSG:32725", bands=bands)
     >>> report = nst_rs.inspect(scene)
     >>> report.scene.grid.describe(), report.valid_shares, report.scene.composites
-    ('60 × 40 pixels of 30 × 30, EPSG:32725', (1.0, 1.0, 1.0), {'true_color': ('red', 'green', 'blue')})
+    ('60 × 40 pixels of 30 × 30 m, EPSG:32725', (1.0, 1.0, 1.0), {'true_color': ('red', 'green', 'blue')})
     """
     from nst_rs.scene.inspect import report
     from nst_rs.scene.opening import open_scene_of
@@ -185,6 +193,12 @@ def learn(
 
     Raises:
         NstError: For whatever is wrong with the input, the output or the machine.
+
+    >>> import nst_rs
+    >>> nst_rs.learn("scene.tif", "harvest.style", "better.style")
+    Traceback (most recent call last):
+    ...
+    nst_rs.errors.ConfigError: style.images: expected an image to learn the style of; name one with --style
     """
     chosen = _configure(scene, style, output, config, settings, preset)
     with importing_tensorflow():
@@ -217,12 +231,18 @@ def sweep(
 
     Raises:
         NstError: As :func:`stylize` does, before the first run is computed.
+
+    >>> import nst_rs
+    >>> nst_rs.sweep("runs.yaml", "sweep", vary={"objective.alpha": []})
+    Traceback (most recent call last):
+    ...
+    nst_rs.errors.ConfigError: objective.alpha: expected at least one value to try, got none
     """
     with importing_tensorflow():
         from nst_rs.runs import progress, session
         from nst_rs.runs import sweep as sweeps
     folder = Path(output)
-    choices = [[(key, _written(value)) for value in values] for key, values in (vary or {}).items()]
+    choices = [_choices(key, values) for key, values in (vary or {}).items()]
     assignments = [f"{key}={_written(value)}" for key, value in (settings or {}).items()]
     chosen = sweeps.combinations(_paths(configs), folder, choices, assignments)
     with sweeps.alone(folder):
@@ -271,6 +291,14 @@ def _locations(named: Paths) -> tuple[str, ...]:
 
 def _paths(named: Paths) -> tuple[Path, ...]:
     return (Path(named),) if isinstance(named, str | Path) else tuple(Path(path) for path in named)
+
+
+def _choices(key: str, values: Iterable[Any]) -> list[tuple[str, str]]:
+    """Return `key` with each of its values. Raises ConfigError where there are none."""
+    choices = [(key, _written(value)) for value in values]
+    if not choices:
+        raise ConfigError(key, expected="at least one value to try", got="none")
+    return choices
 
 
 def _written(value: Any) -> str:

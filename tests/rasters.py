@@ -10,6 +10,8 @@ import numpy.typing as npt
 import rasterio
 from rasterio.transform import Affine
 
+from nst_rs.scene.array import SceneArray
+
 UTM = "EPSG:32621"
 NORTH_UP = Affine(30.0, 0.0, 500_000.0, 0.0, -30.0, 9_000_000.0)
 SOUTH_UP = Affine(30.0, 0.0, 500_000.0, 0.0, 30.0, 9_000_000.0)
@@ -70,3 +72,9 @@ def write_tiles(
         for top, bottom in pairwise([0, *rows, height])
         for left, right in pairwise([0, *columns, width])
     ]
+
+
+def in_memory(array: npt.NDArray[Any], **changed: Any) -> SceneArray:
+    """Return a scene in memory of (bands, H, W) values, with 0 for nodata unless `changed` says otherwise."""
+    place = {"transform": NORTH_UP, "crs": UTM, "nodata": 0, "bands": ("red", "green", "blue")}
+    return SceneArray(**{"values": array, **place, **changed})

@@ -16,11 +16,11 @@ from PIL import Image
 import nst_rs
 from nst_rs.config.loading import load_config, override
 from nst_rs.config.sections import RunConfig
-from nst_rs.errors import ConfigError, LockedError, OutputError, SceneError, StyleError
+from nst_rs.errors import ConfigError, LockedError, OutputError, StyleError
 from nst_rs.files import lock
 from nst_rs.runs.progress import Progress
 from tests.learned_styles import small_style
-from tests.rasters import NORTH_UP, UTM, random_values, write_raster
+from tests.rasters import NORTH_UP, in_memory, random_values, write_raster
 
 Settings = dict[str, Any]
 BANDS = ("red", "green", "blue")
@@ -51,12 +51,6 @@ def fast(quick: Settings) -> Settings:
 @pytest.fixture(scope="module")
 def result(scene: Path, harvest: Path, fast: Settings, tmp_path_factory: pytest.TempPathFactory) -> nst_rs.Result:
     return nst_rs.stylize(scene, harvest, tmp_path_factory.mktemp("out") / "map.tif", settings=fast)
-
-
-def in_memory(array: np.ndarray, **changed: Any) -> nst_rs.SceneArray:
-    return nst_rs.SceneArray(
-        **{"values": array, "transform": NORTH_UP, "crs": UTM, "nodata": 0, "bands": BANDS} | changed
-    )
 
 
 def test_importing_nst_rs_brings_neither_tensorflow_nor_rasterio() -> None:
@@ -135,7 +129,7 @@ def test_the_record_of_a_run_from_memory_repeats_it(
         config=made.record,
     )
     assert again.output.read_bytes() == first
-    nst_rs.plan(in_memory(values), Image.open(harvest), settings=fast)
+    nst_rs.stylize(in_memory(values), Image.open(harvest), tmp_path / "map.tif", settings=fast)
     assert (tmp_path / "map.inputs" / "scene.tif").stat().st_mtime_ns == stamp
 
 
@@ -151,56 +145,6 @@ def test_a_picture_of_a_camera_is_upright(scene: Path, fast: Settings) -> None:
     assert style.image.shape == (96, 64, 3)
 
 
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"crs": None}, "scene array: expected a CRS, got none"),
-        ({"crs": "the moon"}, "scene array: expected a CRS such as EPSG:32725"),
-        ({"transform": (30, 0)}, "scene array: expected an affine transform"),
-        ({"transform": 30}, "scene array: expected an affine transform"),
-        ({"bands": ("red",)}, "scene array: expected 3 names of bands, got 1"),
-        ({"values": np.zeros((64, 80))}, r"scene array: expected the shape \(bands, height, width\), got \(64, 80\)"),
-        ({"values": np.zeros((3, 0, 80))}, "scene array: expected the shape"),
-        ({"values": np.full((3, 64, 80), "red")}, "scene array: expected what a GeoTIFF holds"),
-        ({"values": np.zeros((3, 64, 80), object)}, "scene array: expected what a GeoTIFF holds"),
-        ({"nodata": -1}, "scene array: expected what a GeoTIFF holds"),
-        (
-            {"values": np.ma.masked_all((3, 64, 80)), "nodata": None},
-            "scene array: expected a value for nodata, as it is masked, got none",
-        ),
-    ],
-)
-def test_an_array_that_is_no_scene_is_refused(values: np.ndarray, changed: Settings, message: str) -> None:
-    with pytest.raises(SceneError, match=message):
-        nst_rs.inspect(in_memory(values, **changed))
-
-
-def test_a_data_array_without_a_grid_is_refused(scene: Path) -> None:
-    array = rioxarray.open_rasterio(scene)
-    with pytest.raises(SceneError, match="scene array: expected dimensions y and x"):
-        nst_rs.inspect(array.rename(x="column", y="row"))
-    with pytest.raises(SceneError, match="scene array: expected one dimension besides those of space"):
-        nst_rs.inspect(array.expand_dims("time"))
-    with pytest.raises(SceneError, match="scene array: expected a CRS, got none"):
-        nst_rs.inspect(array.drop_vars("spatial_ref"))
-
-
-def test_pixels_without_their_place_are_refused(scene: Path, values: np.ndarray) -> None:
-    with pytest.raises(SceneError, match="expected a transform and a CRS, got pixels alone; put them into a"):
-        nst_rs.inspect(values)  # type: ignore[arg-type]
-    with pytest.raises(SceneError, match="expected one DataArray, got a Dataset; use its to_dataarray"):
-        nst_rs.inspect(rioxarray.open_rasterio(scene).to_dataset("band"))
-    with pytest.raises(StyleError, match=r"got an array; make one with PIL\.Image\.fromarray"):
-        nst_rs.plan(scene, values)  # type: ignore[arg-type]
-
-
-def test_a_data_arrays_bands_are_named_by_its_coordinate(scene: Path) -> None:
-    array = rioxarray.open_rasterio(scene).assign_coords(band=["swir16", "nir", "red"])
-    del array.attrs["long_name"]
-    assert nst_rs.inspect(array).scene.band_names == ("swir16", "nir", "red")
-    assert nst_rs.inspect(array.isel(band=0, drop=True)).scene.grid.shape == (64, 80)
-
-
 def test_a_picture_of_more_than_eight_bits_is_refused(scene: Path) -> None:
     with pytest.raises(StyleError, match="style image: expected eight bits a channel, got mode I;16"):
         nst_rs.plan(scene, Image.new("I;16", (90, 60)))
@@ -214,6 +158,19 @@ def test_nothing_is_written_beside_a_map_that_cannot_be_made(values: np.ndarray,
     with lock.alone(lock.path_for(tmp_path / "map.tif"), "map"), pytest.raises(LockedError):
         nst_rs.stylize(in_memory(values), harvest, tmp_path / "map.tif")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_inputs_lie_beside_the_map_wherever_its_name_leads(
+    values: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    small_style().save(tmp_path / "small.style")
+    settings = {"compute.precision": "float32"}
+    made = nst_rs.stylize(in_memory(values), "~/small.style", "~/map.v2.tif", settings=settings)
+    assert made.output == tmp_path / "map.v2.tif"
+    assert [path.name for path in (tmp_path / "map.v2.inputs").iterdir()] == ["scene.tif"]
+    with pytest.raises(OutputError):
+        nst_rs.stylize(in_memory(values), "~/small.style", "", settings=settings)
 
 
 def test_the_map_is_read_as_an_array_with_a_mask(result: nst_rs.Result, values: np.ndarray) -> None:

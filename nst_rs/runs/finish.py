@@ -81,8 +81,8 @@ class Result:
 
     def __repr__(self) -> str:
         """Return where the map is and how good, in one line."""
-        figures = "; ".join(f"{name} {value}" for name, value in describe(self.figures).items())
-        return f"Result({self.output}: {figures}; made in {duration(sum(self.seconds.values()))})"
+        figures = [f"{name} {value}" for name, value in describe(self.figures).items()]
+        return f"Result({'; '.join([str(self.output), *figures, f'made in {duration(sum(self.seconds.values()))}'])})"
 
     def _repr_html_(self) -> str | None:
         """Return a small picture of the map, for a notebook; None where it is gone."""

@@ -39,7 +39,7 @@ class Forecast:
     def __repr__(self) -> str:
         """Return what matters of it in a few lines: one per stage, and one per shortage."""
         job = self.job
-        stages = [", ".join(f"{value} {name}" for name, value in row.items()) for row in job.outline]
+        stages = [", ".join(f"{name} {value}" for name, value in row.items()) for row in job.outline]
         gigabytes = (job.memory.host + job.kept_bytes) / 1e9
         means = f"{job.device.name}, {job.config.compute.precision}, about {gigabytes:.1f} GB of memory"
         work = f"{operations(self.flops)}, about {duration(self.seconds)}"

@@ -155,7 +155,8 @@ def test_the_sheet_shows_every_style_and_blends_compare_by_their_shares(
         Variant(f"{i}", override(load_config(base), {"style.images": images, "output.path": tmp_path / f"{i}.tif"}))
         for i, images in enumerate(blends)
     ]
-    short = [Variant(v.name, override(v.config, {"schedule.iterations": 1})) for v in grid]
+    alike = {"schedule.iterations": 1, "compute.precision": "float32"}  # a busy machine's trials may differ
+    short = [Variant(v.name, override(v.config, alike)) for v in grid]
     first, second, again = run_all(short, tmp_path).runs
     assert [label for label, _ in sources([first], tmp_path)] == ["content", "style: harvest", "style: night_cafe"]
     assert [Path(entry["path"]) for entry in first.record["inputs"]][1:] == [harvest, other]

@@ -12,7 +12,7 @@ from nst_rs.style.color import channels_first
 CELL = 16
 """Side in pixels of the cells that are compared: about the size of a blotch, larger than the grain of strokes."""
 FLAT_PERCENT = 25
-"""Of the cells, how many count as flat: those in which the scene varies least."""
+"""The percentage of cells that count as flat: those in which the scene varies least."""
 
 _BAND = 8 * CELL
 
@@ -62,8 +62,8 @@ def _cells(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _means(cells: Pixels) -> Pixels:
     """Return every cell's mean, (..., h, w). Rows first: they lie one after the other."""
-    found: Pixels = cells.sum(axis=-3).sum(axis=-1) / np.float32(CELL**2)
-    return found
+    means: Pixels = cells.sum(axis=-3).sum(axis=-1) / np.float32(CELL**2)
+    return means
 
 
 def _mean_step(means: Pixels, chosen: Mask) -> float:
@@ -72,8 +72,8 @@ def _mean_step(means: Pixels, chosen: Mask) -> float:
     for first, second in ((np.s_[..., :-1, :], np.s_[..., 1:, :]), (np.s_[..., :-1], np.s_[..., 1:])):
         both = chosen[first] & chosen[second]
         steps.append(np.abs(means[second] - means[first])[:, both].ravel())
-    found = np.concatenate(steps)
-    return float(found.mean()) if len(found) else np.nan
+    all_steps = np.concatenate(steps)
+    return float(all_steps.mean()) if len(all_steps) else np.nan
 
 
 def _ratio(flat: float, others: float) -> float | None:

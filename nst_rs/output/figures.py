@@ -84,13 +84,13 @@ class Steps:
 
         `seams` are the rows and the columns before which a core begins. None, None where nothing can be compared.
         """
-        found = [
+        comparisons = [
             comparison
             for lines, places in zip((self.rows, self.columns), seams, strict=True)
             for place in places
             if (comparison := _beside(lines, place, places)) is not None
         ]
-        step, expected, variance = np.sum(found, axis=0) if found else (0.0, 0.0, 0.0)
+        step, expected, variance = np.sum(comparisons, axis=0) if comparisons else (0.0, 0.0, 0.0)
         return _ratio(step, expected), _ratio(np.sqrt(variance), expected)
 
 
@@ -130,10 +130,10 @@ def measure(
     rows are read at a time.
 
     >>> scene = np.random.default_rng(0).integers(0, 256, (64, 64, 3))
-    >>> found = measure(scene, 255 - scene, np.ones((64, 64), bool), ([32], []))
-    >>> found["legibility"]
+    >>> figures = measure(scene, 255 - scene, np.ones((64, 64), bool), ([32], []))
+    >>> figures["legibility"]
     {'1': -1.0, '2': -1.0, '4': -1.0}
-    >>> found["seams"]["lines"], found["seams"]["result"] == found["seams"]["content"]
+    >>> figures["seams"]["lines"], figures["seams"]["result"] == figures["seams"]["content"]
     (1, True)
     """
     height = valid.shape[0]
@@ -205,8 +205,8 @@ def _inner(valid: Rows, rows: slice, distance: int) -> Mask:
 def _unbroken(mask: Mask, length: int) -> Mask:
     """Return of every `length` rows in a row whether they are all True: (H − length + 1, W)."""
     counts = np.cumsum(np.pad(mask, [(1, 0), (0, 0)]), axis=0, dtype=np.int32)
-    found: Mask = counts[length:] - counts[:-length] == length
-    return found
+    unbroken: Mask = counts[length:] - counts[:-length] == length
+    return unbroken
 
 
 _Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]

@@ -7,7 +7,7 @@ from nst_rs.config.sections import RunConfig
 log = logging.getLogger(__name__)
 
 _DECIDED = ("model", "objective", "schedule", "learn")
-"""Sections that say how a picture, or a style, is found."""
+"""Sections that say how a picture is optimised, or a style learned."""
 _DECIDED_KEYS = ("style.size", "style.stroke", "style.learned")
 _EXACT_KEYS = ("tiling.statistics", "tiling.tiles_at_once", "tiling.steps_per_round")
 """Tiles of a learned style have no statistics in common."""

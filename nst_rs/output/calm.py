@@ -1,4 +1,4 @@
-"""Whether the scene's flat areas, water, desert, cloud, stayed calm, or came out in blotches."""
+"""A measure of whether the scene's flat areas, water, desert, cloud, stayed calm or came out in blotches."""
 
 from typing import Any
 

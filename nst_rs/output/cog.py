@@ -67,7 +67,7 @@ def optimise(plain: Path, path: Path, grid: Grid, creation: Mapping[str, Any]) -
 
 
 def _creation_options(profile: Profile) -> dict[str, Any]:
-    """Return what GDAL is asked for."""
+    """Return GDAL's creation options."""
     return {**cog_profiles[profile], **_LOSSY_OPTIONS.get(profile, {})}
 
 

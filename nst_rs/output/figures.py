@@ -1,4 +1,4 @@
-"""How faithful and how seamless a finished map is: legibility, seam ratio, frame ratio.
+"""Measures of how faithful and how seamless a finished map is: legibility, seam ratio, frame ratio.
 
 All figures come from sums over pairs of pixels, which add up over strips of rows: no picture need be in memory whole.
 """
@@ -22,7 +22,7 @@ RIM = 16
 """Pixels from the edge of the valid data inwards within which a frame would show. Compared with as many further in, not
 with all that lie elsewhere: a scene's middle may be town where its edges are sea."""
 BESIDE = (-8, -6, -4, -2, 2, 4, 6, 8)
-"""Where the lines lie that a core border is compared with, in pixels from it. Even: pooling takes pixels by twos, and
+"""The lines that a core border is compared with, in pixels from it. Even: pooling takes pixels by twos, and
 leaves the steps between two cells larger than those within a cell; core borders always lie between cells."""
 
 _BAND = 128
@@ -96,7 +96,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Sums:
-    """All that the figures are made of. Additive: those of a picture are the sum of those of its strips of rows."""
+    """The sums that the figures are computed from. A picture's are the sum of those of its strips of rows."""
 
     gradients: Gradients
     content: Steps

@@ -27,28 +27,28 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished picture, and what a run has to say of how it came to be."""
+    """A finished picture, with its scene, its seams, its losses and its part of the record."""
 
     scene: ComposedScene
     picture: PixelArray  # (H, W, 3) RGB in [0, 255], in the colours that the map has
     seams: tuple[tuple[int, ...], tuple[int, ...]]
     """The rows and the columns at which tiles meet."""
     losses: tuple[float, ...]
-    """The objective at every iteration; none where nothing was optimised."""
+    """The objective at every iteration; empty where nothing was optimised."""
     record: Mapping[str, Any]
     """The parts of the record that only this kind of run has."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run made.
+    """The files and figures of a finished run.
 
     Attributes:
         output: The map: an RGB GeoTIFF on the scene's grid. An absolute path, as the others.
         preview: A small PNG of the map.
-        record: The run record, as JSON: what was done, with what, to what.
+        record: The run record, as JSON: settings, inputs, versions and results.
         report: The page that shows the map, the scene and the figures.
-        losses: The objective at every iteration, level after level; none of a learned style.
+        losses: The objective at every iteration, level after level; empty for a learned style.
         seconds: Stage → seconds.
         figures: How faithful and how seamless the map is: see docs/method.md.
     """
@@ -79,7 +79,7 @@ def finish(job: Job, finished: Finished, watch: Stopwatch) -> Result:
 
 
 def _measure(finished: Finished, watch: Stopwatch) -> dict[str, Any]:
-    """Return the map's figures; none where they cannot be measured, which is told: the map is computed."""
+    """Return the map's figures. Where they cannot be measured, warn and return none: the map is there all the same."""
     scene = finished.scene
     try:
         with watch.timed("figures"):

@@ -119,7 +119,7 @@ class Catalogue:
         return [arrival for arrival in arrivals if self._is_due(arrival, most_attempts)]
 
     def given_up(self, most_attempts: int) -> dict[str, Entry]:
-        """Return name → entry of the scenes that failed too often, to be tried again only once they are delivered anew."""
+        """Return name → entry of the scenes that failed too often. They are tried again once delivered anew."""
         return {
             name: entry
             for name, entry in self.entries.items()
@@ -162,7 +162,8 @@ def product_name(config: RunConfig) -> str:
     """Return the name of the folder for the maps of a style and a configuration: the styles' names, and a digest.
 
     The digest is of all that the maps depend on: the style images' contents and weights, and every setting that is not
-    the default. The places of files and the size of the memory make no difference. Raises ConfigError without a style image.
+    the default. The places of files and the size of the memory make no difference. Raises
+    ConfigError without a style image.
     """
     if not config.style.images:
         raise ConfigError("style.images", expected="an image", got="none", do="name one with --style")

@@ -14,7 +14,7 @@ CELL = 16
 FLAT_PERCENT = 25
 """The percentage of cells that count as flat: those in which the scene varies least."""
 
-_BAND = 8 * CELL
+_STRIP_ROWS = 8 * CELL
 
 
 def measure_calm(content: Any, result: Any, valid: Any) -> dict[str, float | None]:
@@ -29,7 +29,7 @@ def measure_calm(content: Any, result: Any, valid: Any) -> dict[str, float | Non
     >>> measure_calm(scene, scene, np.ones((64, 64)))
     {'result': 0.0, 'content': 0.0}
     """
-    rows = list(strips(valid.shape[0] // CELL * CELL, _BAND))
+    rows = list(strips(valid.shape[0] // CELL * CELL, _STRIP_ROWS))
     if not rows or valid.shape[1] < CELL:
         return {"result": None, "content": None}
     whole = np.concatenate([_means((_cells(valid[part]) > 0).astype(np.float32)) == 1 for part in rows])

@@ -57,8 +57,8 @@ class Companion:
 
     Attributes:
         name: What messages, the STAC item and :class:`FinishedMap` call it.
-        ending: Returns what takes the place of the map's ``.tif`` in its name; None where it is not asked for.
-        endings: All that `ending` may return: an earlier map's file is removed when it is not asked for any more.
+        ending: Returns what replaces the map's ``.tif``; None where the configuration does not want the file.
+        endings: All that `ending` may return: an earlier map's file is removed where the new map has none.
         write: Writes it to a path. An OSError, as of a full disk, ends the run, which can go on; whatever else it
             raises is told, and the map stands without the file.
         check: Raises NstError, before anything is computed, where it could not be written to a path for a scene.

@@ -25,7 +25,7 @@ BESIDE = (-8, -6, -4, -2, 2, 4, 6, 8)
 """The lines that a core border is compared with, in pixels from it. Even: pooling takes pixels by twos, and
 leaves the steps between two cells larger than those within a cell; core borders always lie between cells."""
 
-_BAND = 128
+_STRIP_ROWS = 128
 _FLAT = 1e-6
 """A variance smaller than this share of the mean square is float32's rounding."""
 
@@ -108,26 +108,31 @@ class Sums:
 
 
 @dataclass(frozen=True)
-class _Band:
-    """A band's rows, and below them as many as its pairs reach into."""
+class _Strip:
+    """A strip of rows, and below it as many rows as its pairs reach into."""
 
     rows: slice
-    """Those of the band itself, in the scene."""
+    """The rows of the strip itself, in the scene."""
     height: int
-    """Rows of the whole scene."""
+    """The number of rows of the whole scene."""
     valid: Mask  # (rows and below, W)
     ring: npt.NDArray[np.uint8]  # (rows and one below, W)
     """Whole RIMs between a pixel and the edge of the valid data: 0, 1, or 2 for more."""
 
 
 def measure(
-    content: Rows, result: Rows, valid: Rows, seams: tuple[Sequence[int], Sequence[int]], *, band: int = _BAND
+    content: Rows,
+    result: Rows,
+    valid: Rows,
+    seams: tuple[Sequence[int], Sequence[int]],
+    *,
+    strip_rows: int = _STRIP_ROWS,
 ) -> dict[str, Any]:
     """Return the figures of `result` against `content`, ready for JSON.
 
     Both are (H, W, 3) RGB in [0, 255], the result as it is or already rounded to whole values; `valid` is (H, W), above
-    0 where there is data. `seams` are the rows and the columns of the scene before which a tile's core begins. `band`
-    rows are read at a time.
+    0 where there is data. `seams` are the rows and the columns of the scene before which a tile's core begins.
+    `strip_rows` rows are read at a time.
 
     >>> scene = np.random.default_rng(0).integers(0, 256, (64, 64, 3))
     >>> figures = measure(scene, 255 - scene, np.ones((64, 64), bool), ([32], []))
@@ -137,7 +142,7 @@ def measure(
     (1, True)
     """
     height = valid.shape[0]
-    sums = reduce(add, (_sums(content, result, valid, rows) for rows in strips(height, band)))
+    sums = reduce(add, (_sums(content, result, valid, rows) for rows in strips(height, strip_rows)))
     ratio, error = sums.result.across(seams)
     correlations = zip(DISTANCES, sums.gradients.correlations, strict=True)
     return {
@@ -177,16 +182,16 @@ def _say(value: float | None) -> str:
 def _sums(content: Rows, result: Rows, valid: Rows, rows: slice) -> Sums:
     reach = slice(rows.start, min(rows.stop + DISTANCES[-1], valid.shape[0]))
     ring = _inner(valid, rows, RIM).astype(np.uint8) + _inner(valid, rows, 2 * RIM)
-    band = _Band(rows, valid.shape[0], valid[reach] > 0, ring)
-    before = _planes(content[reach], band.valid)
-    after = np.rint(_planes(result[reach], band.valid))  # as it is published
-    return Sums(_gradients(before, after, band), _steps(before, band), _steps(after, band))
+    strip = _Strip(rows, valid.shape[0], valid[reach] > 0, ring)
+    scene = _planes(content[reach], strip.valid)
+    styled = np.rint(_planes(result[reach], strip.valid))  # as it is published
+    return Sums(_gradients(scene, styled, strip), _steps(scene, strip), _steps(styled, strip))
 
 
 def _planes(picture: npt.NDArray[Any], valid: Mask) -> Pixels:
     """Return the channels of a picture one after the other, (3, H, W), with 0 for nodata, which may be anything.
 
-    float32, in which one band's sums are good to more digits than the figures have; the bands' are added in float64.
+    float32, in which one strip's sums are good to more digits than the figures have; the strips' are added in float64.
     """
     return np.where(valid, channels_first(picture), np.float32(0))
 
@@ -218,12 +223,12 @@ def _pairs(array: npt.NDArray[Any], rows: int, distance: int = 1) -> tuple[_Pair
     return (array[: len(below)], below), (array[:rows, :-distance], array[:rows, distance:])
 
 
-def _gradients(content: Pixels, result: Pixels, band: _Band) -> Gradients:
-    rows = band.rows.stop - band.rows.start
+def _gradients(content: Pixels, result: Pixels, strip: _Strip) -> Gradients:
+    rows = strip.rows.stop - strip.rows.start
     luminances = [luminance(np.moveaxis(planes, 0, -1)) for planes in (content, result)]
     sums = np.zeros((len(DISTANCES), 6))
     for index, distance in enumerate(DISTANCES):
-        pairs = (_pairs(array, rows, distance) for array in (*luminances, band.valid))
+        pairs = (_pairs(array, rows, distance) for array in (*luminances, strip.valid))
         for (a, a_next), (b, b_next), (valid, valid_next) in zip(*pairs, strict=True):
             both = valid & valid_next
             da, db = (a_next - a) * both, (b_next - b) * both
@@ -232,24 +237,24 @@ def _gradients(content: Pixels, result: Pixels, band: _Band) -> Gradients:
     return Gradients(sums)
 
 
-def _steps(planes: Pixels, band: _Band) -> Steps:
-    rows = band.rows.stop - band.rows.start
-    (valid, valid_across), (ring, ring_across) = (_pairs(array, rows) for array in (band.valid, band.ring))
+def _steps(planes: Pixels, strip: _Strip) -> Steps:
+    rows = strip.rows.stop - strip.rows.start
+    (valid, valid_across), (ring, ring_across) = (_pairs(array, rows) for array in (strip.valid, strip.ring))
     channels = [_pairs(plane, rows) for plane in planes]
     down = _step([pair for pair, _ in channels], valid, ring)
     across = _step([pair for _, pair in channels], valid_across, ring_across)
-    lines = np.zeros((band.height - 1, 2))
-    lines[band.rows.start : band.rows.start + len(down.sizes)] = down.along(1)
+    lines = np.zeros((strip.height - 1, 2))
+    lines[strip.rows.start : strip.rows.start + len(down.sizes)] = down.along(1)
     rim = [down.within(number) + across.within(number) for number in (0, 1)]
     return Steps(lines, across.along(0), np.array(rim))
 
 
 @dataclass(frozen=True)
 class _Step:
-    """The steps of all pairs of a band in one direction, (rows, columns) all three."""
+    """The steps of all pairs of a strip in one direction, (rows, columns) all three."""
 
     sizes: Pixels
-    """As means over the channels; 0 where a pair does not count."""
+    """The steps as means over the channels; 0 where a pair does not count."""
     counted: Mask
     ring: npt.NDArray[np.uint8]
     """The outer of the ends' rings."""

@@ -18,8 +18,8 @@ def software() -> str:
 def settings_digest(config: RunConfig) -> str:
     """Return the SHA-256 of all settings that the map's bytes depend on.
 
-    Not of where files lie, nor of which machines compute: the same settings have the same digest everywhere. What the
-    files hold is told by their own digests.
+    It covers neither the places of files nor the machines that compute: the same settings have the same digest
+    everywhere. The contents of the files have digests of their own.
     """
     settings = config.model_dump(
         mode="json", exclude={"scene": {"paths"}, "output": {"path"}, "compute": {*ELSEWHERE, "device"}, "learn": True}

@@ -93,7 +93,7 @@ class Run:
     def distance(self, name: str) -> float | None:
         """Return Σ_l c_l L_content(l), or Σ_l w_l E_l, or another term's value: without α, β or the term's weight.
 
-        Content and style are always there; None stands for a further term that the run had not.
+        Content and style are always there; None stands for a further term that the run did not have.
         """
         if name not in self.terms:
             return None

@@ -65,7 +65,7 @@ class Kept:
     def by(
         cls, plan: Plan, content_layers: Iterable[str], precision: str, arrays: int, by_core: bool = False
     ) -> "Kept":
-        """Return the arrays that `plan` keeps: `arrays` per state, and with `by_core` states that are kept core by core."""
+        """Return the arrays that `plan` keeps: `arrays` per state; `by_core`: states are kept core by core."""
         colors = [((*level.canvas_shape, 3), "float32") for level in plan.levels]
         weights = [(level.canvas_shape, "float32") for level in plan.levels]
         kind = "uint16" if precision == "bfloat16" else "float32"

@@ -94,9 +94,9 @@ def _publish(job: Job, finished: Finished, finished_record: Callable[[], Mapping
     scene, profile, grid = finished.scene, job.config.output.profile, job.inputs.scene.grid
     tags = provenance.tags(job.config, scene.fingerprints)
     picture, weight = with_unstyled(finished.picture, scene.weight, scene.unstyled)
-    before, _ = with_unstyled(scene.image, scene.weight, scene.unstyled)
+    composite, _ = with_unstyled(scene.image, scene.weight, scene.unstyled)
     styled = StyledMap(picture, weight, grid, profile, tags)
-    contents = MapContents(styled, before, job.inputs.rendering, job.inputs.styles)
+    contents = MapContents(styled, composite, job.inputs.rendering, job.inputs.styles)
     # The scene's bands are read again for the file of bands, which must be of the same pixels as the map.
     publish(job.outputs, contents, finished_record, job.inputs.check_unchanged)
 

@@ -24,7 +24,7 @@ class Layer:
 
     @property
     def radius(self) -> int:
-        """How many pixels beyond its own ``stride`` × ``stride`` cell a position sees.
+        """The number of pixels that a position sees beyond its own ``stride`` × ``stride`` cell, on every side.
 
         >>> VGG16["conv5_1"].radius
         58
@@ -77,7 +77,7 @@ class Trunk:
 
     @property
     def halo(self) -> int:
-        """Pixels around a tile's core within which lies all that the core's features depend on.
+        """The number of pixels around a tile's core on which the core's features depend.
 
         The radius of the deepest layer, rounded up to the stride: 64 for conv5_1.
 

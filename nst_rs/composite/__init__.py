@@ -1,1 +1,1 @@
-"""From bands to RGB: channels, stretch, what stands where there is no data, and clouds."""
+"""From bands to RGB: channels, stretch, the continuation into nodata, and clouds."""

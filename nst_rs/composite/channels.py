@@ -1,4 +1,4 @@
-"""What red, green and blue are made of: bands, or spectral indices, by number or name."""
+"""The channels red, green and blue: bands or spectral indices, by number or name."""
 
 import logging
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _OWN_NAMES = {
     "hh": "HH",
     "hv": "HV",
 }
-"""Common names that are not spyndex's → what its formulas call these bands."""
+"""Common names that spyndex does not know → its formulas' names of these bands."""
 
 Channel = int | str
 """A band by its number from 1, or a spectral index by its name."""
@@ -43,7 +43,7 @@ class Index:
 
     name: str
     bands: dict[str, int]
-    """What its formula calls a band → the band's number."""
+    """The formula's name of a band → the band's number."""
 
     def compute(self, by_band: dict[int, Pixels]) -> Pixels:
         """Return the index; NaN or infinite where its formula divides by nothing."""
@@ -59,7 +59,7 @@ class Index:
 
 @cache
 def spyndex_bands() -> dict[str, str]:
-    """Return common names → what spyndex's formulas call these bands: its own names, but where ours are others."""
+    """Return common names → the names in spyndex's formulas. Where ours differ from spyndex's, ours count."""
     import spyndex
 
     theirs = {band.common_name: band.short_name for band in map(spyndex.bands.get, spyndex.bands)}
@@ -79,7 +79,7 @@ class Channels:
         """The bands that are read, from 1."""
         plain = not any(isinstance(part, Index) for part in self._parts)
         self.dtype: str = scene.dtype if plain else "float32"
-        """Of the channels' values."""
+        """The type of the channels' values."""
 
     def compute(self, values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Mask]:
         """Return the channels, (3, h, w), of `values`, (bands, h, w), and where all of them are finite."""
@@ -121,7 +121,7 @@ def resolve_channels(scene: Scene, wanted: Sequence[Channel] | str | None) -> Th
 
 
 def resolve_bands(scene: Scene, wanted: Sequence[Channel] | Literal["all"] | None) -> tuple[int, ...]:
-    """Return the numbers, from 1, of the bands that are to be handed over. Raises ConfigError for what is no band."""
+    """Return the numbers, from 1, of the bands to write beside the map. Raises ConfigError for what is no band."""
     if wanted is None:
         return ()
     if wanted == "all":

@@ -1,4 +1,4 @@
-"""Bands to RGB: one stretch for the whole scene, and what stands where there is no data."""
+"""Bands to RGB: one stretch for the whole scene, and a smooth continuation where there is no data."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,18 +31,18 @@ _FRACTIONS = 2**20
 
 @dataclass(frozen=True)
 class Composite:
-    """How a scene became RGB."""
+    """The channels and limits by which a scene became RGB."""
 
     bands: Three
     """For red, green and blue: numbers from 1, or names of spectral indices."""
     limits: tuple[Limits, Limits, Limits]
     valid_share: float
-    """Of the grid's pixels, those that hold data in all three bands."""
+    """The share of the grid's pixels that hold data in all three bands."""
 
 
 @dataclass(frozen=True)
 class Sheets:
-    """Where a composite is written, each as large as the scene."""
+    """The arrays that a composite is written to, each as large as the scene."""
 
     image: PixelArray  # (H, W, 3) float32 RGB in [0, 255]
     weight: PixelArray  # (H, W) float32, 1 where there is data to be styled, else 0
@@ -67,7 +67,7 @@ def compose(scene: Scene, chosen: Three, stretch: Stretch, sheets: Sheets) -> Co
             got=f"none in bands {', '.join(map(str, chosen))}",
             do="check scene.nodata and composite.bands with nst-rs inspect",
         )
-    limits = stretch.limits or _found_limits(counters, stretch, sheets)
+    limits = stretch.limits or _limits_of(counters, stretch, sheets)
     sums = _stretch_all(sheets, stretch, limits)
     if valid < scene.grid.height * scene.grid.width:
         means = [np.float32(total / valid / _FRACTIONS) for total in sums]
@@ -96,7 +96,7 @@ def _read(scene: Scene, channels: Channels, sheets: Sheets) -> list[Counter]:
     return counters
 
 
-def _found_limits(counters: Sequence[Counter], stretch: Stretch, sheets: Sheets) -> tuple[Limits, Limits, Limits]:
+def _limits_of(counters: Sequence[Counter], stretch: Stretch, sheets: Sheets) -> tuple[Limits, Limits, Limits]:
     red, green, blue = (
         _limits(*counter.percentiles(stretch.percentiles, partial(_valid_values, sheets.image, sheets.weight, channel)))
         for channel, counter in enumerate(counters)

@@ -1,4 +1,4 @@
-"""What a map shows as it is in the scene: clouds, laid over the styled picture as it is read."""
+"""Clouds that a map shows as they are in the scene: they are laid over the styled picture as it is read."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from nst_rs.files.storage import PixelArray, Window
 def with_unstyled(
     picture: PixelArray, weight: PixelArray, unstyled: PixelArray | None
 ) -> tuple[PixelArray, PixelArray]:
-    """Return `picture`, (H, W, 3), and `weight`, (H, W), with what `unstyled`, (H, W, 4) uint8, shows laid over them.
+    """Return `picture`, (H, W, 3), and `weight`, (H, W), with the pixels of `unstyled`, (H, W, 4) uint8, over them.
 
     >>> picture, weight = np.zeros((1, 2, 3), np.float32), np.float32([[1, 0]])
     >>> cloud = np.uint8([[[0, 0, 0, 0], [9, 8, 7, 255]]])

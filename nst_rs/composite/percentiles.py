@@ -35,7 +35,7 @@ class Counter:
 
     @property
     def total(self) -> int:
-        """How many values were counted."""
+        """The number of values counted so far."""
         return int(self._counts.sum())
 
     def add(self, values: Values) -> None:
@@ -50,12 +50,12 @@ class Counter:
         # Rank and fraction as in NumPy, which numbers the sorted values from 0.
         places = [(self.total - 1) * (percentile / 100) for percentile in wanted]
         ranks = {min(math.floor(place) + step, self.total - 1) for place in places for step in (0, 1)}
-        found = self._values(sorted(ranks), again)
-        return [self._interpolated(found, place) for place in places]
+        values = self._values(sorted(ranks), again)
+        return [self._interpolated(values, place) for place in places]
 
-    def _interpolated(self, found: Mapping[int, np.generic], place: float) -> float:
+    def _interpolated(self, values: Mapping[int, np.generic], place: float) -> float:
         rank = math.floor(place)
-        low, high = found[rank], found[min(rank + 1, self.total - 1)]
+        low, high = values[rank], values[min(rank + 1, self.total - 1)]
         fraction, difference = np.float64(place - rank), np.subtract(high, low)
         # From the nearer end, as NumPy does, so that equal numbers come out to the last digit.
         if fraction < 0.5:
@@ -86,7 +86,7 @@ class Counter:
         return counts
 
     def _upper(self, values: Values) -> Values:
-        """Return the upper 16 bits of the keys; of an integer type all there are."""
+        """Return the upper 16 bits of the keys. The keys of an integer type have no others."""
         if self._dtype.kind == "f":
             return _float_keys(values) >> 16
         return values.astype(np.int32) - np.iinfo(self._dtype).min

@@ -29,14 +29,14 @@ def compose_anew(config: RunConfig, storage: Storage) -> tuple[PixelArray, Pixel
 def check_unchanged(inputs: Iterable[Mapping[str, Any]]) -> None:
     """Raise SceneError, naming the file, where one of a record's inputs is not there, or not what it was.
 
-    Of what does not lie on this machine nothing is known, and it is taken to be what it was.
+    An input that does not lie on this machine has no fingerprint, and is taken to be unchanged.
     """
     for entry in inputs:
         location = str(entry["path"])
         try:
-            found = fingerprint(location)["sha256"]
+            digest = fingerprint(location)["sha256"]
         except OSError as error:
             expected = "the file that the run read"
             raise SceneError(f"scene {location}", expected=expected, got="nothing of that name") from error
-        if found != entry["sha256"]:
+        if digest != entry["sha256"]:
             raise SceneError(f"scene {location}", expected="the file that the run read", got="another of that name")

@@ -1,4 +1,4 @@
-"""How a configuration renders its scene: the bands or indices that make red, green and blue, and their stretch."""
+"""The rendering of a configuration's scene: the bands or indices for red, green and blue, and their stretch."""
 
 from dataclasses import dataclass
 from pathlib import Path

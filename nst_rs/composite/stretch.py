@@ -18,12 +18,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Stretch:
-    """How the three channels are stretched, alike over the whole scene."""
+    """The stretch of the three channels, the same over the whole scene."""
 
     percentiles: tuple[float, float] = (2.0, 98.0)
-    """Of each channel's valid pixels; they become its limits."""
+    """The percentiles of each channel's valid pixels that become its limits."""
     limits: tuple[Limits, Limits, Limits] | None = None
-    """In their place, so that scenes of one place match."""
+    """Limits in the percentiles' place, so that scenes of one place match."""
     gamma: float = 1.0
     sigmoid: float = 0
 
@@ -38,7 +38,7 @@ class Stretch:
         >>> Stretch(sigmoid=8.0).apply(np.float32([0, 25, 50, 100]), Limits(0, 100)).round()
         array([  0.,  27., 128., 255.], dtype=float32)
         """
-        with np.errstate(over="ignore"):  # what means no data and is not marked may be the least float
+        with np.errstate(over="ignore"):  # an unmarked nodata value may be the least float
             scaled = (band - np.float32(limits.low)) * np.float32(255 / (limits.high - limits.low))
         stretched: Pixels = np.clip(scaled, 0.0, 255.0)
         if self.gamma != 1:

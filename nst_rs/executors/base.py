@@ -1,4 +1,4 @@
-"""What an executor must do, and what planning must know of one.
+"""The protocol of executors, and the traits that planning must know of them.
 
 An executor computes a run's tiles. `local` computes them in this process, one after the other; `dask` has the workers
 of a cluster compute them. Another one is one module that satisfies :class:`Executor`, one line in
@@ -23,7 +23,7 @@ from nst_rs.pyramid.canvas import Canvas
 
 @dataclass(frozen=True)
 class Traits:
-    """What planning must know of an executor before there is one."""
+    """The facts that planning must know of an executor before there is one."""
 
     in_process: bool
     """Whether tiles are computed in this process. Then the scene's arrays may lie in its memory, and the time that the
@@ -41,20 +41,20 @@ class LevelTask:
     kernel: Kernel
     """This process's network."""
     recipe: KernelRecipe
-    """How another process builds the same network."""
+    """The recipe by which another process builds the same network."""
     canvas: Canvas
     objective: Objective
     predicted: bool
     """Whether the statistics are predicted."""
     kept_windows: int
-    """How many windows may keep their activations at a time, in all processes together."""
+    """The most windows that may keep their activations at a time, in all processes together."""
     descent: Descent
     keeper: Keeper
     form: Form
     start: Point[State]
     listener: Callable[[Step], None]
     keep: Callable[[Point[Any]], None]
-    """Hears of every point between two rounds, to keep it."""
+    """Called with every point between two rounds, to keep it."""
     folder: Path
     """The folder in which the arrays lie that are on disk. Every process that computes must reach it."""
 
@@ -66,7 +66,7 @@ class PaintTask:
     painter: TilePainter
     tiles: Sequence[MapTile]
     done: Callable[[MapTile], None]
-    """Hears of every tile that is written, in any order. Raises OutputError where it is not."""
+    """Called with every tile that is written, in any order. Raises OutputError where it is not."""
     folder: Path
     """As in :class:`LevelTask`."""
 
@@ -88,7 +88,7 @@ class Executor(Protocol):
     def descend(self, task: LevelTask) -> State:
         """Compute a level from its start to its end.
 
-        A level that failed may be computed again: it goes on from what the task's keeper has kept.
+        A level that failed may be computed again: it goes on from the state that was kept last.
 
         Args:
             task: The level, its start, and what hears of every step and of every point between two rounds.
@@ -115,4 +115,4 @@ class Executor(Protocol):
 
     @property
     def seconds_to_connect(self) -> float | None:
-        """How long it took to find or start workers; None where there are none to find."""
+        """The seconds that it took to find or start workers; None where there are none to find."""

@@ -1,4 +1,4 @@
-"""Which executor computes a run's tiles, by the name that ``compute.executor`` has."""
+"""The executors by name: ``compute.executor`` chooses the one that computes a run's tiles."""
 
 import os
 from importlib import import_module
@@ -37,7 +37,7 @@ def traits_of(name: str) -> Traits:
 def executor_for(compute: ComputeSection, workers: int, connect: Any = None) -> Executor:
     """Return the executor of a run whose tiles are shared by `workers` processes.
 
-    `connect` takes the place of what an executor connects to its workers with: for a scheduler that has them already.
+    `connect` replaces the function by which an executor connects to its workers, for a scheduler that has them already.
     """
     if compute.executor == "local":
         made: Executor = _class_of("local")()
@@ -48,12 +48,12 @@ def executor_for(compute: ComputeSection, workers: int, connect: Any = None) -> 
 
 
 def threads_each(workers: int) -> int:
-    """Return how many threads each of `workers` processes gets that are started on this machine."""
+    """Return the number of threads for each of `workers` processes that are started on this machine."""
     return max(1, cores() // workers)
 
 
 def cores() -> int:
-    """Return how many cores this machine has."""
+    """Return the number of this machine's cores."""
     return os.cpu_count() or 1
 
 

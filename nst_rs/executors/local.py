@@ -25,7 +25,7 @@ class LocalExecutor:
         paint_in_turn(task.painter, task.tiles, task.done)
 
     def close(self) -> None:
-        """Do nothing: there is no one to let go of."""
+        """Do nothing: there are no workers to let go of."""
 
 
 def _rounds(task: LevelTask) -> Round[State]:

@@ -35,7 +35,7 @@ Recipe = Callable[[], Kernel]
 
 @dataclass(frozen=True)
 class Overlap:
-    """Where a tile's window sees a tile's core. Canvas coordinates."""
+    """The part of a tile's core that a tile's window sees, in canvas coordinates."""
 
     core: Tile
     window: Tile
@@ -92,7 +92,7 @@ class LevelInputs:
     canvas: Canvas
     objective: Objective
     kept: int
-    """How many windows' activations a process keeps from the forward pass to the backward pass."""
+    """The most windows whose activations a process keeps from the forward pass to the backward pass."""
 
 
 @dataclass(frozen=True)
@@ -267,7 +267,7 @@ def _network(recipe: Recipe) -> Kernel:
 
 
 def _most(tiles: int, workers: int, size: int) -> int:
-    """Return how many tiles the worker with the most of them has."""
+    """Return the number of tiles of the worker with the most."""
     blocks = -(-tiles // size)
     return min(tiles, -(-blocks // workers) * size)
 

@@ -1,4 +1,4 @@
-"""How another process builds a network that it is not sent: VGG16 as it judges, or a network that learned a style."""
+"""Recipes by which another process builds a network: VGG16, or a network that learned a style."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,12 +12,12 @@ from nst_rs.objective.problem import Kernel
 
 @dataclass(frozen=True)
 class KernelRecipe:
-    """What VGG16 is built from. It is small, and a worker imports TensorFlow only when it builds the network."""
+    """The recipe for VGG16. It is small, and a worker imports TensorFlow only when it builds the network."""
 
     config: str
     """The part of the configuration that matters to the network, as JSON."""
     threads: int | None = None
-    """How many threads the process may use; None: as many as it likes."""
+    """The number of threads that the process may use; None: as many as it likes."""
 
     @classmethod
     def of(cls, config: RunConfig) -> "KernelRecipe":
@@ -26,7 +26,7 @@ class KernelRecipe:
         return cls(config.model_dump_json(include=matters))
 
     def with_threads(self, threads: int) -> "KernelRecipe":
-        """Return the recipe for a process that may use so many threads."""
+        """Return the recipe for a process that may use `threads` threads."""
         return replace(self, threads=threads)
 
     def __call__(self) -> Kernel:
@@ -43,17 +43,17 @@ class KernelRecipe:
 
 @dataclass(frozen=True)
 class PaintingRecipe:
-    """What a network that learned a style is built from. A worker imports TensorFlow only when it builds it."""
+    """The recipe for a network that learned a style. A worker imports TensorFlow only when it builds the network."""
 
     style: LearnedStyle
     device: str
     """The value of ``compute.device``: every process looks for its own."""
     precision: str
     threads: int | None = None
-    """How many threads the process may use; None: as many as it likes."""
+    """The number of threads that the process may use; None: as many as it likes."""
 
     def with_threads(self, threads: int) -> "PaintingRecipe":
-        """Return the recipe for a process that may use so many threads."""
+        """Return the recipe for a process that may use `threads` threads."""
         return replace(self, threads=threads)
 
     def __call__(self) -> Network:

@@ -21,8 +21,8 @@ def inside(location: str) -> tuple[Path, str] | None:
     >>> inside("/vsizip/scene.zip/a/B04.jp2"), inside("B04.jp2")
     ((PosixPath('scene.zip'), 'a/B04.jp2'), None)
     """
-    found = _INSIDE.fullmatch(location)
-    return (Path(found[1]), found[2]) if found else None
+    match = _INSIDE.fullmatch(location)
+    return (Path(match[1]), match[2]) if match else None
 
 
 def locations_in(archive: Path) -> list[str]:
@@ -56,11 +56,11 @@ def read_text_in(archive: Path, name: str) -> str:
                 return decode(file.read(MOST_BYTES + 1))
         with tarfile.open(archive, "r:") as tar:
             entry = next((entry for entry in tar if entry.name.removeprefix("./") == name), None)
-            found = tar.extractfile(entry) if entry is not None else None
-            if found is None:
+            member = tar.extractfile(entry) if entry is not None else None
+            if member is None:
                 raise DocumentError("no such file in the archive")
-            with found:
-                return decode(found.read(MOST_BYTES + 1))
+            with member:
+                return decode(member.read(MOST_BYTES + 1))
     except DocumentError:
         raise
     except (*_ERRORS, KeyError) as error:

@@ -19,13 +19,13 @@ def fingerprint(location: str | Path) -> dict[str, Any]:
 def fingerprints(locations: Iterable[str | Path]) -> list[dict[str, Any]]:
     """Return the fingerprint of everything that is read, like :func:`fingerprint`; an archive is read once."""
     digests: dict[Path | None, dict[str, Any]] = {None: {"bytes": None, "sha256": None}}
-    found = []
+    entries = []
     for location in map(str, locations):
         file = file_of(location)
         if file is not None and file not in digests:
             digests[file] = _digest(file)
-        found.append({"path": absolute(location), **digests[file]})
-    return found
+        entries.append({"path": absolute(location), **digests[file]})
+    return entries
 
 
 def _digest(file: Path) -> dict[str, Any]:

@@ -25,8 +25,8 @@ def subdataset(location: str) -> tuple[str, str, str] | None:
     >>> subdataset("NETCDF:tiles/a.nc:red")
     ('NETCDF', 'tiles/a.nc', 'red')
     """
-    found = _SUBDATASET.fullmatch(location)
-    return (found[1].upper(), found[2], found[3]) if found else None
+    match = _SUBDATASET.fullmatch(location)
+    return (match[1].upper(), match[2], match[3]) if match else None
 
 
 def absolute(location: str) -> str:

@@ -88,14 +88,14 @@ def degrees(grid: Grid) -> Bounds | None:
         west, south, east, north = transform_bounds(grid.crs, _WGS84, *bounds(grid))
     except (CRSError, CPLE_BaseError, ValueError):
         return None
-    found = west, south, east, north
-    return found if all(math.isfinite(number) for number in found) else None
+    edges = west, south, east, north
+    return edges if all(math.isfinite(edge) for edge in edges) else None
 
 
 def describe_degrees(grid: Grid) -> str:
     """Return the bounds of a grid as ``scene.area`` takes them, to metres; nothing where its CRS leads to none."""
-    found = degrees(grid)
-    return "" if found is None else f"[{', '.join(f'{number:.5f}' for number in found)}]"
+    edges = degrees(grid)
+    return "" if edges is None else f"[{', '.join(f'{edge:.5f}' for edge in edges)}]"
 
 
 def extent_of(grid: Grid) -> str:

@@ -36,7 +36,7 @@ class Manner:
 
 
 class Recipe(Protocol):
-    """How a network is built in the process that needs it: :class:`nst_rs.executors.recipes.PaintingRecipe`."""
+    """Builds the network in the process that needs it: :class:`nst_rs.executors.recipes.PaintingRecipe`."""
 
     def __call__(self) -> Network:
         """Build the network."""

@@ -26,7 +26,7 @@ class State:
 
     @property
     def result(self) -> PixelArray:
-        """The picture that the descent has come to: the mean of iterates where there is one, else the last."""
+        """The picture that the descent has reached: the mean of iterates where there is one, else the last."""
         return self.picture if self.mean is None else self.mean
 
     def copy_to(self, other: "State") -> None:

@@ -1,1 +1,1 @@
-"""From a finished picture to files: the map, and all that is written beside it."""
+"""From a finished picture to files: the map and its companions."""

@@ -1,4 +1,4 @@
-"""Whether the scene's flat areas, water, desert, cloud, stayed calm, or came out in blotches."""
+"""A measure of whether the scene's flat areas, water, desert, cloud, stayed calm or came out in blotches."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from nst_rs.style.color import channels_first
 CELL = 16
 """Side in pixels of the cells that are compared: about the size of a blotch, larger than the grain of strokes."""
 FLAT_PERCENT = 25
-"""Of the cells, how many count as flat: those in which the scene varies least."""
+"""The percentage of cells that count as flat: those in which the scene varies least."""
 
-_BAND = 8 * CELL
+_STRIP_ROWS = 8 * CELL
 
 
 def measure_calm(content: Any, result: Any, valid: Any) -> dict[str, float | None]:
@@ -29,7 +29,7 @@ def measure_calm(content: Any, result: Any, valid: Any) -> dict[str, float | Non
     >>> measure_calm(scene, scene, np.ones((64, 64)))
     {'result': 0.0, 'content': 0.0}
     """
-    rows = list(strips(valid.shape[0] // CELL * CELL, _BAND))
+    rows = list(strips(valid.shape[0] // CELL * CELL, _STRIP_ROWS))
     if not rows or valid.shape[1] < CELL:
         return {"result": None, "content": None}
     whole = np.concatenate([_means((_cells(valid[part]) > 0).astype(np.float32)) == 1 for part in rows])
@@ -62,8 +62,8 @@ def _cells(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _means(cells: Pixels) -> Pixels:
     """Return every cell's mean, (..., h, w). Rows first: they lie one after the other."""
-    found: Pixels = cells.sum(axis=-3).sum(axis=-1) / np.float32(CELL**2)
-    return found
+    means: Pixels = cells.sum(axis=-3).sum(axis=-1) / np.float32(CELL**2)
+    return means
 
 
 def _mean_step(means: Pixels, chosen: Mask) -> float:
@@ -72,8 +72,8 @@ def _mean_step(means: Pixels, chosen: Mask) -> float:
     for first, second in ((np.s_[..., :-1, :], np.s_[..., 1:, :]), (np.s_[..., :-1], np.s_[..., 1:])):
         both = chosen[first] & chosen[second]
         steps.append(np.abs(means[second] - means[first])[:, both].ravel())
-    found = np.concatenate(steps)
-    return float(found.mean()) if len(found) else np.nan
+    all_steps = np.concatenate(steps)
+    return float(all_steps.mean()) if len(all_steps) else np.nan
 
 
 def _ratio(flat: float, others: float) -> float | None:

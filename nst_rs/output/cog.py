@@ -43,10 +43,10 @@ def write_cog(path: Path, styled: StyledMap) -> None:
 
 
 def optimise(plain: Path, path: Path, grid: Grid, creation: Mapping[str, Any]) -> None:
-    """Turn a plain GeoTIFF on `grid` into a cloud-optimised one, with averaged overviews, as GDAL is told to.
+    """Turn a plain GeoTIFF on `grid` into a cloud-optimised one, with averaged overviews.
 
-    As rio-cogeo does it, but without its warped copy, which blackens what lies under the mask and so lets JPEG draw
-    black into the edge of the data.
+    `creation` are GDAL's creation options. rio-cogeo does the same with a warped copy, which blackens what lies under
+    the mask and so lets JPEG draw black into the edge of the data; here there is no such copy.
     """
     levels = _overviews(grid)
     options = {
@@ -67,7 +67,7 @@ def optimise(plain: Path, path: Path, grid: Grid, creation: Mapping[str, Any]) -
 
 
 def _creation_options(profile: Profile) -> dict[str, Any]:
-    """Return what GDAL is asked for."""
+    """Return GDAL's creation options."""
     return {**cog_profiles[profile], **_LOSSY_OPTIONS.get(profile, {})}
 
 

@@ -1,4 +1,4 @@
-"""A file that goes with a map: what it is called, when it is written, and how.
+"""A file that goes with a map: its name, when it is written, and how.
 
 A new output format is one module that defines a :class:`Companion`, and one line in nst_rs/output/companions.py.
 """
@@ -19,7 +19,7 @@ from nst_rs.style.picture import Style
 
 @dataclass(frozen=True)
 class MapContents:
-    """What is published: the map's picture, and what its companions may show besides."""
+    """The contents of a map: its picture, and all that its companions may show besides."""
 
     styled: StyledMap
     scene: PixelArray  # (H, W, 3) RGB in [0, 255]
@@ -40,7 +40,7 @@ class FinishedMap:
     record_path: Path
     record: Mapping[str, Any]
     assets: Mapping[str, Asset]
-    """Name → what the STAC item says of each companion that is written already."""
+    """Name → the STAC asset of each companion that is written already."""
 
 
 def _nothing_to_check(path: Path, rendering: Rendering) -> None:
@@ -57,8 +57,8 @@ class Companion:
 
     Attributes:
         name: What messages, the STAC item and :class:`FinishedMap` call it.
-        ending: Returns what takes the place of the map's ``.tif`` in its name; None where it is not asked for.
-        endings: All that `ending` may return: an earlier map's file is removed when it is not asked for any more.
+        ending: Returns what replaces the map's ``.tif``; None where the configuration does not want the file.
+        endings: All that `ending` may return: an earlier map's file is removed where the new map has none.
         write: Writes it to a path. An error of the disk or of GDAL, or an NstError, ends the run, which can go on;
             whatever else it raises is told, and the map stands without the file.
         check: Raises NstError, before anything is computed, where it could not be written to a path for a scene.

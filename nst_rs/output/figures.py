@@ -1,4 +1,4 @@
-"""How faithful and how seamless a finished map is: legibility, seam ratio, frame ratio.
+"""Measures of how faithful and how seamless a finished map is: legibility, seam ratio, frame ratio.
 
 All figures come from sums over pairs of pixels, which add up over strips of rows: no picture need be in memory whole.
 """
@@ -22,10 +22,10 @@ RIM = 16
 """Pixels from the edge of the valid data inwards within which a frame would show. Compared with as many further in, not
 with all that lie elsewhere: a scene's middle may be town where its edges are sea."""
 BESIDE = (-8, -6, -4, -2, 2, 4, 6, 8)
-"""Where the lines lie that a core border is compared with, in pixels from it. Even: pooling takes pixels by twos, and
+"""The lines that a core border is compared with, in pixels from it. Even: pooling takes pixels by twos, and
 leaves the steps between two cells larger than those within a cell; core borders always lie between cells."""
 
-_BAND = 128
+_STRIP_ROWS = 128
 _FLAT = 1e-6
 """A variance smaller than this share of the mean square is float32's rounding."""
 
@@ -84,19 +84,19 @@ class Steps:
 
         `seams` are the rows and the columns before which a core begins. None, None where nothing can be compared.
         """
-        found = [
+        comparisons = [
             comparison
             for lines, places in zip((self.rows, self.columns), seams, strict=True)
             for place in places
             if (comparison := _beside(lines, place, places)) is not None
         ]
-        step, expected, variance = np.sum(found, axis=0) if found else (0.0, 0.0, 0.0)
+        step, expected, variance = np.sum(comparisons, axis=0) if comparisons else (0.0, 0.0, 0.0)
         return _ratio(step, expected), _ratio(np.sqrt(variance), expected)
 
 
 @dataclass(frozen=True)
 class Sums:
-    """All that the figures are made of. Additive: those of a picture are the sum of those of its strips of rows."""
+    """The sums that the figures are computed from. A picture's are the sum of those of its strips of rows."""
 
     gradients: Gradients
     content: Steps
@@ -108,36 +108,41 @@ class Sums:
 
 
 @dataclass(frozen=True)
-class _Band:
-    """A band's rows, and below them as many as its pairs reach into."""
+class _Strip:
+    """A strip of rows, and below it as many rows as its pairs reach into."""
 
     rows: slice
-    """Those of the band itself, in the scene."""
+    """The rows of the strip itself, in the scene."""
     height: int
-    """Rows of the whole scene."""
+    """The number of rows of the whole scene."""
     valid: Mask  # (rows and below, W)
     ring: npt.NDArray[np.uint8]  # (rows and one below, W)
     """Whole RIMs between a pixel and the edge of the valid data: 0, 1, or 2 for more."""
 
 
 def measure(
-    content: Rows, result: Rows, valid: Rows, seams: tuple[Sequence[int], Sequence[int]], *, band: int = _BAND
+    content: Rows,
+    result: Rows,
+    valid: Rows,
+    seams: tuple[Sequence[int], Sequence[int]],
+    *,
+    strip_rows: int = _STRIP_ROWS,
 ) -> dict[str, Any]:
     """Return the figures of `result` against `content`, ready for JSON.
 
     Both are (H, W, 3) RGB in [0, 255], the result as it is or already rounded to whole values; `valid` is (H, W), above
-    0 where there is data. `seams` are the rows and the columns of the scene before which a tile's core begins. `band`
-    rows are read at a time.
+    0 where there is data. `seams` are the rows and the columns of the scene before which a tile's core begins.
+    `strip_rows` rows are read at a time.
 
     >>> scene = np.random.default_rng(0).integers(0, 256, (64, 64, 3))
-    >>> found = measure(scene, 255 - scene, np.ones((64, 64), bool), ([32], []))
-    >>> found["legibility"]
+    >>> figures = measure(scene, 255 - scene, np.ones((64, 64), bool), ([32], []))
+    >>> figures["legibility"]
     {'1': -1.0, '2': -1.0, '4': -1.0}
-    >>> found["seams"]["lines"], found["seams"]["result"] == found["seams"]["content"]
+    >>> figures["seams"]["lines"], figures["seams"]["result"] == figures["seams"]["content"]
     (1, True)
     """
     height = valid.shape[0]
-    sums = reduce(add, (_sums(content, result, valid, rows) for rows in strips(height, band)))
+    sums = reduce(add, (_sums(content, result, valid, rows) for rows in strips(height, strip_rows)))
     ratio, error = sums.result.across(seams)
     correlations = zip(DISTANCES, sums.gradients.correlations, strict=True)
     return {
@@ -177,16 +182,16 @@ def _say(value: float | None) -> str:
 def _sums(content: Rows, result: Rows, valid: Rows, rows: slice) -> Sums:
     reach = slice(rows.start, min(rows.stop + DISTANCES[-1], valid.shape[0]))
     ring = _inner(valid, rows, RIM).astype(np.uint8) + _inner(valid, rows, 2 * RIM)
-    band = _Band(rows, valid.shape[0], valid[reach] > 0, ring)
-    before = _planes(content[reach], band.valid)
-    after = np.rint(_planes(result[reach], band.valid))  # as it is published
-    return Sums(_gradients(before, after, band), _steps(before, band), _steps(after, band))
+    strip = _Strip(rows, valid.shape[0], valid[reach] > 0, ring)
+    scene = _planes(content[reach], strip.valid)
+    styled = np.rint(_planes(result[reach], strip.valid))  # as it is published
+    return Sums(_gradients(scene, styled, strip), _steps(scene, strip), _steps(styled, strip))
 
 
 def _planes(picture: npt.NDArray[Any], valid: Mask) -> Pixels:
     """Return the channels of a picture one after the other, (3, H, W), with 0 for nodata, which may be anything.
 
-    float32, in which one band's sums are good to more digits than the figures have; the bands' are added in float64.
+    float32, in which one strip's sums are good to more digits than the figures have; the strips' are added in float64.
     """
     return np.where(valid, channels_first(picture), np.float32(0))
 
@@ -205,8 +210,8 @@ def _inner(valid: Rows, rows: slice, distance: int) -> Mask:
 def _unbroken(mask: Mask, length: int) -> Mask:
     """Return of every `length` rows in a row whether they are all True: (H − length + 1, W)."""
     counts = np.cumsum(np.pad(mask, [(1, 0), (0, 0)]), axis=0, dtype=np.int32)
-    found: Mask = counts[length:] - counts[:-length] == length
-    return found
+    unbroken: Mask = counts[length:] - counts[:-length] == length
+    return unbroken
 
 
 _Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
@@ -218,12 +223,12 @@ def _pairs(array: npt.NDArray[Any], rows: int, distance: int = 1) -> tuple[_Pair
     return (array[: len(below)], below), (array[:rows, :-distance], array[:rows, distance:])
 
 
-def _gradients(content: Pixels, result: Pixels, band: _Band) -> Gradients:
-    rows = band.rows.stop - band.rows.start
+def _gradients(content: Pixels, result: Pixels, strip: _Strip) -> Gradients:
+    rows = strip.rows.stop - strip.rows.start
     luminances = [luminance(np.moveaxis(planes, 0, -1)) for planes in (content, result)]
     sums = np.zeros((len(DISTANCES), 6))
     for index, distance in enumerate(DISTANCES):
-        pairs = (_pairs(array, rows, distance) for array in (*luminances, band.valid))
+        pairs = (_pairs(array, rows, distance) for array in (*luminances, strip.valid))
         for (a, a_next), (b, b_next), (valid, valid_next) in zip(*pairs, strict=True):
             both = valid & valid_next
             da, db = (a_next - a) * both, (b_next - b) * both
@@ -232,24 +237,24 @@ def _gradients(content: Pixels, result: Pixels, band: _Band) -> Gradients:
     return Gradients(sums)
 
 
-def _steps(planes: Pixels, band: _Band) -> Steps:
-    rows = band.rows.stop - band.rows.start
-    (valid, valid_across), (ring, ring_across) = (_pairs(array, rows) for array in (band.valid, band.ring))
+def _steps(planes: Pixels, strip: _Strip) -> Steps:
+    rows = strip.rows.stop - strip.rows.start
+    (valid, valid_across), (ring, ring_across) = (_pairs(array, rows) for array in (strip.valid, strip.ring))
     channels = [_pairs(plane, rows) for plane in planes]
     down = _step([pair for pair, _ in channels], valid, ring)
     across = _step([pair for _, pair in channels], valid_across, ring_across)
-    lines = np.zeros((band.height - 1, 2))
-    lines[band.rows.start : band.rows.start + len(down.sizes)] = down.along(1)
+    lines = np.zeros((strip.height - 1, 2))
+    lines[strip.rows.start : strip.rows.start + len(down.sizes)] = down.along(1)
     rim = [down.within(number) + across.within(number) for number in (0, 1)]
     return Steps(lines, across.along(0), np.array(rim))
 
 
 @dataclass(frozen=True)
 class _Step:
-    """The steps of all pairs of a band in one direction, (rows, columns) all three."""
+    """The steps of all pairs of a strip in one direction, (rows, columns) all three."""
 
     sizes: Pixels
-    """As means over the channels; 0 where a pair does not count."""
+    """The steps as means over the channels; 0 where a pair does not count."""
     counted: Mask
     ring: npt.NDArray[np.uint8]
     """The outer of the ends' rings."""

@@ -21,7 +21,7 @@ class Outputs:
 
     tif: Path
     section: OutputSection = field(default_factory=OutputSection)
-    """What is asked for besides."""
+    """The configuration's section, which says what files go with the map."""
 
     @classmethod
     def of(cls, output: OutputSection) -> "Outputs":
@@ -52,7 +52,7 @@ class Outputs:
 
     @property
     def companions(self) -> dict[str, Path]:
-        """Name → path of all other files that are asked for."""
+        """Name → path of the companions that the configuration asks for."""
         endings = {companion.name: companion.ending(self.section) for companion in COMPANIONS}
         return {name: self.tif.with_suffix(ending) for name, ending in endings.items() if ending is not None}
 
@@ -91,7 +91,7 @@ def _check_names(outputs: Outputs) -> None:
         try:
             path.lstat()
         except (FileNotFoundError, NotADirectoryError, PermissionError):
-            continue  # what is amiss there is told by name
+            continue  # another check names what is wrong there
         except (OSError, ValueError) as error:
             expected = "a name that a file can have"
             raise OutputError(f"output {str(path)!r:.300}", expected=expected, got=str(error)[:80]) from error

@@ -34,11 +34,11 @@ class StyledMap:
 
     picture: PixelArray  # (H, W, 3) RGB in [0, 255], continued into nodata
     weight: PixelArray  # (H, W)
-    """Where it is 0 there is no data."""
+    """0 where there is no data."""
     grid: Grid
     profile: Profile = "deflate"
     tags: Mapping[str, str] = field(default_factory=dict)
-    """What the file says of itself: nst_rs/output/provenance.py."""
+    """The file's tags: nst_rs/output/provenance.py."""
 
     def pixels(self, rows: slice) -> tuple[Rgb, Mask]:
         """Return these rows as they are stored, and where there is data.

@@ -10,7 +10,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 12, 30
 
 
 COLORS = 6
-"""How many colours the page has for terms, ``--term-0`` and on; with more terms they come round again."""
+"""The number of the page's colours for terms, ``--term-0`` and on. With more terms they come round again."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Curve:
     label: str
     values: tuple[float, ...]
     color: str = "var(--ink)"
-    """In the page's own terms."""
+    """A CSS colour."""
     meaning: str = ""
-    """What a small value means, for people."""
+    """The meaning of a small value, for people."""
 
 
 def curves(level: Mapping[str, Any]) -> tuple[Curve, ...]:

@@ -26,7 +26,7 @@ def preview(picture: PixelArray, weight: PixelArray, side: int = PREVIEW_SIDE) -
         source = slice(first, math.ceil(bottom))
         valid = weight[source] > 0
         alpha = valid.astype(np.uint8)[..., np.newaxis] * np.uint8(255)
-        band = Image.fromarray(np.concatenate([to_bytes(picture[source], valid), alpha], axis=-1))
+        strip = Image.fromarray(np.concatenate([to_bytes(picture[source], valid), alpha], axis=-1))
         box = (0, top - first, width, bottom - first)
-        shown.paste(band.resize((size[0], rows.stop - rows.start), Image.Resampling.BOX, box), (0, rows.start))
+        shown.paste(strip.resize((size[0], rows.stop - rows.start), Image.Resampling.BOX, box), (0, rows.start))
     return shown

@@ -1,4 +1,4 @@
-"""Where a map comes from: what its file, its STAC item and its record say of the program, the settings, the inputs."""
+"""The origin of a map, as its file, its STAC item and its record tell it: program, settings and inputs."""
 
 import hashlib
 import json
@@ -18,8 +18,8 @@ def software() -> str:
 def settings_digest(config: RunConfig) -> str:
     """Return the SHA-256 of all settings that the map's bytes depend on.
 
-    Not of where files lie, nor of which machines compute: the same settings have the same digest everywhere. What the
-    files hold is told by their own digests.
+    It covers neither the places of files nor the machines that compute: the same settings have the same digest
+    everywhere. The contents of the files have digests of their own.
     """
     settings = config.model_dump(
         mode="json", exclude={"scene": {"paths"}, "output": {"path"}, "compute": {*ELSEWHERE, "device"}, "learn": True}
@@ -46,12 +46,12 @@ def tags(config: RunConfig, inputs: Sequence[Mapping[str, Any]]) -> dict[str, st
 
 
 def tags_of_bands(tags_: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags of the bands that are handed over beside a map with `tags_`."""
+    """Return the tags of the file of bands beside a map with `tags_`."""
     described = {"TIFFTAG_IMAGEDESCRIPTION": "Bands of a satellite scene, with their own values"}
     return {key: value for key, value in tags_.items() if key != "NST_RS_STYLE"} | described
 
 
 def _input(entry: Mapping[str, Any]) -> str:
-    """Return an input's name and digest; of what does not lie on this machine the name alone is known."""
+    """Return an input's name and digest. The digest is unknown where the file does not lie on this machine."""
     name = Path(entry["path"]).name
     return name if entry["sha256"] is None else f"{name} sha256:{entry['sha256']}"

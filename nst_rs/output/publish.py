@@ -25,7 +25,7 @@ from nst_rs.output.preview import preview
 log = logging.getLogger(__name__)
 
 _SIDECARS = (".aux.xml", ".ovr", ".msk")
-"""What GDAL may have put beside an earlier map, and would read as the new one's."""
+"""Endings of files that GDAL may have put beside an earlier map, and would read as the new one's."""
 
 
 def publish(
@@ -37,10 +37,10 @@ def publish(
 ) -> None:
     """Write the map and all that goes with it under temporary names, then move them into place, the map last.
 
-    `make_record` is called once the map is written, then every one of `companions` that is asked for. One that fails
-    for another reason than the disk is told and left out. `verify` is called when all is written, and raises where it
-    must not be handed over. What an earlier map of this name had besides, and this one
-    has not, is removed. Raises OutputError when the folder cannot take the files.
+    `make_record` is called once the map is written, then every one of `companions` that the configuration asks for.
+    Where one fails for another reason than the disk, a warning says so, and the map goes without it. `verify` is called
+    when all is written, and raises where the map must not be published. Companions of an earlier map of this name that
+    this one has not are removed. Raises OutputError when the folder cannot take the files.
     """
     try:
         with Workspace(outputs.tif).scratch() as temporary:
@@ -81,7 +81,7 @@ def _write_companions(
 
 
 def _move(made: Outputs, outputs: Outputs) -> None:
-    """Move what is written into place, the map last, and remove what an earlier map had besides."""
+    """Move the written files into place, the map last, and remove what an earlier map had besides."""
     written = {target: source for source, target in zip(made, outputs, strict=True) if source.exists()}
     stale = _stale(outputs, set(written))
     for target, source in written.items():
@@ -92,7 +92,7 @@ def _move(made: Outputs, outputs: Outputs) -> None:
 
 
 def _stale(outputs: Outputs, written: set[Path]) -> list[Path]:
-    """Return what would be taken for this map's own: GDAL's sidecars, and an earlier map's companions."""
+    """Return the files that would be taken for this map's: GDAL's sidecars, and an earlier map's companions."""
     sidecars = [Path(f"{outputs.tif}{ending}") for ending in _SIDECARS]
     if not outputs.record.exists():  # no earlier map of this program: what is there is someone else's
         return sidecars

@@ -140,7 +140,7 @@ class _Archive(Protocol):
 
 @dataclass(frozen=True)
 class _Summary:
-    """What an archive says of itself."""
+    """The description of an archive: its name, zooms and bounds."""
 
     name: str
     description: str

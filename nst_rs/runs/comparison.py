@@ -38,7 +38,7 @@ _LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run, as its record tells it."""
+    """A finished run, as its record describes it."""
 
     name: str
     outputs: Outputs
@@ -46,8 +46,8 @@ class Run:
     @cached_property
     def record(self) -> dict[str, Any]:
         """The run's record."""
-        found: dict[str, Any] = json.loads(self.outputs.record.read_text(encoding="utf-8"))
-        return found
+        record: dict[str, Any] = json.loads(self.outputs.record.read_text(encoding="utf-8"))
+        return record
 
     @cached_property
     def config(self) -> RunConfig:
@@ -61,12 +61,12 @@ class Run:
 
     @property
     def is_learned(self) -> bool:
-        """Whether a learned style painted the map: then there is no objective to tell of."""
+        """Whether a learned style painted the map. Such a run has no objective."""
         return "learned" in self.record
 
     @property
     def label(self) -> str:
-        """The run in two lines: its name, and what the runs of one experiment usually differ in."""
+        """The run in two lines: its name, and the settings in which the runs of one experiment usually differ."""
         if self.is_learned:
             return f"{self.name}\nlearned, strength {self.config.style.strength:g}"
         objective = self.config.objective
@@ -93,7 +93,7 @@ class Run:
     def distance(self, name: str) -> float | None:
         """Return Σ_l c_l L_content(l), or Σ_l w_l E_l, or another term's value: without α, β or the term's weight.
 
-        Content and style are always there; None stands for a further term that the run had not.
+        Content and style are always there; None stands for a further term that the run did not have.
         """
         if name not in self.terms:
             return None
@@ -125,9 +125,9 @@ class Run:
 
     @cached_property
     def yardstick(self) -> str:
-        """What the distances depend on besides the picture: only where two runs' are equal can they be compared."""
+        """Everything but the picture that the distances depend on. Two runs compare only where theirs are equal."""
         config = self.config.model_dump(mode="json", include={"composite", "style", "model", "objective"})
-        # The images themselves are among the inputs, which are compared by what they hold.
+        # The images themselves are among the inputs, which are compared by their contents.
         config["style"]["images"] = list(self.config.style.shares.values())
         del config["style"]["stroke"]  # it is in the size
         for weight in ("alpha", "beta", "variation", "terms"):

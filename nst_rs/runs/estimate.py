@@ -1,4 +1,4 @@
-"""What a plan will take: memory and operations. Arithmetic on the plan; nothing is measured here."""
+"""The memory and the operations that a plan will take: arithmetic on the plan, without any measurement."""
 
 import math
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ _STRIP_BYTES_PER_PIXEL = 85.0
 # TensorFlow, GDAL and the weights, before the first pixel.
 _PROCESS_BYTES = 0.9e9
 SECONDS_PER_PIXEL_AROUND = 2e-6
-"""Of a run's time, what is spent on reading, composing, measuring and writing a pixel of the scene."""
+"""Seconds that a run spends on reading, composing, measuring and writing one pixel of the scene."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Memory:
     """Peak bytes, on the host and on the device; on a CPU the two are one memory."""
 
     canvases: float
-    """The arrays of the scene's size, wherever they are kept."""
+    """The arrays of the scene's size, in memory or on disk."""
     windows: float
-    """What the network holds of a window."""
+    """The network's memory for a window."""
     rows: float
     """The rows of the scene that are worked on at a time."""
     on_disk: bool
@@ -65,7 +65,7 @@ class Kept:
     def by(
         cls, plan: Plan, content_layers: Iterable[str], precision: str, arrays: int, by_core: bool = False
     ) -> "Kept":
-        """Return what `plan` keeps; `arrays`: how many a state has; `by_core`: states are kept core by core."""
+        """Return the arrays that `plan` keeps: `arrays` per state; `by_core`: states are kept core by core."""
         colors = [((*level.canvas_shape, 3), "float32") for level in plan.levels]
         weights = [(level.canvas_shape, "float32") for level in plan.levels]
         kind = "uint16" if precision == "bfloat16" else "float32"
@@ -90,8 +90,8 @@ class Kept:
 def memory(plan: Plan, kept: Kept, styles: Iterable[tuple[int, int]], value_bytes: int, budget: float) -> Memory:
     """Estimate the peak of a plan with styles of shapes `styles`, (H, W) each.
 
-    `value_bytes` is 4 for float32 activations, 2 for bfloat16. The canvases are kept on disk where with them all that
-    is held would come to more than `budget` bytes.
+    `value_bytes` is 4 for float32 activations, 2 for bfloat16. The canvases are kept on disk where the run would take
+    more than `budget` bytes with them in memory.
     """
     measured = [*(make_level(style, 1, plan.tile, plan.trunk) for style in styles), *plan.levels]
     window = max(math.prod(level.window_shape) for level in measured)
@@ -129,8 +129,8 @@ def activation_bytes(level: Level, trunk: Trunk, value_bytes: int) -> float:
 def best_tile(shape: tuple[int, int], trunk: Trunk, value_bytes: int, budget: float, workers: int = 1) -> int:
     """Return the tile that computes the fewest pixels of a scene of `shape` with windows of at most `budget` bytes.
 
-    Of several `workers` those of the one with the most tiles count.
-    TILE_STEP where none fits: the caller compares the plan with what there is.
+    Where there are several `workers`, the pixels of the one with the most tiles count. Returns TILE_STEP where no tile
+    fits: the caller compares the plan with the memory that there is.
     """
     fitting = {TILE_STEP: make_level(shape, 1, TILE_STEP, trunk)}
     for tile in range(2 * TILE_STEP, LARGEST_TILE + 1, TILE_STEP):

@@ -33,14 +33,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished picture, and what a run has to say of how it came to be."""
+    """A finished picture, with its scene, its seams, its losses and its part of the record."""
 
     scene: ComposedScene
     picture: PixelArray  # (H, W, 3) RGB in [0, 255], in the colours that the map has
     seams: tuple[tuple[int, ...], tuple[int, ...]]
     """The rows and the columns at which tiles meet."""
     losses: tuple[float, ...]
-    """The objective at every iteration; none where nothing was optimised."""
+    """The objective at every iteration; empty where nothing was optimised."""
     record: Mapping[str, Any]
     """The parts of the record that only this kind of run has."""
 
@@ -52,9 +52,9 @@ class Result:
     Attributes:
         output: The map: an RGB GeoTIFF on the scene's grid. An absolute path, as the others.
         preview: A small PNG of the map.
-        record: The run record, as JSON: what was done, with what, to what.
+        record: The run record, as JSON: settings, inputs, versions and results.
         report: The page that shows the map, the scene and the figures.
-        losses: The objective at every iteration, level after level; none of a learned style.
+        losses: The objective at every iteration, level after level; empty for a learned style.
         seconds: Stage → seconds.
         figures: How faithful and how seamless the map is: see docs/method.md.
     """
@@ -106,7 +106,7 @@ def finish(job: Job, finished: Finished, watch: Stopwatch) -> Result:
 
 
 def _measure(finished: Finished, watch: Stopwatch) -> dict[str, Any]:
-    """Return the map's figures; none where they cannot be measured, which is told: the map is computed."""
+    """Return the map's figures. Where they cannot be measured, warn and return none: the map is there all the same."""
     scene = finished.scene
     try:
         with watch.timed("figures"):
@@ -121,9 +121,9 @@ def _publish(job: Job, finished: Finished, finished_record: Callable[[], Mapping
     scene, profile, grid = finished.scene, job.config.output.profile, job.inputs.scene.grid
     tags = provenance.tags(job.config, scene.fingerprints)
     picture, weight = with_unstyled(finished.picture, scene.weight, scene.unstyled)
-    before, _ = with_unstyled(scene.image, scene.weight, scene.unstyled)
+    composite, _ = with_unstyled(scene.image, scene.weight, scene.unstyled)
     styled = StyledMap(picture, weight, grid, profile, tags)
-    contents = MapContents(styled, before, job.inputs.rendering, job.inputs.styles)
+    contents = MapContents(styled, composite, job.inputs.rendering, job.inputs.styles)
     # The scene's bands are read again for the file of bands, which must be of the same pixels as the map.
     publish(job.outputs, contents, finished_record, job.inputs.check_unchanged)
 

@@ -21,16 +21,16 @@ Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run reads, and where it will write."""
+    """The inputs of a run, opened, and the names of its outputs."""
 
     rendering: Rendering
     styles: tuple[Style, ...]
     """The pictures of the style, in the order of the configuration. A learned style has one, its own preview."""
     files: tuple[str, ...]
-    """What the run reads: where the scene's rasters lie and, last, the files of the style."""
+    """The locations of the scene's rasters and, last, the files of the style."""
     outputs: Outputs | None
     stamps: Mapping[str, Stamp | None]
-    """What each file was when the run was prepared; None for what does not lie on this machine."""
+    """Location → the file's stamp when the run was prepared; None for a file that does not lie on this machine."""
 
     def check_unchanged(self) -> None:
         """Raise SceneError where a file is no longer the one that the run was prepared with."""

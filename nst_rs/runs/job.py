@@ -1,4 +1,4 @@
-"""A run before it is computed: what optimised and learned pictures have in common.
+"""A run before it is computed: the parts that optimised and learned pictures share.
 
 A job is a run that has been checked against its inputs and the machine. The two kinds of job, which differ in how the
 picture comes to be, are in :mod:`nst_rs.runs.optimised_job` and :mod:`nst_rs.runs.learned_job`.
@@ -40,7 +40,7 @@ class Job(ABC):
     inputs: Inputs
     device: Device
     budget: float
-    """How many bytes of the host's memory the run may take; on a cluster, each worker."""
+    """The bytes of the host's memory that the run may take; on a cluster, each worker."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -56,22 +56,22 @@ class Job(ABC):
 
     @property
     def workspace(self) -> Workspace:
-        """The folder for what is kept while the run goes on; raises OutputError like :attr:`outputs`."""
+        """The folder for the files that the run needs until it has ended; raises OutputError like :attr:`outputs`."""
         return Workspace(self.outputs.tif)
 
     @property
     def traits(self) -> Traits:
-        """What the executor can do."""
+        """The traits of the executor: what planning must know of it."""
         return traits_of(self.config.compute.executor)
 
     @property
     def workers(self) -> int:
-        """How many processes share the tiles, so far as is known; no more are started than there are tiles."""
+        """The number of processes that share the tiles, as far as known. There are no more of them than tiles."""
         return min(self.config.compute.workers or 1, self.tiles)
 
     @property
     def disk_bytes(self) -> int:
-        """How much the run takes on disk until it has ended, the map included."""
+        """The bytes that the run takes on disk until it has ended, the map included."""
         rendering = self.inputs.rendering
         outputs = Outputs(Path("map.tif"), self.config.output)
         return disk_bytes(rendering.scene.grid, rendering, outputs) + self.kept.disk_bytes(self.memory.on_disk)
@@ -89,17 +89,17 @@ class Job(ABC):
     @property
     @abstractmethod
     def outline(self) -> tuple[Mapping[str, str], ...]:
-        """What the stages compute, for people: one row per stage, column → value."""
+        """A table of the stages for people: one row per stage, column → value."""
 
     @property
     @abstractmethod
     def tiles(self) -> int:
-        """How many tiles the map is cut into."""
+        """The number of tiles that the map is cut into."""
 
     @property
     @abstractmethod
     def memory(self) -> Memory:
-        """What the run holds at its peak, but for what it keeps only where there is room."""
+        """The memory that the run holds at its peak, without the activations that it keeps where there is room."""
 
     @property
     @abstractmethod
@@ -109,24 +109,24 @@ class Job(ABC):
     @property
     @abstractmethod
     def kept_bytes(self) -> float:
-        """How much memory goes into what is kept only to save time, beyond :attr:`memory`."""
+        """The bytes, beyond :attr:`memory`, of the activations that the run keeps only to save time."""
 
     @property
     @abstractmethod
     def worker_bytes(self) -> float:
-        """What each worker of a cluster holds at its peak, but for what it keeps only where there is room."""
+        """The bytes that each worker of a cluster holds at its peak, without activations kept where there is room."""
 
     @property
     @abstractmethod
     def flops(self) -> float:
-        """How many floating point operations the network's convolutions take, over the whole run."""
+        """The floating point operations of the network's convolutions, over the whole run."""
 
     @abstractmethod
     def measure_seconds(self) -> float:
         """Estimate the time of the whole run from a short measurement on this machine."""
 
     def shortages(self, folder: Path | None) -> Iterator[ResourceError]:
-        """Yield what the run would be refused for: too little memory, or too little disk where `folder` is named."""
+        """Yield every reason to refuse the run: too little memory, or too little disk where `folder` is named."""
         yield from self._memory_shortages()
         if folder is not None and folder.is_dir():  # a folder that is not there is another matter
             remedy = "free some space, or write to another disk"
@@ -152,22 +152,22 @@ class Job(ABC):
 
 
 class Kind(Protocol):
-    """One way to a picture: what the style that a configuration names makes of the run."""
+    """One way to a picture, optimised or learned. The style that a configuration names decides which."""
 
     def completed(self, config: RunConfig) -> RunConfig:
-        """Return `config` with what the style decides before the scene is opened. Raises NstError."""
+        """Return `config` with the settings that the style decides before the scene is opened. Raises NstError."""
 
     def files(self, config: RunConfig) -> tuple[str, ...]:
-        """Return what is read besides the scene."""
+        """Return the files that the run reads besides the scene."""
 
     def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:
-        """Return what the scene decides. Raises NstError."""
+        """Return the settings that the scene decides. Raises NstError."""
 
     def styles(self, config: RunConfig) -> tuple[Style, ...]:
         """Return the pictures of the style. Raises NstError."""
 
     def job(self, config: RunConfig, inputs: Inputs, device: Device, budget: float) -> Job:
-        """Return the job, whose `config` names the precision, with what is still open decided."""
+        """Return the job, with every open setting decided. `config` names the precision."""
 
 
 def _shortage(what: str, needed: float, free: float, remedy: str) -> Iterator[ResourceError]:

@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 
 _TRIALS = 3
 _SECONDS_PER_PIXEL_AROUND = 7e-7
-"""How long a pixel takes to be read, composed, measured and written; measured with benchmarks/learned.py."""
+"""Seconds in which a pixel is read, composed, measured and written; measured with benchmarks/learned.py."""
 _BYTES_PER_NETWORK_PIXEL = 240.0
-"""What the network holds of a block at its peak, in float32: measured with benchmarks/learned.py."""
+"""Bytes per pixel of a block that the network holds at its peak, in float32; measured with benchmarks/learned.py."""
 
 
 def learned_style_of(config: RunConfig) -> Path | None:
@@ -53,16 +53,16 @@ class LearnedJob(Job):
 
     style: LearnedStyle
     color: Color
-    """Whose colours the map has: the style's own choice, unless the scene's colours are asked for."""
+    """The source of the map's colours: the style's own choice, unless the configuration wants the scene's colours."""
 
     @property
     def margin(self) -> int:
-        """How many pixels around a block the network sees."""
+        """The pixels that the network sees around a block, on every side."""
         return self.style.facts.architecture.margin
 
     @property
     def block(self) -> int:
-        """The side, in pixels, of what is painted at once."""
+        """The side, in pixels, of the blocks that are painted at once."""
         return best_block(self.inputs.scene.grid.shape, self.margin)
 
     @property
@@ -73,7 +73,7 @@ class LearnedJob(Job):
 
     @property
     def recipe(self) -> PaintingRecipe:
-        """How a process builds the network."""
+        """The recipe by which a process builds the network."""
         return PaintingRecipe(self.style, self.config.compute.device, self.config.compute.precision)
 
     @property
@@ -90,12 +90,12 @@ class LearnedJob(Job):
 
     @property
     def tiles(self) -> int:
-        """How many tiles the scene has; those without any valid pixel are not painted."""
+        """The number of the scene's tiles. Those without any valid pixel are not painted."""
         return math.prod(-(-size // self.tile) for size in self.inputs.scene.grid.shape)
 
     @property
     def memory(self) -> Memory:
-        """What the run holds at its peak. It hardly grows with the scene, whose arrays lie on disk."""
+        """The memory that the run holds at its peak. It hardly grows with the scene, whose arrays lie on disk."""
         tile = (self.tile + 2 * self.margin) ** 2 * 4 * (3 + GRAIN_CHANNELS)
         painted = self.tile**2 * 3
         rows = rows_bytes(*self.inputs.scene.grid.shape)
@@ -103,7 +103,7 @@ class LearnedJob(Job):
 
     @property
     def kept(self) -> Kept:
-        """The composite, its weight, the map and, where clouds are shown as they are, those."""
+        """The composite, its weight, the map, and the clouds where the map shows them as they are."""
         shape = self.inputs.scene.grid.shape
         arrays = [((*shape, 3), "float32"), (shape, "float32"), ((*shape, 3), "uint8")]
         if self.inputs.rendering.keeps_clouds:
@@ -117,12 +117,12 @@ class LearnedJob(Job):
 
     @property
     def worker_bytes(self) -> float:
-        """What each worker of a cluster holds at its peak."""
+        """The bytes that each worker of a cluster holds at its peak."""
         return self.memory.process + self.memory.windows
 
     @property
     def flops(self) -> float:
-        """How many operations the convolutions take: those of the blocks with their margins."""
+        """The operations of the convolutions, over all blocks with their margins."""
         blocks = math.prod(-(-size // self.block) for size in self.inputs.scene.grid.shape)
         return blocks * (self.block + 2 * self.margin) ** 2 * self.style.facts.architecture.flops_per_pixel
 
@@ -167,7 +167,7 @@ class LearnedKind:
         """Return the learned style."""
         return (str(self.path),)
 
-    def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:  # noqa: ARG002 - the scene alone decides
+    def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:  # noqa: ARG002 - the scene decides
         """Return the channels by number."""
         return rendering.settled()
 
@@ -190,7 +190,7 @@ class LearnedKind:
 
 
 def _color(config: RunConfig, style: LearnedStyle) -> Color:
-    """Return how the picture is to be shown. The colours of a painting were matched when its style was learned."""
+    """Return the source of the map's colours. The colours of a painting were matched when its style was learned."""
     wanted, learned = config.style.color, style.facts.color
     if wanted in ("style", learned):
         return learned
@@ -202,7 +202,7 @@ def _color(config: RunConfig, style: LearnedStyle) -> Color:
 
 
 def _learned_bands(style: LearnedStyle) -> tuple[str, ...] | None:
-    """Return the bands that a style was learned on, where they were named: numbers mean others in another scene."""
+    """Return the bands that a style was learned on, where they were named: numbers differ from scene to scene."""
     bands = style.facts.configuration.get("composite", {}).get("bands") or ()
     return tuple(bands) if bands and all(isinstance(band, str) for band in bands) else None
 

@@ -1,4 +1,4 @@
-"""How an optimised picture is computed: level after level, from coarse to fine, each from where it was killed."""
+"""The computation of an optimised picture: level after level, from coarse to fine. A killed run goes on."""
 
 import logging
 import math
@@ -44,7 +44,7 @@ class ComposedLevels:
     scene: ComposedScene
     """The composite in its own colours."""
     canvases: tuple[Canvas, ...]
-    """One canvas per level, from coarse to fine: what the optimiser looks at."""
+    """One canvas per level, from coarse to fine, in the colours that are optimised."""
 
 
 def compose_levels(job: OptimisedJob, storage: Storage) -> ComposedLevels:
@@ -65,7 +65,7 @@ def compose_levels(job: OptimisedJob, storage: Storage) -> ComposedLevels:
 
 
 def _set_aside(color: Color, finest: Canvas, storage: Storage) -> PixelArray:
-    """Leave on the finest canvas what the optimiser looks at, and return the composite in its own colours."""
+    """Leave the colours to optimise on the finest canvas, and return the composite in its own colours."""
     image = finest.scene_image
     if color != "scene":
         return image
@@ -109,7 +109,7 @@ class Levels:
             self._keeper.forget(self._forms[index - 1])
 
     def finished(self) -> Finished:
-        """Return what the picture is finished with; needs the finest level."""
+        """Return the finished picture with all that goes into the map and the record; needs the finest level."""
         job, composed = self._job, self._composed
         level = composed.canvases[-1].level
         result = Inset(self._pictures[len(job.plan.levels) - 1], level.scene_slices)
@@ -143,7 +143,7 @@ class Levels:
         )
 
     def _start(self, index: int, checkpoint: Checkpoint | None) -> Point[State]:
-        """Return where a level begins, or what it has come to in a killed run, or before this stage failed."""
+        """Return the point where a level begins, or the point that a killed run or a failed attempt has reached."""
         if checkpoint is not None and index == checkpoint.level:
             log.warning("going on where an earlier run stopped: level %d, iteration %d", index + 1, checkpoint.done)
             return self._keeper.resume(self._forms[index], checkpoint)
@@ -169,7 +169,7 @@ class Levels:
         return Checkpoint(self._identity, index, point.done, histories)
 
     def _read_checkpoint(self) -> Checkpoint | None:
-        """Return how far this run has come, in this process or in one that was killed."""
+        """Return the checkpoint of this run, which this process or a killed one has written."""
         checkpoint = Checkpoint.read(self._job.workspace)
         if checkpoint is None or checkpoint.run != self._identity:
             return None
@@ -189,7 +189,7 @@ class Levels:
         """The arrays that the states of each level have."""
         job, averaged = self._job, self._job.config.schedule.averaged > 0
         return [
-            Form(level, averaged, job.recalled if job.is_predicted(index) else None, job.traits.writes_cores)
+            Form(level, averaged, job.kept_layers if job.is_predicted(index) else None, job.traits.writes_cores)
             for index, level in enumerate(job.plan.levels)
         ]
 
@@ -205,7 +205,7 @@ class Levels:
             return kernel, build_objective(self._job.config, kernel, self._styles(), self._job.plan.tile)
 
     def _styles(self) -> Sequence[Style]:
-        """Return the style pictures in the colours that are to be imitated."""
+        """Return the style pictures in the colours to imitate."""
         color, styles = self._job.config.style.color, self._job.inputs.styles
         if color == "style":
             return styles
@@ -235,7 +235,7 @@ class Levels:
         }
 
     def _effort(self) -> dict[str, float]:
-        """Return how much of the time and of what was computed went into the map itself, and not around it."""
+        """Return the ratio of computed pixels to the scene's, and the network's time in seconds and as a share."""
         canvas, (kernel, _) = self._composed.canvases[-1], self._network
         computed = len(canvas.tiles) * math.prod(canvas.level.window_shape)
         effort = {"computed_over_scene": computed / math.prod(canvas.level.shape)}

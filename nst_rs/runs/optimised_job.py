@@ -31,7 +31,7 @@ class OptimisedJob(Job):
 
     plan: Plan
     first_picture: LearnedStyle | None = None
-    """The learned style that makes the picture the descent starts from, where it is to start from one."""
+    """The learned style that paints the picture from which the descent starts; None where it starts otherwise."""
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -55,17 +55,17 @@ class OptimisedJob(Job):
 
     @property
     def tiles(self) -> int:
-        """How many tiles the finest level has."""
+        """The number of tiles at the finest level."""
         return len(self.plan.levels[-1].tiles)
 
     @property
     def worker_bytes(self) -> float:
-        """What each worker of a cluster holds at its peak, but for the activations that it keeps."""
+        """The bytes that each worker of a cluster holds at its peak, without the activations that it keeps."""
         return self.memory.process + self.memory.windows + self.kept.memory_bytes / self.workers
 
     @property
     def memory(self) -> estimate.Memory:
-        """What the run holds at its peak, but for the activations that it keeps where there is room for them."""
+        """The memory that the run holds at its peak, without the activations that it keeps where there is room."""
         styles = [(len(style.image), style.image.shape[1]) for style in self.inputs.styles]
         budget = self.budget if self.traits.in_process else 0  # workers reach only what is on disk
         return estimate.memory(self.plan, self.kept, styles, _value_bytes(self.config), budget)
@@ -77,27 +77,27 @@ class OptimisedJob(Job):
         layers, precision = needed_statistics(self.config.objective).half_squares, self.config.compute.precision
         kept = estimate.Kept.by(self.plan, layers, precision, arrays, self.traits.writes_cores)
         if self.config.tiling.statistics == "predicted":
-            kept = replace(kept, states=(*kept.states, *self._recollections))
+            kept = replace(kept, states=(*kept.states, *self._kept_moments))
         if not self.inputs.rendering.keeps_clouds:
             return kept
         unstyled = ((*self.inputs.scene.grid.shape, 4), "uint8")
         return replace(kept, canvases=(*kept.canvases, unstyled))
 
     @property
-    def recalled(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The layers whose counts, and whose sums, are remembered of every tile where statistics are predicted."""
+    def kept_layers(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The layers whose counts, and whose products, are kept of every tile where statistics are predicted."""
         statistics = needed_statistics(self.config.objective)
         return statistics.counted, statistics.products
 
     @property
-    def _recollections(self) -> list[tuple[tuple[int, int], str]]:
+    def _kept_moments(self) -> list[tuple[tuple[int, int], str]]:
         """The tiles' moments, in the two states of each of the two finest levels."""
         tiles = [len(level.tiles) for level in self.plan.levels[-2:]]
-        return [(TileMoments.shape(count, *self.recalled), "float32") for count in tiles for _ in range(2)]
+        return [(TileMoments.shape(count, *self.kept_layers), "float32") for count in tiles for _ in range(2)]
 
     @property
     def flops(self) -> float:
-        """How many operations the convolutions take, over the whole run."""
+        """The operations of the convolutions, over the whole run."""
         levels = enumerate(self.plan.levels)
         return sum(estimate.flops(level, self.plan.trunk, self.passes(index)) for index, level in levels)
 
@@ -113,7 +113,7 @@ class OptimisedJob(Job):
         return pace.start + pace.building * len(set(windows)) + sum(iterations) + around
 
     def descent(self, index: int) -> Descent:
-        """How level `index` goes downhill."""
+        """Return the schedule of level `index`: its iterations and the size of its steps."""
         schedule = self.config.schedule
         return Descent(
             schedule.level_iterations[index],
@@ -125,7 +125,7 @@ class OptimisedJob(Job):
         )
 
     def passes(self, index: int) -> float:
-        """How often a level goes through the network, forward or back, on average over its windows.
+        """Return how often a level goes through the network, forward or back, on average over its windows.
 
         Once for the content's features; forward and back in every iteration; forward once more in every iteration where
         activations are not kept, or in the first ones where statistics are predicted.
@@ -144,14 +144,14 @@ class OptimisedJob(Job):
         return tiling.statistics == "predicted" and not all_met
 
     def kept_windows(self, index: int) -> int:
-        """How many windows of level `index` keep their activations at a time."""
+        """Return the number of windows of level `index` that keep their activations at a time."""
         tiling = self.config.tiling
         if tiling.statistics == "predicted" and tiling.tiles_at_once != "auto":
             return min(tiling.tiles_at_once, len(self.plan.levels[index].tiles))
         return self.windows_with_room(index)
 
     def windows_with_room(self, index: int) -> int:
-        """How many windows of level `index` could keep their activations: as many as the budget has room for."""
+        """Return the number of windows of level `index` whose activations the budget has room for."""
         memory, level = self.memory, self.plan.levels[index]
         in_process = memory.host if self.traits.in_process else self.worker_bytes
         taken = memory.windows if self.device.is_gpu else in_process
@@ -176,12 +176,12 @@ class OptimisedKind:
         return config
 
     def files(self, config: RunConfig) -> tuple[str, ...]:
-        """Return the learned style that the descent starts from, where it does, and the style pictures."""
+        """Return the learned style that the descent starts from, where there is one, and the style pictures."""
         started_from = [] if _first_picture(config) is None else [str(config.style.learned)]
         return (*started_from, *map(str, config.style.images))
 
     def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:
-        """Return the channels by number, and the size and levels that a stroke in metres comes to."""
+        """Return the channels by number, and the style's size and the levels that follow from a stroke in metres."""
         return {**settle_stroke(config, rendering.scene.grid), **rendering.settled()}
 
     def styles(self, config: RunConfig) -> tuple[Style, ...]:
@@ -203,7 +203,7 @@ class OptimisedKind:
 
 
 def _first_picture(config: RunConfig) -> LearnedStyle | None:
-    """Return the learned style that the descent starts from, where it is to. Raises NstError."""
+    """Return the learned style that the descent starts from, None where there is none. Raises NstError."""
     if config.schedule.init != "learned" or config.style.learned is None:
         return None
     learned = read_learned(config.style.learned)
@@ -227,7 +227,7 @@ def _plan(config: RunConfig, shape: tuple[int, int], device: Device, budget: flo
 
 
 def _statistics(job: OptimisedJob) -> Literal["exact", "predicted"]:
-    """Return what ``auto`` stands for: exact statistics where they cost no more than predicted ones."""
+    """Return the kind of statistics for ``auto``: exact where they cost no more than predicted ones."""
     if not job.traits.predicts:
         return "exact"
     all_kept = all(job.windows_with_room(index) == len(level.tiles) for index, level in enumerate(job.plan.levels))

@@ -1,7 +1,7 @@
-"""How a learned style's picture is computed: one pass over the scene's tiles, in bounded memory.
+"""The computation of a learned style's picture: one pass over the scene's tiles, in bounded memory.
 
-The arrays of the scene's size lie on disk; only a few strips of rows are held while the scene is read, and a tile while
-it is painted, with the next one, which is read meanwhile. A killed run goes on with the tiles that are not painted yet.
+The arrays of the scene's size lie on disk. Memory holds a few strips of rows while the scene is read, then the tile
+that is painted and the next one, which is read meanwhile. A killed run goes on with the tiles that are not painted yet.
 """
 
 import logging
@@ -67,7 +67,7 @@ class Painting:
         self._result = result
 
     def finished(self) -> Finished:
-        """Return what the picture is finished with; needs the tiles to be painted."""
+        """Return the finished picture with all that goes into the map and the record; needs the tiles to be painted."""
         job, scene, block = self._job, self._scene, self._job.block
         rows, columns = (tuple(range(block, size, block)) for size in scene.weight.shape)
         own = {"levels": [], "learned": job.style.facts.model_dump(mode="json")}
@@ -116,14 +116,14 @@ class _PaintedTiles:
 
     workspace: Workspace
     run: dict[str, Any]
-    """What the run is made of: only a run of the same may go on with its tiles."""
+    """The run's settings, inputs and versions: only a run with the same ones may go on with its tiles."""
     places: set[Place]
     _next: float = 0.0
-    """When they may be written again: a scene may have many tiles, and each is soon painted."""
+    """The time from which the list may be written again: a scene may have many tiles, and each is soon painted."""
 
     @classmethod
     def of(cls, workspace: Workspace, run: dict[str, Any]) -> "_PaintedTiles":
-        """Return those of the run that was begun in `workspace`; none where it was another run."""
+        """Return the tiles that `run` has painted in `workspace`; none where another run began there."""
         kept = workspace.read_checkpoint() or {}
         painted = kept.get("painted", []) if kept.get("run") == run else []
         return cls(workspace, run, {(top, left, side) for top, left, side in painted})
@@ -152,7 +152,7 @@ class _Beat:
     listener: progress.Listener
     done: int
     _started: tuple[float, int] | None = None
-    """When the first tile of this process was done, and how many were done then."""
+    """The time when this process finished its first tile, and the number of tiles done by then."""
 
     def after_tile(self) -> None:
         """Tell of one more tile."""

@@ -26,15 +26,15 @@ from nst_rs.runs.optimised_job import OptimisedKind
 
 @dataclass(frozen=True, repr=False)
 class Forecast:
-    """What a run would do and take."""
+    """The work and the time that a run would take."""
 
     job: Job
     flops: float
-    """How many operations the convolutions take, over the whole run."""
+    """The operations of the convolutions, over the whole run."""
     seconds: float
     """The time of the whole run, estimated from a short measurement on this machine."""
     shortages: tuple[str, ...]
-    """What the run would be refused for: too little memory or disk. One line each."""
+    """The reasons for which the run would be refused, too little memory or disk. One line each."""
 
     def __repr__(self) -> str:
         """Return what matters of it in a few lines: one per stage, and one per shortage."""
@@ -58,7 +58,7 @@ def prepare(config: RunConfig, to_write: bool = True) -> Job:
 
 
 def forecast(config: RunConfig) -> Forecast:
-    """Return what a configuration would run; computes a little to know this machine. Raises NstError.
+    """Return the forecast of a run; computes a little to know this machine. Raises NstError.
 
     Room on disk is looked for where the configuration's output lies, or where none is named, in the working folder.
     """
@@ -104,7 +104,7 @@ def _kind_of(config: RunConfig) -> Kind:
 
 
 def _as_begun(config: RunConfig) -> RunConfig:
-    """Return `config` with what it leaves to the machine decided as in a killed run of the same configuration."""
+    """Return `config` with the machine's choices as a killed run made them, if it ran the same configuration."""
     begun = None if config.output.path is None else Workspace(config.output.path).read_checkpoint()
     if begun is None:
         return config
@@ -126,7 +126,7 @@ def _budget(config: RunConfig, device: Device) -> float:
 
 
 def _workers_to_start(config: RunConfig, device: Device) -> int | None:
-    """Return how many workers are to be started, where that is not said."""
+    """Return the number of workers to start where the configuration does not say; else its own number."""
     compute = config.compute
     if traits_of(compute.executor).in_process or compute.address is not None or compute.workers is not None:
         return compute.workers

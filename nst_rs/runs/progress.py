@@ -1,4 +1,4 @@
-"""Where a run stands, as one value that a terminal, a log or a scheduler can show."""
+"""The progress of a run, as one value that a terminal, a log or a scheduler can show."""
 
 import logging
 import time
@@ -13,16 +13,16 @@ from nst_rs.optimise.descent import Step
 
 @dataclass(frozen=True)
 class Progress:
-    """Told after every window."""
+    """The state of an optimised run, sent to the listener after every window."""
 
     level: int
-    """From 1, the coarsest."""
+    """The level's number, from 1, the coarsest."""
     levels: int
     step: Step
     loss: float | None
     """The objective at the last iteration that ended."""
     fraction: float
-    """Of all the pixels to compute, in [0, 1]."""
+    """The share of all the pixels to compute that is done, in [0, 1]."""
     seconds_left: float | None
 
     @property
@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PaintingProgress:
-    """Told after every tile that a learned style has painted."""
+    """The state of a learned style's run, sent to the listener after every tile that is painted."""
 
     tiles_done: int
     tiles: int
@@ -70,7 +70,7 @@ class PaintingProgress:
 
     @property
     def ends_iteration(self) -> bool:
-        """Whether what is told is more than a part: a tile is whole."""
+        """Always true: every tile is an end of its own."""
         return True
 
     def __str__(self) -> str:
@@ -97,10 +97,10 @@ class Tracker:
     listener: Listener
     history: list[list[Losses]] = field(default_factory=list)
     _begun: tuple[float, float] | None = None
-    """When the first window was done, and the fraction then: a run may go on from anywhere."""
+    """The time and the fraction at the first window: a run may go on from anywhere."""
 
     def restore(self, level: int, losses: Sequence[Losses]) -> None:
-        """Take `losses` for all that has been heard of `level` (from 0) and of those beyond."""
+        """Replace all losses of `level` (from 0) and of the levels beyond by `losses`."""
         del self.history[level:]
         self.history.append(list(losses))
 
@@ -121,7 +121,7 @@ class Tracker:
 
 
 class Stopwatch:
-    """How long the stages of a run took. Stages may be timed side by side."""
+    """The times that the stages of a run took. Stages may be timed side by side."""
 
     def __init__(self) -> None:
         """Begin without any stage."""
@@ -129,18 +129,18 @@ class Stopwatch:
         """Stage → seconds, in the order in which stages ended."""
 
     def start(self, stage: str) -> Callable[[], None]:
-        """Start a stage; return what ends it."""
+        """Start a stage; return the function that ends it."""
         started = time.perf_counter()
         return lambda: self.note(stage, time.perf_counter() - started)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Time what is done in the context; a stage that fails is not noted."""
+        """Time the work in the context; a stage that fails is not noted."""
         end = self.start(stage)
         yield
         end()
 
     def note(self, stage: str, seconds: float) -> None:
-        """Note how long a stage took."""
+        """Note the time that a stage took."""
         self.seconds[stage] = round(seconds, 3)
         log.debug("%s took %.1f s", stage, seconds)

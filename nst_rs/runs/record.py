@@ -1,4 +1,4 @@
-"""The run record: what was done, with what, to what, and what came of it. Plain data, ready for JSON."""
+"""The run record: the settings, the inputs, the versions and the results of a run. Plain data, ready for JSON."""
 
 import json
 import logging
@@ -33,7 +33,7 @@ def versions() -> dict[str, str]:
 
 
 def of_run(config: RunConfig, device: str, inputs: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return what a record says of a run as such: with what, on what `device`, of which `inputs` (fingerprints)."""
+    """Return the part of a record on the run: its settings, versions, `device` and `inputs` (fingerprints)."""
     return {
         "record": 1,
         "configuration": json.loads(config.model_dump_json()),
@@ -46,7 +46,7 @@ def of_run(config: RunConfig, device: str, inputs: Iterable[dict[str, Any]]) -> 
 
 
 def of_scene(scene: Scene, composite: Composite) -> dict[str, Any]:
-    """Return what a record says of the scene that was read."""
+    """Return the part of a record on the scene that was read."""
     taken = scene.acquired
     return {
         "sensor": scene.sensor.name if scene.sensor else None,
@@ -94,15 +94,15 @@ def peak_memory_bytes() -> int:
     status = Path("/proc/self/status")
     if status.exists():
         # getrusage would also count the process that started this one, up to the moment it became this one.
-        found = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)
-        if found:
-            return int(found[1]) * 1024
+        peak_line = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)
+        if peak_line:
+            return int(peak_line[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def warn_of_changes(config: Path, inputs: Iterable[str]) -> None:
-    """Where `config` is an earlier run's record, log a warning for every input that is not what it was then."""
+    """Log a warning for every input that has changed since an earlier run, where `config` is that run's record."""
     if config.suffix != ".json":
         return
     earlier = json.loads(config.read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """One run in progress, from files to files: composing, computing the picture, finishing.
 
-:class:`Session` has the stages as methods, for a scheduler to call one by one; :func:`run` calls them in a row. How the
-picture is computed is the work of :mod:`nst_rs.runs.levels` or :mod:`nst_rs.runs.painting`.
+:class:`Session` has the stages as methods, for a scheduler to call one by one; :func:`run` calls them in a row. The
+picture is computed by :mod:`nst_rs.runs.levels` or :mod:`nst_rs.runs.painting`.
 """
 
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from nst_rs.runs.progress import Stopwatch
 
 
 class Work(Protocol):
-    """How a run's picture is computed."""
+    """The computation of a run's picture."""
 
     def compose(self) -> None:
         """Read the scene and map it to RGB, once. Raises NstError."""
@@ -28,7 +28,7 @@ class Work(Protocol):
         """Compute stage `index` of the job's stages, from 0; needs the stage before. Raises NstError."""
 
     def finished(self) -> Finished:
-        """Return what the picture is finished with; needs the last stage."""
+        """Return the finished picture with all that goes into the map and the record; needs the last stage."""
 
 
 class Session:
@@ -40,7 +40,7 @@ class Session:
     def __init__(self, job: Job, listener: progress.Listener = progress.ignore, connect: Any = None) -> None:
         """Prepare to run `job`, telling `listener` where it stands.
 
-        `connect` takes the place of what the executor connects to its workers with.
+        `connect` replaces the function by which the executor connects to its workers.
         """
         self.job = job
         self._watch = Stopwatch()
@@ -66,7 +66,7 @@ class Session:
         self._work.compute(index)
 
     def publish(self) -> Result:
-        """Write the map and all that goes with it; needs the last stage."""
+        """Write the map and its companions; needs the last stage."""
         return finish(self.job, self._work.finished(), self._watch)
 
 

@@ -30,13 +30,13 @@ class Variant:
 
     @property
     def run(self) -> Run:
-        """Where the run's files are, or will be."""
+        """The run, whose files may not be there yet."""
         return Run(self.name, Outputs.of(self.config.output))
 
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """What a sweep made."""
+    """The runs of a sweep, and the files that compare them."""
 
     runs: tuple[Run, ...]
     sheet: Path
@@ -64,18 +64,18 @@ def combinations(
 
     Values are written as in a configuration file.
     """
-    choices, found = list(choices), []
+    choices, chosen = list(choices), []
     for file in files:
         for combination in itertools.product(*choices):
             config = load_config(file, [*assignments, *(f"{key}={value}" for key, value in combination)])
             name = "_".join([file.stem, *(f"{key.split('.')[-1]}={_in_a_name(value)}" for key, value in combination)])
             config = override(config, {"output.path": folder / f"{name}.tif"})
-            found.append(Variant(name, with_absolute_paths(config)))
-    names = [variant.name for variant in found]
+            chosen.append(Variant(name, with_absolute_paths(config)))
+    names = [variant.name for variant in chosen]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError("sweep", expected="runs of different names", got=f"{name} twice")
-    return found
+    return chosen
 
 
 def alone(folder: Path) -> AbstractContextManager[None]:
@@ -102,8 +102,8 @@ def compare(chosen: Sequence[Variant], folder: Path) -> Comparison:
 def is_done(variant: Variant) -> bool:
     """Whether `variant` has run to its end: all files are there, for this configuration and for these inputs.
 
-    What the configuration leaves open may have been decided in any way. Where and in how
-    much memory makes no difference.
+    The earlier run may have decided in any way what the configuration leaves open. The machine and its memory make no
+    difference.
     """
     run = variant.run
     # A workspace is left by a run that was killed, perhaps between one file and the next.
@@ -130,7 +130,7 @@ def _what_is_made(config: RunConfig) -> dict[str, Any]:
 
 
 def _unchanged(entry: dict[str, object]) -> bool:
-    """Whether an input is what it was; of what lies elsewhere nothing is known, and it is taken to be."""
+    """Whether an input is unchanged. One that lies on another machine has no fingerprint, and is taken to be."""
     try:
         return bool(fingerprint(str(entry["path"]))["sha256"] == entry["sha256"])
     except OSError:

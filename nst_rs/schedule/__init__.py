@@ -1,1 +1,1 @@
-"""What a schedule needs between runs: what has arrived in an inbox, and what was made of it."""
+"""The state that a schedule needs between runs: the scenes that have arrived in an inbox, and their maps."""

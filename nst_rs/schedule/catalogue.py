@@ -1,7 +1,7 @@
-"""What a schedule has made of an inbox, in one style and configuration: a collection of STAC items, a scene each.
+"""The maps that a schedule has made of an inbox, in one style and configuration: STAC items, one per scene.
 
-As such it is GeoJSON, by which maps can be found. It is also the schedule's own memory: which scenes are made, which
-have failed, how often and why; those have an item without a place and without files.
+The file is GeoJSON, in which people and programs find maps. It is also the schedule's own memory: which scenes are
+made, which have failed, how often and why. A scene without a map has an item without a place and without files.
 """
 
 import hashlib
@@ -27,30 +27,30 @@ State = Literal["made", "failed", "arriving"]
 
 @dataclass(frozen=True)
 class Entry:
-    """What has become of one scene."""
+    """The state of one scene."""
 
     entry: str
-    """Its name in the inbox."""
+    """The scene's name in the inbox."""
     listing: str
-    """Which delivery of it."""
+    """The digest of the delivery that the entry is about."""
     state: State
     attempts: int = 0
     reason: str = ""
-    """Why it failed."""
+    """The reason why the scene failed."""
     map: str = ""
     """The map's path, from the catalogue's folder."""
     time: str = ""
-    """When its state was found, in UTC."""
+    """The time at which the state was noted, in UTC."""
     item: Mapping[str, Any] | None = None
     """The map's STAC item, as it lies beside the map."""
 
     @classmethod
     def seen(cls, arrival: Arrival) -> "Entry":
-        """Return the entry of what is still arriving."""
+        """Return the entry of a scene that is still arriving."""
         return cls(arrival.entry, arrival.listing, "arriving", time=_now())
 
     def begun(self, arrival: Arrival) -> "Entry":
-        """Return the entry for the time of one more attempt; should nothing follow, it has failed."""
+        """Return the entry while one more attempt runs. It says failed, in case the attempt never ends."""
         attempts = self.attempts if self.listing == arrival.listing else 0
         return Entry(arrival.entry, arrival.listing, "failed", attempts + 1, CUT_SHORT, time=_now())
 
@@ -65,7 +65,7 @@ class Entry:
 
 _ACCOUNT = [field.name for field in fields(Entry) if field.name != "item"]
 _NOWHERE: Mapping[str, Any] = {"type": "Feature", "stac_version": "1.1.0", "geometry": None, "links": [], "assets": {}}
-"""What STAC asks of an item whose map there is none of, but for its name and time."""
+"""The keys that STAC requires of an item, for a scene without a map. Its name and time are added."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Catalogue:
         """Replace the file, at once. Raises OutputError."""
         path, temporary = self.folder / CATALOGUE, self.folder / f".{CATALOGUE}"
         features = [_feature(name, entry) for name, entry in sorted(self.entries.items())]
-        lines = ",\n".join(json.dumps(feature) for feature in features)  # a scene a line: the items are long
+        lines = ",\n".join(json.dumps(feature) for feature in features)  # one line per scene: the items are long
         text = f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}'
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -112,14 +112,14 @@ class Catalogue:
             raise OutputError(f"catalogue {path}", expected="room and leave to write", got=str(error)) from error
 
     def due(self, arrivals: Iterable[Arrival], most_attempts: int) -> list[Arrival]:
-        """Return what is to be tried: what is new or newly delivered, and what failed fewer than `most_attempts` times.
+        """Return the scenes to try: those newly delivered, and those that failed fewer than `most_attempts` times.
 
         A made map that is no longer there is to be made again.
         """
         return [arrival for arrival in arrivals if self._is_due(arrival, most_attempts)]
 
     def given_up(self, most_attempts: int) -> dict[str, Entry]:
-        """Return what has failed so often that it is not tried again until it is delivered anew."""
+        """Return name → entry of the scenes that failed too often. They are tried again once delivered anew."""
         return {
             name: entry
             for name, entry in self.entries.items()
@@ -145,24 +145,25 @@ class Catalogue:
 
 
 def clashes(arrivals: Iterable[Arrival], catalogue: Catalogue) -> dict[str, str]:
-    """Return entry → reason for what would take another's map for its own: ``a.tif`` where there is ``a.jp2``.
+    """Return entry → reason for the scenes whose map would have another's name: ``a.tif`` where there is ``a.jp2``.
 
     The first that was seen has the name; of several new ones the first by name.
     """
     owners = {name: entry.entry for name, entry in catalogue.entries.items()}
-    found = {}
+    reasons = {}
     for arrival in arrivals:
         owner = owners.setdefault(arrival.name, arrival.entry)
         if owner != arrival.entry:
-            found[arrival.entry] = f"{arrival.entry}: expected a name of its own, got that of {owner}; rename it"
-    return found
+            reasons[arrival.entry] = f"{arrival.entry}: expected a name of its own, got that of {owner}; rename it"
+    return reasons
 
 
 def product_name(config: RunConfig) -> str:
-    """Return a folder's name for what a style and a configuration make of any scene: the styles', and a digest.
+    """Return the name of the folder for the maps of a style and a configuration: the styles' names, and a digest.
 
-    The digest is of what the maps depend on: the style images' contents and weights, and every setting that is not the
-    default. Where files lie and how much memory there is makes no difference. Raises ConfigError without a style image.
+    The digest is of all that the maps depend on: the style images' contents and weights, and every setting that is not
+    the default. The places of files and the size of the memory make no difference. Raises
+    ConfigError without a style image.
     """
     if not config.style.images:
         raise ConfigError("style.images", expected="an image", got="none", do="name one with --style")

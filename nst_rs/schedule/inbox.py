@@ -1,6 +1,6 @@
-"""What lies in an inbox: scenes, each a file or a folder of files, and whether they have arrived whole.
+"""The scenes in an inbox, each a file or a folder of files, and whether they have arrived whole.
 
-An inbox is a folder or any URL that fsspec knows. Of its files only names, sizes and times are looked at.
+An inbox is a folder or any URL that fsspec knows. This module reads the names, sizes and times of its files, no more.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _PARTIAL = frozenset({".part", ".partial", ".filepart", ".crdownload", ".tmp", "
 """Endings under which programs write what they have not received whole."""
 
 _STAMPS = ("mtime", "LastModified", "last_modified", "updated", "ETag", "created")
-"""What file systems call a time at which a file was written, or what else changes with it."""
+"""The keys under which file systems tell when a file was written, or another value that changes with it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Arrival:
 
     @property
     def listing(self) -> str:
-        """Tells this delivery from another of the same name."""
+        """A digest of the files, which tells this delivery from another of the same name."""
         return hashlib.sha256(repr(self.files).encode()).hexdigest()[:16]
 
     @property
@@ -68,10 +68,10 @@ class Inbox:
             system.invalidate_cache(root)
             if not system.isdir(root):
                 raise SceneError(f"inbox {self.url}", expected="a folder", got="none of that name")
-            found = system.find(root, detail=True)
+            files = system.find(root, detail=True)
         except OSError as error:
             raise SceneError(f"inbox {self.url}", expected="leave to read", got=str(error)) from error
-        return _arrivals({path[len(root) :].strip("/"): state for path, state in found.items()})
+        return _arrivals({path[len(root) :].strip("/"): state for path, state in files.items()})
 
     def fetch(self, arrival: Arrival, folder: Path) -> Path:
         """Return where the scene lies on this machine: where it is, or copied into `folder`, which is emptied before.
@@ -108,14 +108,14 @@ def settled(first: Iterable[Arrival], later: Iterable[Arrival]) -> list[Arrival]
     return [arrival for arrival in later if before.get(arrival.entry) == arrival.listing and not arrival.is_partial]
 
 
-def _arrivals(found: Mapping[str, Mapping[str, Any]]) -> list[Arrival]:
-    """Return the scenes among files, path → what the file system says of it."""
+def _arrivals(files: Mapping[str, Mapping[str, Any]]) -> list[Arrival]:
+    """Return the scenes among `files`, path → the file system's description."""
     entries: dict[str, list[tuple[str, int, str]]] = {}
-    for path, state in sorted(found.items()):
+    for path, state in sorted(files.items()):
         parts = PurePosixPath(path).parts
         if parts and not is_hidden(path):
             entries.setdefault(parts[0], []).append((path, int(state.get("size") or 0), _stamp(state)))
-    return [Arrival(entry, tuple(files)) for entry, files in entries.items() if _holds_a_raster(files)]
+    return [Arrival(entry, tuple(parts)) for entry, parts in entries.items() if _holds_a_raster(parts)]
 
 
 def _stamp(state: Mapping[str, Any]) -> str:

@@ -64,18 +64,18 @@ class OnlyRows:
 
 @settings(deadline=None)
 @given(shapes, st.integers(1, 100), st.integers(0, 9))
-def test_figures_do_not_depend_on_the_height_of_the_bands(shape: tuple[int, int], band: int, seed: int) -> None:
+def test_figures_do_not_depend_on_the_height_of_the_strips(shape: tuple[int, int], strip_rows: int, seed: int) -> None:
     content, result, valid = picture(shape), picture(shape, seed), holes(shape, seed)
-    whole = measure(content, result, valid, seams_of(shape), band=shape[0])
-    bands = measure(content, result, valid, seams_of(shape), band=band)
+    whole = measure(content, result, valid, seams_of(shape), strip_rows=shape[0])
+    in_strips = measure(content, result, valid, seams_of(shape), strip_rows=strip_rows)
     # Only the order of additions differs, and figures are rounded to four places.
-    np.testing.assert_allclose(numbers(bands), numbers(whole), atol=1.01e-4)
+    np.testing.assert_allclose(numbers(in_strips), numbers(whole), atol=1.01e-4)
 
 
 def test_pictures_are_read_a_few_rows_at_a_time() -> None:
     shape = (300, 40)
     content, result, valid = (OnlyRows(array) for array in (picture(shape), picture(shape, 1), everywhere(shape)))
-    measure(content, result, valid, NO_SEAMS, band=50)
+    measure(content, result, valid, NO_SEAMS, strip_rows=50)
     assert content.most == result.most == 54
     assert valid.most <= 50 + 1 + 4 * RIM
 

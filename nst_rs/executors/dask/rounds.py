@@ -166,8 +166,8 @@ class ClusterRounds:
         return graph.add(f"{stage}-{self._name}-{block.number}", *task, worker=self._owners[block.number])
 
 
-def assign_blocks(count: int, before: Mapping[int, str], workers: Sequence[str]) -> dict[int, str]:
-    """Return block → worker for `count` blocks: evenly, neighbours together, and as `before` where that is even.
+def assign_blocks(count: int, owners: Mapping[int, str], workers: Sequence[str]) -> dict[int, str]:
+    """Return block → worker for `count` blocks: evenly, neighbours together, with their `owners` where that is even.
 
     >>> assign_blocks(4, {}, ["a", "b"])
     {0: 'a', 1: 'a', 2: 'b', 3: 'b'}
@@ -175,10 +175,10 @@ def assign_blocks(count: int, before: Mapping[int, str], workers: Sequence[str])
     {2: 'b', 3: 'b', 0: 'c', 1: 'c'}
     """
     room = dict.fromkeys(workers, -(-count // len(workers)))
-    owners: dict[int, str] = {}
-    for number, worker in before.items():
+    assigned: dict[int, str] = {}
+    for number, worker in owners.items():
         if room.get(worker):
-            owners[number] = worker
+            assigned[number] = worker
             room[worker] -= 1
     free = (worker for worker in workers for _ in range(room[worker]))
-    return owners | {number: next(free) for number in range(count) if number not in owners}
+    return assigned | {number: next(free) for number in range(count) if number not in assigned}

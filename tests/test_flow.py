@@ -296,7 +296,7 @@ def test_a_cluster_that_is_not_there_fails_the_flow_with_one_line(
     flows: Any, olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(importlib.import_module("flows.workers"), "SECONDS_TO_ANSWER", 1)
-    monkeypatch.setattr(flows.stylize_level, "retries", 0)
+    monkeypatch.setattr(flows.compute, "retries", 0)
     settings = {**quick, "compute.executor": "dask", "compute.address": "tcp://127.0.0.1:9"}
     given = {"scene": [str(olinda)], "style": [str(harvest)], "output": str(tmp_path / "map.tif")}
     state = flows.stylize_scene(**given, settings=settings, return_state=True)

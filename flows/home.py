@@ -1,16 +1,12 @@
 """Prefect's home: the folder in which a server that a flow starts for itself keeps its database.
 
-Where it cannot write there Prefect would start such a server again and again for minutes. To be imported before
-Prefect, whose own warning :func:`check_home` replaces.
+Where it cannot write there Prefect would start such a server again and again for minutes.
 """
 
 import os
-import warnings
 from pathlib import Path
 
 from nst_rs.errors import OutputError
-
-warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")
 
 
 def check_home() -> None:

@@ -1,34 +1,35 @@
 """The Prefect flow: scenes and a painting in, one learned style out.
 
     python -m flows.learn_style SCENE... --style IMAGE --output NAME.style [--config RUN.yaml]
+        [--preset NAME] [--set SECTION.KEY=VALUE]...
 
 The same runs without Prefect as ``nst-rs learn``. Learning that fails is tried again and goes on from its last minute.
 """
 
-# isort: split
-from flows.home import check_home
-from flows.stylize_scene import (
-    Hours,
-    Preset,
-    Settings,
-    read_configuration,
-    stage,
-)  # first: it sets what Prefect reads on import
-
-# isort: split
-import argparse
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect import State, flow, get_run_logger
-from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
+from flows.board import Board
+from flows.command import RunArguments
+from flows.leftovers import signed
+from flows.server import best_effort, wait_for_answer
+from flows.stylize_scene import (
+    Hours,
+    Preset,
+    Settings,
+    read_configuration,
+    stage,
+)
 from nst_rs.config.loading import name_files
 from nst_rs.errors import NstError
+from nst_rs.files import lock
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.learned.style_file import Facts
 
@@ -68,18 +69,22 @@ def learn_style(
     """
     with native_notes_hidden():
         from nst_rs.learning.job import prepare
+    outcome: str | State[Any]
     try:
         base = read_configuration(config, preset, settings)
         job = prepare(name_files(base, scene or None, style or None, output or None))
-        with job.alone():
+        with job.alone(), signed(lock.path_for(job.output)):
             facts = learn.with_options(timeout_seconds=stage_hours * 3600)(job)
+            wait_for_answer()
+        report(facts)
+        outcome = str(job.output)
     except NstError as error:
-        return Failed(message=str(error), data=error)  # a user's mistake: its one line, without a traceback
-    report(facts)
-    return str(job.output)
+        outcome = Failed(message=str(error), data=error)  # a user's mistake: its one line, without a traceback
+    wait_for_answer()  # there must be someone to be told how the run ended
+    return outcome
 
 
-@stage(tags={"computing"})
+@stage()
 def learn(job: "LearningJob") -> Facts:
     """Learn, judge and write the style."""
     from nst_rs.learning.session import LearningSession
@@ -87,7 +92,9 @@ def learn(job: "LearningJob") -> Facts:
     reporter = LearningReporter()
     session = LearningSession(job, reporter.hear)
     session.learn()
-    return session.finish(compared=True).facts
+    facts = session.finish(compared=True).facts
+    reporter.close()
+    return facts
 
 
 class LearningReporter:
@@ -95,36 +102,39 @@ class LearningReporter:
 
     def __init__(self) -> None:
         """Begin the artifact, inside the task."""
-        self._artifact = create_progress_artifact(0.0, key="learning", description="reading the scenes")
+        self._board = Board()
+        self._board.begin("learning", "reading the scenes")
         self._next = 0.0
 
     def hear(self, state: "LearningProgress") -> None:
         """Bring the artifact up to date, not more often than people look."""
         if state.fraction == 1 or time.monotonic() >= self._next:
-            update_progress_artifact(self._artifact, progress=100 * state.fraction, description=str(state))
+            self._board.show("learning", state.fraction, str(state))
             get_run_logger().info("%s", state)
             self._next = time.monotonic() + SECONDS_BETWEEN_REPORTS
+
+    def close(self) -> None:
+        """Show the last of it."""
+        self._board.close()
 
 
 def report(facts: Facts) -> None:
     """Leave how good the style is on what it did not learn from."""
     rows = [{"figure": "steps", "value": str(facts.learning.steps)}]
-    found = None if facts.held_out is None else facts.held_out.model_dump(mode="json")
-    rows += [{"figure": name.replace("_", " "), "value": str(value)} for name, value in (found or {}).items()]
-    create_table_artifact(rows, key="held-out", description="On windows that were held out from learning")
+    held_out = {} if facts.held_out is None else facts.held_out.model_dump(mode="json")
+    rows += [{"figure": name.replace("_", " "), "value": str(value)} for name, value in held_out.items()]
+    with best_effort("the figures of learning"):
+        create_table_artifact(rows, key="held-out", description="On windows that were held out from learning")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the flow from the command line and return the exit code."""
-    parser = argparse.ArgumentParser(description="Learn a style as a Prefect flow.")
+    parser = RunArguments(description="Learn a style as a Prefect flow.")
     parser.add_argument("scene", nargs="*", help="scenes, each a GeoTIFF or a folder of tiles")
     parser.add_argument("--style", action="append", help="an image whose style is learned; several are blended")
     parser.add_argument("--output", help="the learned style to write, a .style")
-    parser.add_argument("--config", help="a configuration (YAML)")
-    given = vars(parser.parse_args(arguments))
     try:
-        check_home()
-        output = learn_style(**given)
+        output = learn_style(**parser.read(arguments))
     except NstError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

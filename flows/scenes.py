@@ -4,10 +4,6 @@ A scene is one task of the cluster's: all its stages run in the worker's process
 failure move. What is asked of a worker is this checkout, and the folder of the maps under the same path.
 """
 
-# isort: split
-from flows.stylize_scene import stage, stylize_scene  # first: it sets what Prefect reads on import
-
-# isort: split
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,12 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-from prefect import State, task
+from prefect import State, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from flows.leftovers import end_left
+from flows.server import is_outage, wait_for_answer
+from flows.stylize_scene import stage, stylize_scene
 from nst_rs.config.loading import name_files
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import NstError, ResourceError
+from nst_rs.files import lock
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.schedule.catalogue import Entry
 from nst_rs.schedule.inbox import Arrival, Inbox
@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # they bring Dask, which most runs do without
     from nst_rs.executors.dask.cluster import Cluster
 
 LONGEST_REASON = 500
+MOST_OUTAGES = 20
+"""How often Prefect's server may go away in the middle of one scene."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,31 @@ class Order:
     """What was known of the scene until now."""
 
 
-@stage(tags={"reading"}, task_run_name="fetch {arrival.name}")
+@stage(task_run_name="fetch {arrival.name}")
 def fetch(inbox: Inbox, arrival: Arrival, folder: Path) -> Path:
     """Copy a scene from where it was delivered, where that is not this machine."""
     return inbox.fetch(arrival, folder)
 
 
 def make(order: Order) -> str:
-    """Make a scene's map where it is not yet made; return why it could not be, or nothing."""
+    """Make a scene's map where it is not yet made; return why it could not be, or nothing.
+
+    While Prefect's server is away it waits, and then goes on with the same scene. Raises ResourceError where the server
+    stays away.
+    """
+    for _ in range(MOST_OUTAGES):
+        wait_for_answer()
+        try:
+            return _make(order)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            get_run_logger().warning("%s: Prefect's server went away, going on from there", order.arrival.name)
+    raise ResourceError("Prefect's server", expected="answers", got=f"none {MOST_OUTAGES} times in one scene's run")
+
+
+def _make(order: Order) -> str:
+    """Do what :func:`make` does, once. Raises what Prefect's client raises where the server is away."""
     incoming = order.tif.with_name(f".{order.arrival.name}.incoming")
     try:
         fetched = fetch(order.inbox, order.arrival, incoming, return_state=True)
@@ -83,7 +102,8 @@ def in_turn(orders: Iterable[Order]) -> Iterator[tuple[Order, str]]:
 def on_workers(orders: Iterable[Order], runner: "DaskTaskRunner") -> Iterator[tuple[Order, str]]:
     """Make the maps on a cluster's workers, a scene a worker at a time; say of each what :func:`in_turn` says.
 
-    An order is taken when there is a worker for it. Raises ResourceError where the scheduler or all workers are lost.
+    An order is taken when there is a worker for it. Raises ResourceError where the scheduler or all workers are lost,
+    and where a worker does not see the folder of the maps.
     """
     from nst_rs.executors.dask.cluster import Cluster
 
@@ -92,6 +112,7 @@ def on_workers(orders: Iterable[Order], runner: "DaskTaskRunner") -> Iterator[tu
     taken: dict[str, Order] = {}
     while True:
         for order in islice(coming, max(0, len(cluster.workers) - len(futures))):
+            cluster.prove(order.tif.parent)
             future = runner.submit(make_on_worker, {"order": order}).wrapped_future
             futures[future.key], taken[future.key] = future, order
         if not futures:
@@ -131,14 +152,21 @@ def _is_made(order: Order, scene: str) -> bool:
     with native_notes_hidden():
         from nst_rs.runs.sweep import Variant, is_done
     try:
-        return is_done(Variant(order.tif.stem, name_files(order.config, [scene], None, order.tif)))
+        if not is_done(Variant(order.tif.stem, name_files(order.config, [scene], None, order.tif))):
+            return False
+        path = lock.path_for(order.tif)
+        with lock.alone(path, f"output {order.tif}"):
+            end_left(path)
+        return True
     except NstError:
         return False  # it will be told when the scene is styled
 
 
 def _reason(state: State[Any]) -> str:
-    """Return why a run failed, in one line."""
+    """Return why a run failed, in one line. Raises the reason where Prefect's server was away."""
     error = state.result(raise_on_failure=False)
+    if is_outage(error):
+        raise error
     return _in_a_line(str(error) if isinstance(error, NstError) else str(state.message or error))
 
 

@@ -1,16 +1,12 @@
 """The Prefect flow for a schedule: styles what has arrived in an inbox, and keeps a catalogue of what it made.
 
-    python -m flows.stylize_inbox INBOX OUTPUT --style IMAGE [--config RUN.yaml]
+    python -m flows.stylize_inbox INBOX OUTPUT --style IMAGE [--config RUN.yaml] [--preset NAME]
+        [--set SECTION.KEY=VALUE]...
 
 Every scene is a run of the flow ``stylize-scene`` within this one's. What is finished is told by the catalogue, never
 by Prefect.
 """
 
-# isort: split
-from flows.stylize_scene import Hours, Preset, Settings, read_configuration  # first: it sets what Prefect reads
-
-# isort: split
-import argparse
 import json
 import sys
 import time
@@ -24,14 +20,17 @@ from typing import Annotated, Any
 from prefect import State, flow, get_run_logger
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 from pydantic import Field
 
-from flows.home import check_home
+from flows.command import RunArguments
+from flows.leftovers import signed
 from flows.scenes import Order, in_turn, on_workers, share_of_memory
+from flows.server import best_effort, wait_for_answer
+from flows.stylize_scene import Hours, Preset, Settings, read_configuration
 from nst_rs.config.loading import name_files, override, with_absolute_paths
 from nst_rs.config.sections import RunConfig
-from nst_rs.errors import ConfigError, NstError
+from nst_rs.errors import ConfigError, LockedError, NstError
 from nst_rs.files import lock
 from nst_rs.files.locations import absolute
 from nst_rs.output.files import Outputs
@@ -81,11 +80,16 @@ def stylize_inbox(
     try:
         base = with_absolute_paths(name_files(read_configuration(config, preset, settings), None, style or None, None))
         product = Path(output).absolute() / product_name(base)
-        with lock.alone(path_of_lock(product), f"product {product}"), making(base, workers, address) as makers:
+        path = path_of_lock(product)
+        with lock.alone(path, f"product {product}"), signed(path), making(base, workers, address) as makers:
             work = Work(Inbox(absolute(inbox)), makers, stage_hours, Catalogue.read(product))
-            return work.run(attempts, settle_seconds)
+            outcome = work.run(attempts, settle_seconds)
+    except LockedError as error:  # nothing has failed: the run that is at it makes what is there
+        outcome = Cancelled(message=str(error))
     except NstError as error:
-        return Failed(message=str(error), data=error)
+        outcome = Failed(message=str(error), data=error)
+    wait_for_answer()  # there must be someone to be told how the run ended
+    return outcome
 
 
 @dataclass(frozen=True)
@@ -219,24 +223,25 @@ class Work:
             for name, e in sorted(self.catalogue.entries.items())
         ]
         refused = [{"scene": name, "state": "refused", "map or reason": reason} for name, reason in clashing.items()]
-        create_table_artifact(
-            [*refused, *rows], key="inbox", description=f"What became of the scenes in {self.inbox.url}"
-        )
         path = self.catalogue.folder / CATALOGUE
-        create_link_artifact(path.as_uri(), link_text=str(path), key="catalogue", description="The maps by place")
+        wait_for_answer()
+        with best_effort("all artifacts of the run"):
+            create_table_artifact(
+                [*refused, *rows], key="inbox", description=f"What became of the scenes in {self.inbox.url}"
+            )
+            create_link_artifact(path.as_uri(), link_text=str(path), key="catalogue", description="The maps by place")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the flow from the command line and return the exit code: 1 where a scene failed, 2 for a mistake."""
-    parser = argparse.ArgumentParser(description="Style what has arrived in an inbox, as a Prefect flow.")
+    parser = RunArguments(description="Style what has arrived in an inbox, as a Prefect flow.")
     parser.add_argument("inbox", help="a folder, or a URL that fsspec knows")
     parser.add_argument("output", help="the folder for the maps and their catalogue")
     parser.add_argument("--style", action="append", help="an image whose style is taken; several are blended")
-    parser.add_argument("--config", help="a configuration (YAML), or an earlier run's record (JSON)")
-    given = vars(parser.parse_args(arguments))
     try:
-        check_home()
-        state = stylize_inbox(**given, return_state=True)
+        state = stylize_inbox(**parser.read(arguments), return_state=True)
+        if state.is_cancelled():
+            raise LockedError(str(state.message))
         error = state.result(raise_on_failure=False)
         if isinstance(error, NstError):
             raise error

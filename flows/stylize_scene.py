@@ -1,27 +1,12 @@
 """The Prefect flow: one scene's tiles in, one styled georeferenced map out.
 
     python -m flows.stylize_scene [SCENE...] [--style IMAGE]... [--output OUT.tif] [--config RUN.yaml]
+        [--preset NAME] [--set SECTION.KEY=VALUE]...
 
 Prefect sees the stages (compose, each level, publish) and never an array: the stages work on one session,
 which stays in this process. The same pipeline runs without Prefect as ``nst-rs stylize``.
 """
 
-import os
-
-# All of these are read when Prefect or TensorFlow is imported.
-os.environ.setdefault("DO_NOT_TRACK", "1")
-os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "nst_rs")
-os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
-# A first start migrates the database, which takes longer than Prefect waits by itself: minutes on a busy machine.
-os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "600")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-# isort: split
-from flows.home import check_home  # before Prefect, whose warning it replaces
-
-# isort: split
-import argparse
 import base64
 import io
 import re
@@ -32,7 +17,6 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from uuid import UUID
 
 from PIL import Image
 from prefect import State, flow, get_run_logger, task
@@ -40,30 +24,35 @@ from prefect.artifacts import (
     create_image_artifact,
     create_link_artifact,
     create_markdown_artifact,
-    create_progress_artifact,
     create_table_artifact,
-    update_progress_artifact,
 )
 from prefect.cache_policies import NO_CACHE
-from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 from prefect.states import Failed
 from prefect.tasks import exponential_backoff
 from pydantic import Field
 
+from flows.board import Board
+from flows.command import RunArguments
+from flows.leftovers import signed
+from flows.logs import without_tracebacks
+from flows.server import best_effort, place, wait_for_answer
 from nst_rs.config.loading import load_config, name_files, override
 from nst_rs.config.sections import RunConfig, setting_names
 from nst_rs.errors import NstError
+from nst_rs.files import lock
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.files.text import duration
 from nst_rs.output.figures import describe
 from nst_rs.runs.progress import PaintingProgress, Progress
 
 if TYPE_CHECKING:  # these bring TensorFlow, which a flow needs when it runs and not when it is deployed
-    from nst_rs.runs.stylize import Result, Session
-
     from nst_rs.executors.dask.cluster import Cluster
+    from nst_rs.runs.finish import Result
     from nst_rs.runs.job import Job
+    from nst_rs.runs.session import Session
+
+without_tracebacks()
 
 SECONDS_BETWEEN_REPORTS = 2.0
 THUMBNAIL_SIDE = 512
@@ -106,13 +95,16 @@ def stylize_scene(
     """
     with native_notes_hidden():
         from nst_rs.runs.prepare import prepare
+    outcome: str | State[Any]
     try:
         base = read_configuration(config, preset, settings)
         job = prepare(name_files(base, scene or None, style or None, output or None))
-        with job.alone():
-            return str(run_stages(job, stage_hours * 3600).output)
+        with job.alone(), signed(lock.path_for(job.outputs.tif)):
+            outcome = str(run_stages(job, stage_hours * 3600).output)
     except NstError as error:
-        return Failed(message=str(error), data=error)  # a user's mistake: its one line, without a traceback
+        outcome = Failed(message=str(error), data=error)  # a user's mistake: its one line, without a traceback
+    wait_for_answer()  # there must be someone to be told how the run ended
+    return outcome
 
 
 def read_configuration(config: str | None, preset: str | None, settings: Mapping[str, Any] | None) -> RunConfig:
@@ -133,6 +125,8 @@ def run_stages(job: "Job", seconds: float) -> "Result":
         for index, name in enumerate(job.stages):
             compute.with_options(name=f"stylize {name}", timeout_seconds=seconds)(session, index, reporter)
         result = publish.with_options(timeout_seconds=seconds)(session)
+    wait_for_answer()
+    reporter.close()
     leave_artifacts(job, result)
     return result
 
@@ -150,7 +144,8 @@ def worth_another_try(_task: object, _run: object, state: State[Any]) -> bool:
     return not isinstance(error, NstError) or isinstance(error.__cause__, OSError)
 
 
-# Nothing is cached or kept as a result: what a stage makes stays in the session, and the map is a file.
+# Nothing is cached or kept as a result: what a stage makes stays in the session, and the map is a file. No stage has
+# a tag: Prefect would ask its server for the tag's limit before it begins one, and fail it where there is no answer.
 stage = partial(
     task,
     cache_policy=NO_CACHE,
@@ -162,24 +157,24 @@ stage = partial(
 )
 
 
-@stage(tags={"reading"})
+@stage()
 def compose(session: "Session") -> None:
     """Read the scene and map it to RGB; a shared disk may need a second try."""
     session.compose()
 
 
-@stage(tags={"computing"})
+@stage()
 def compute(session: "Session", index: int, reporter: "StageReporter") -> None:
     """Compute one stage of the picture; trying again goes on from where it was last kept.
 
     At most as many at a time, over all runs, as Prefect's concurrency limit named gpu, or cpu, says where there is one.
     """
-    with concurrency("gpu" if session.job.device.is_gpu else "cpu"):
+    with place("gpu" if session.job.device.is_gpu else "cpu"):
         reporter.start(session.job.stages[index])
         session.compute(index)
 
 
-@stage(tags={"writing"})
+@stage()
 def publish(session: "Session") -> "Result":
     """Write the map, its preview and its record."""
     return session.publish()
@@ -191,21 +186,27 @@ class StageReporter:
     def __init__(self, scene: str) -> None:
         """Have nothing to show yet of `scene`, as people call it."""
         self._scene = scene
-        self._artifact: UUID | None = None
+        self._board = Board()
+        self._stage: str | None = None
         self._next = 0.0
 
     def start(self, stage: str) -> None:
         """Begin a stage's artifact, inside its task."""
-        self._artifact = create_progress_artifact(0.0, key=stage.replace(" ", "-"), description=stage)
+        self._stage = stage
+        self._board.begin(stage, stage)
         self._next = 0.0
 
     def hear(self, state: Progress | PaintingProgress) -> None:
         """Bring the artifact up to date, not more often than people look."""
         done = state.stage_fraction == 1
-        if self._artifact and (done or (state.ends_iteration and time.monotonic() >= self._next)):
-            update_progress_artifact(self._artifact, progress=100.0 * state.stage_fraction, description=str(state))
+        if self._stage and (done or (state.ends_iteration and time.monotonic() >= self._next)):
+            self._board.show(self._stage, state.stage_fraction, str(state))
             get_run_logger().info("%s: %s", self._scene, state)
             self._next = time.monotonic() + SECONDS_BETWEEN_REPORTS
+
+    def close(self) -> None:
+        """Show the last of it."""
+        self._board.close()
 
 
 def leave_artifacts(job: "Job", result: "Result") -> None:
@@ -218,15 +219,19 @@ def leave_artifacts(job: "Job", result: "Result") -> None:
         *({"figure": name, "value": value} for name, value in describe(result.figures).items()),
         *({"figure": f"time, {stage}", "value": duration(taken)} for stage, taken in result.seconds.items()),
     ]
-    create_table_artifact(rows, key="figures", description="What the run came to")
-    create_link_artifact(result.output.as_uri(), link_text=result.output.name, key="map", description="The styled map")
-    page = result.report
-    create_link_artifact(page.as_uri(), link_text=page.name, key="report", description="Before and after, and figures")
-    picture = thumbnail(result.preview)
-    create_image_artifact(picture, key="preview", description=f"{result.preview}, scaled down")
+    page, picture = result.report, thumbnail(result.preview)
     preview = f"![{result.preview.name}]({picture})"
     files = "\n".join(f"- `{path}`" for path in (result.output, result.report, result.preview, result.record))
-    create_markdown_artifact(f"{preview}\n\n{files}\n", key="result", description="Preview and files")
+    with best_effort("all artifacts of the run"):
+        create_table_artifact(rows, key="figures", description="What the run came to")
+        create_link_artifact(
+            result.output.as_uri(), link_text=result.output.name, key="map", description="The styled map"
+        )
+        create_link_artifact(
+            page.as_uri(), link_text=page.name, key="report", description="Before and after, and figures"
+        )
+        create_image_artifact(picture, key="preview", description=f"{result.preview}, scaled down")
+        create_markdown_artifact(f"{preview}\n\n{files}\n", key="result", description="Preview and files")
 
 
 def _losses(losses: Sequence[float]) -> list[dict[str, str]]:
@@ -256,15 +261,12 @@ def thumbnail(preview: Path) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the flow from the command line and return the exit code."""
-    parser = argparse.ArgumentParser(description="Style a scene as a Prefect flow.")
+    parser = RunArguments(description="Style a scene as a Prefect flow.")
     parser.add_argument("scene", nargs="*", help="GeoTIFF tiles of one scene, or folders of them")
     parser.add_argument("--style", action="append", help="an image whose style is taken; several are blended")
     parser.add_argument("--output", help="the map to write, a .tif")
-    parser.add_argument("--config", help="a configuration (YAML), or an earlier run's record (JSON)")
-    given = vars(parser.parse_args(arguments))
     try:
-        check_home()
-        output = stylize_scene(**given)
+        output = stylize_scene(**parser.read(arguments))
     except NstError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -1,12 +1,37 @@
 """Every error this program raises on purpose, as one tree.
 
+    NstError                what nst_rs raises on purpose
+    ├── ConfigError         a configuration
+    ├── SceneError          a scene
+    │   └── PixelTypeError  the type of its pixels
+    ├── StyleError          a style image, or a learned style
+    ├── ModelError          the network's weights
+    ├── OutputError         what is to be written
+    ├── ResourceError       memory, disk, a device, or a package that is not installed
+    └── LockedError         another run at the same output
+
 A user's mistake becomes one line: what is wrong, what was expected, what was got, what to do. The command line
 prints that line and exits with :attr:`NstError.exit_code`; from Python the same line is ``str(error)``.
+
+>>> raise SceneError("scene a.tif", expected="a CRS", got="none", do="assign one with gdal_edit.py -a_srs")
+Traceback (most recent call last):
+...
+nst_rs.errors.SceneError: scene a.tif: expected a CRS, got none; assign one with gdal_edit.py -a_srs
 """
 
 
 class NstError(Exception):
-    """The root: catch this to catch all that nst_rs raises on purpose."""
+    """The root: catch this to catch all that nst_rs raises on purpose.
+
+    Args:
+        what: What is wrong: a file, a setting, a device.
+        expected: What was expected of it.
+        got: What was found instead.
+        do: What the user can do about it.
+
+    >>> str(NstError("style a.jpg", expected="an image", got="no such file"))
+    'style a.jpg: expected an image, got no such file'
+    """
 
     exit_code = 2
 
@@ -33,7 +58,7 @@ class PixelTypeError(SceneError):
 
 
 class StyleError(NstError):
-    """The style image cannot be read."""
+    """A style image, or a learned style, cannot be read."""
 
 
 class ModelError(NstError):
@@ -45,7 +70,7 @@ class OutputError(NstError):
 
 
 class ResourceError(NstError):
-    """The machine has too little of something the plan needs, or not the device asked for."""
+    """The machine has too little of something the plan needs, or lacks the device or the package asked for."""
 
 
 class LockedError(NstError):

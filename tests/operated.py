@@ -1,5 +1,6 @@
 """A scheduler and workers of Dask, as an operator starts them: every one a process by itself."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -28,10 +29,11 @@ def wait_for(host: str, port: str) -> None:
 
 
 @contextmanager
-def _processes(*commands: str) -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """Parts of Dask, as an operator starts them."""
+def _processes(*commands: str, folder: Path) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """Parts of Dask, as an operator starts them in a folder."""
+    dask, environment = [sys.executable, "-m", "dask"], {**os.environ, "PYTHONPATH": str(ROOT)}
     started = [
-        subprocess.Popen([sys.executable, "-m", "dask", *command.split()], cwd=ROOT, stderr=subprocess.DEVNULL)
+        subprocess.Popen([*dask, *command.split()], cwd=folder, env=environment, stderr=subprocess.DEVNULL)
         for command in commands
     ]
     try:
@@ -43,13 +45,14 @@ def _processes(*commands: str) -> Iterator[list["subprocess.Popen[bytes]"]]:
 
 
 @contextmanager
-def operated(address: str) -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """A scheduler at `address` and two workers: their processes, in this order."""
+def operated(address: str, folder: Path = ROOT) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """A scheduler at `address` and two workers, started in `folder`: their processes, in this order."""
     host, port = address.removeprefix("tcp://").split(":")
     with _processes(
         f"scheduler --host {host} --port {port} --dashboard-address 127.0.0.1:0",
         f"worker {address} --nthreads 1 --no-dashboard --no-nanny",
         f"worker {address} --nthreads 1 --no-dashboard --no-nanny",
+        folder=folder,
     ) as started:
         wait_for(host, port)
         yield started

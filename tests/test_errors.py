@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +49,16 @@ def test_every_error_is_a_users_mistake_with_exit_code_2(kind: type[NstError]) -
     assert caught.value.exit_code == 2
 
 
-def test_the_tree_holds_one_error_for_every_thing_that_can_be_wrong() -> None:
-    things = ("Nst", "Config", "Scene", "Style", "Model", "Output", "Resource", "Locked")
-    assert {kind.__name__ for kind in KINDS} == {f"{thing}Error" for thing in things}
+def drawn(kind: type[NstError], before: str = "", branch: str = "") -> list[str]:
+    """The names of an error and of those below it, one per line, as branches of a tree."""
+    below = kind.__subclasses__()
+    lines = [before + branch + kind.__name__]
+    before += {"": "", "├── ": "│   ", "└── ": "    "}[branch]
+    for number, child in enumerate(below, start=1):
+        lines += drawn(child, before, "└── " if number == len(below) else "├── ")
+    return lines
+
+
+def test_the_tree_is_drawn_as_it_is() -> None:
+    picture = (errors.__doc__ or "").split("\n\n")[1].splitlines()
+    assert [re.findall(r"^    ([│├└─ ]*\w+)", line)[0] for line in picture] == drawn(NstError)

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from nst_rs.config.reference import Setting
 from nst_rs.files.quiet import native_notes_hidden
-from nst_rs.files.text import counted, duration
+from nst_rs.files.text import counted, duration, operations
 from nst_rs.geo.area import describe_degrees, extent_of
 from nst_rs.geo.grid import Grid
 from nst_rs.learned.style_file import Facts, HeldOut, Source
@@ -42,8 +42,8 @@ _UNWRAPPED = 100_000
 
 
 def console(stream: IO[str] | None = None) -> Console:
-    """Return a console that writes to `stream`, or to the standard output."""
-    made = Console(file=stream)
+    """Return a console that writes to `stream`, or to the standard output, and takes text for nothing but text."""
+    made = Console(file=stream, markup=False, emoji=False, highlight=False)
     if not made.is_terminal:
         made.width = _UNWRAPPED
     return made
@@ -52,7 +52,7 @@ def console(stream: IO[str] | None = None) -> Console:
 def say(console: Console, line: str) -> None:
     """Print a line as it is. A terminal that has gone away, which SIGHUP tells of, is no error."""
     with suppress(OSError):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 @contextmanager
@@ -125,7 +125,7 @@ class _PlainLines:
         if not state.ends_iteration:
             return
         if state.stage_fraction == 1 or time.monotonic() >= self._next:
-            self._console.print(str(state), highlight=False, soft_wrap=True)
+            say(self._console, str(state))
             self._next = time.monotonic() + SECONDS_BETWEEN_LINES
 
 
@@ -138,7 +138,7 @@ class _LearningLines:
 
     def hear(self, state: "LearningProgress") -> None:
         if time.monotonic() >= self._next:
-            self._console.print(str(state), highlight=False, soft_wrap=True)
+            say(self._console, str(state))
             self._next = time.monotonic() + SECONDS_BETWEEN_LINES
 
 
@@ -154,7 +154,7 @@ def show_learned(console: Console, facts: Facts, path: Path) -> None:
         f"made with nst-rs {facts.versions['nst-rs']}; licence: {facts.licence or 'none stated'}",
     ]
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        say(console, line)
 
 
 def _names(sources: Sequence[Source]) -> str:
@@ -193,16 +193,16 @@ def show_scene(console: Console, report: SceneReport) -> None:
         lines.append(
             f"its corners hold {report.corners:.17g}; if that means no data, set scene.nodata to it, or to guess"
         )
-    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+    say(console, "\n".join(lines))
     table = Table("band", "name", "valid")
     for index, (label, share) in enumerate(zip(scene.labels, report.valid_shares, strict=True), start=1):
         table.add_row(str(index), str(label) or "-", f"{share:.2%}")
     console.print(table)
     for name, bands in scene.composites.items():
-        console.print(f"{name}: composite.bands=[{', '.join(bands)}]", highlight=False, soft_wrap=True, markup=False)
+        say(console, f"{name}: composite.bands=[{', '.join(bands)}]")
     if not scene.composites:
         example = [3, 2, 1] if len(scene.band_names) >= 3 else [1, 1, 1]
-        console.print(f"No composite by name; by index for example composite.bands={example}", markup=False)
+        say(console, f"No composite by name; by index for example composite.bands={example}")
 
 
 def show_settings(console: Console, settings: Sequence[Setting]) -> None:
@@ -210,7 +210,7 @@ def show_settings(console: Console, settings: Sequence[Setting]) -> None:
     if not console.is_terminal:
         for setting in settings:
             line = f"{setting.name} = {setting.default} ({setting.values}): {setting.meaning}"
-            console.print(line, highlight=False, soft_wrap=True, markup=False)
+            say(console, line)
         return
     name, meaning = Column("setting", no_wrap=True), Column("meaning", ratio=2)
     table = Table(name, Column("default", ratio=1), Column("values", ratio=1), meaning, show_lines=True)
@@ -236,7 +236,7 @@ def _stored(header: Header) -> str:
 def show_forecast(console: Console, forecast: "Forecast") -> None:
     """Print what `nst-rs plan` tells of a run."""
     job = forecast.job
-    console.print(job.inputs.scene.grid.describe(), highlight=False, soft_wrap=True)
+    say(console, job.inputs.scene.grid.describe())
     table = Table(*job.outline[0])
     for row in job.outline:
         table.add_row(*row.values())
@@ -249,19 +249,17 @@ def show_forecast(console: Console, forecast: "Forecast") -> None:
         "activations kept for speed": job.kept_bytes,
     }
     where = ", ".join(f"{size / 1e9:.1f} GB for {what}" for what, size in parts.items() if size)
-    console.print(f"device {job.device.name}, {job.config.compute.precision}", highlight=False)
-    console.print(
-        f"memory about {(memory.host + job.kept_bytes) / 1e9:.1f} GB ({where})", highlight=False, soft_wrap=True
-    )
+    say(console, f"device {job.device.name}, {job.config.compute.precision}")
+    say(console, f"memory about {(memory.host + job.kept_bytes) / 1e9:.1f} GB ({where})")
     if not job.traits.in_process:
         each = f"about {job.worker_bytes / 1e9:.1f} GB each"
-        console.print(f"{counted(job.workers, 'worker')} of a Dask cluster, {each}", highlight=False, soft_wrap=True)
+        say(console, f"{counted(job.workers, 'worker')} of a Dask cluster, {each}")
     if memory.on_disk:
         size = job.disk_bytes
-        console.print(f"disk about {size / 1e9:.1f} GB beside the map while it is made", highlight=False)
-    console.print(f"{forecast.flops / 1e12:.1f} TFLOP, about {duration(forecast.seconds)}", highlight=False)
+        say(console, f"disk about {size / 1e9:.1f} GB beside the map while it is made")
+    say(console, f"{operations(forecast.flops)}, about {duration(forecast.seconds)}")
     for shortage in forecast.shortages:
-        console.print(f"warning: {shortage}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"warning: {shortage}")
 
 
 def show_comparison(console: Console, comparison: "Comparison") -> None:

@@ -39,16 +39,19 @@ def load_config(path: Path | None, assignments: Iterable[str] = (), preset: str 
     data = {} if path is None else _read_file(Path(os.path.expanduser(path)))
     _set_missing(data, _preset(preset))
     for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not equals:
-            raise ConfigError(
-                f"--set {assignment}", expected="SECTION.KEY=VALUE", do="write for example tiling.tile=512"
-            )
-        try:
-            _set(data, name, parse_yaml(text))
-        except DocumentError as error:
-            raise ConfigError(f"--set {assignment}", expected="a YAML value", got=text) from error
+        _set(data, *parse_assignment(assignment))
     return _parse(data)
+
+
+def parse_assignment(assignment: str) -> tuple[str, Any]:
+    """Return the name and the value of ``section.key=value``. Raises ConfigError."""
+    name, equals, text = assignment.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {assignment}", expected="SECTION.KEY=VALUE", do="write for example tiling.tile=512")
+    try:
+        return name, parse_yaml(text)
+    except DocumentError as error:
+        raise ConfigError(f"--set {assignment}", expected="a YAML value", got=text) from error
 
 
 def override(config: RunConfig, settings: Mapping[str, Any], place: Place | None = None) -> RunConfig:
@@ -56,10 +59,17 @@ def override(config: RunConfig, settings: Mapping[str, Any], place: Place | None
 
     Raises ConfigError like :func:`load_config`.
     """
-    data = config.model_dump()
+    data = config.model_dump(exclude_unset=True)  # so that it stays known what was set
     for name, value in settings.items():
         _set(data, name, value)
     return _parse(data, place)
+
+
+def with_preset(config: RunConfig, preset: str | None) -> RunConfig:
+    """Return `config` with what it leaves unset taken from a preset, one of PRESETS. Raises ConfigError."""
+    data = config.model_dump(exclude_unset=True)
+    _set_missing(data, _preset(preset))
+    return _parse(data)
 
 
 def name_files(config: RunConfig, scene: Iterable[Any] | None, style: Any, output: Any) -> RunConfig:

@@ -7,6 +7,7 @@ of a cluster compute them. Another one is one module that satisfies :class:`Exec
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from nst_rs.executors.recipes import KernelRecipe
@@ -54,6 +55,8 @@ class LevelTask:
     listener: Callable[[Step], None]
     keep: Callable[[Point[Any]], None]
     """Called with every point between two rounds, to keep it."""
+    folder: Path
+    """The folder in which the arrays lie that are on disk. Every process that computes must reach it."""
 
 
 @dataclass(frozen=True)
@@ -63,22 +66,49 @@ class PaintTask:
     painter: TilePainter
     tiles: Sequence[MapTile]
     done: Callable[[MapTile], None]
-    """Called with every tile that is written, in any order."""
+    """Called with every tile that is written, in any order. Raises OutputError where it is not."""
+    folder: Path
+    """As in :class:`LevelTask`."""
 
 
 class Executor(Protocol):
-    """Computes the tiles of one run."""
+    """Computes the tiles of one run.
+
+    A type checker proves that a class is one where an instance is assigned:
+
+    >>> from nst_rs.executors.local import LocalExecutor
+    >>> executor: Executor = LocalExecutor()
+    >>> executor.traits.in_process, executor.seconds_to_connect
+    (True, None)
+    """
 
     traits: ClassVar[Traits]
+    """What it can do, told before there is an instance."""
 
     def descend(self, task: LevelTask) -> State:
-        """Compute a level from its start to its end; return the state that it ends in, which this process can read.
+        """Compute a level from its start to its end.
 
-        Raises NstError. A level that failed may be computed again: it goes on from the state that was kept last.
+        A level that failed may be computed again: it goes on from the state that was kept last.
+
+        Args:
+            task: The level, its start, and what hears of every step and of every point between two rounds.
+
+        Returns:
+            The state that the level ends in, in arrays that this process can read.
+
+        Raises:
+            NstError: Where there are no workers, or they have too little memory.
         """
 
     def paint(self, task: PaintTask) -> None:
-        """Paint all tiles. A tile may be painted more than once; it comes out the same. Raises NstError."""
+        """Paint all tiles. A tile may be painted more than once; it comes out the same.
+
+        Args:
+            task: The painter, the tiles in any order, and what hears of every tile that is written.
+
+        Raises:
+            NstError: As :meth:`descend` does.
+        """
 
     def close(self) -> None:
         """Let go of workers and connections. The executor may be used again afterwards."""

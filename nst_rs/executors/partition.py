@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from nst_rs.arrays import Pixels
+from nst_rs.files.storage import check_written
 from nst_rs.objective.losses import Objective
 from nst_rs.objective.moments import Moments, Pull, total
 from nst_rs.objective.problem import Features, Forward, Kernel, Problem, View
@@ -157,8 +158,13 @@ def best_size(tiles: int, workers: int) -> int:
 
 
 def prepare(level: LevelInputs, block: Block) -> BlockInputs:
-    """Read a block's weights, and compute the content features of its windows."""
+    """Read a block's weights, and compute the content features of its windows.
+
+    Raises OutputError where the canvas is not there.
+    """
     kernel, canvas = _network(level.recipe), level.canvas
+    for tile in block.computed:
+        check_written(canvas.image, tile.window_slices)
     weights = {tile.index: canvas.tile_weight(tile) for tile in block.computed}
     with _turn:
         content = {tile.index: kernel.content(canvas.image[tile.window_slices]) for tile in block.computed}
@@ -166,7 +172,9 @@ def prepare(level: LevelInputs, block: Block) -> BlockInputs:
 
 
 def load(inputs: BlockInputs, state: State) -> Cores:
-    """Read a block's cores from a state on disk."""
+    """Read a block's cores from a state on disk. Raises OutputError where they are not there."""
+    for tile in inputs.block.tiles:
+        check_written(state.picture, tile.core_slices)
     return {tile.index: state.part(tile.core_slices) for tile in inputs.block.tiles}
 
 

@@ -1,6 +1,7 @@
 """Keeping libraries from writing to the terminal."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,3 +25,14 @@ def native_notes_hidden() -> Iterator[None]:
     finally:
         os.dup2(kept, _STDERR)
         os.close(kept)
+
+
+@contextmanager
+def importing_tensorflow() -> Iterator[None]:
+    """Keep TensorFlow from writing notes to the terminal while it is imported, and all but errors afterwards."""
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow reads this when it is imported
+    with native_notes_hidden():
+        yield

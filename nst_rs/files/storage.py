@@ -7,8 +7,9 @@ where an array lies, and no more than a few strips of rows are held in memory be
 import math
 import shutil
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -89,11 +90,12 @@ class DiskStorage:
 
     In a stack of pictures, (N, H, W, channels), every picture is a chunk.
 
-    A chunk is never half written. OutputError says so when the folder cannot take or give the pixels.
+    A chunk is never half written. OutputError says so when the folder cannot take or give the pixels. An array means
+    the same files in every process that it is sent to, and is not made there where it does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = folder.absolute()
 
     def create(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> PixelArray:
         """See :class:`Storage`."""
@@ -112,12 +114,12 @@ class DiskStorage:
             )
         except OSError as error:
             raise _unusable(self._folder, error) from error
-        return _DiskArray(array, self._folder)
+        return _DiskArray(array, self._folder / name)
 
     def open(self, name: str) -> PixelArray:
         """See :class:`Storage`."""
         try:
-            return _DiskArray(zarr.open_array(LocalStore(self._folder), path=name, mode="r+"), self._folder)
+            return _DiskArray(zarr.open_array(LocalStore(self._folder), path=name, mode="r+"), self._folder / name)
         except FileNotFoundError as error:
             raise KeyError(name) from error
 
@@ -129,23 +131,44 @@ class DiskStorage:
 class _DiskArray:
     """A Zarr array whose failures are told in this program's words."""
 
-    def __init__(self, array: zarr.Array[Any], folder: Path) -> None:
+    def __init__(self, array: zarr.Array[Any], path: Path) -> None:
         self._array = array
-        self._folder = folder
+        self._path = path
         self.shape: tuple[int, ...] = array.shape
         self.dtype: np.dtype[Any] = np.dtype(array.dtype)
 
     def __getitem__(self, window: Window, /) -> npt.NDArray[Any]:
+        self._check_there()
         try:
             return np.asarray(self._array[window])
         except OSError as error:
-            raise _unusable(self._folder, error) from error
+            raise _unusable(self._path.parent, error) from error
 
     def __setitem__(self, window: Window, values: Any, /) -> None:
+        self._check_there()
         try:
             self._array[window] = values
         except OSError as error:
-            raise _unusable(self._folder, error) from error
+            raise _unusable(self._path.parent, error) from error
+
+    def check_written(self, window: Window) -> None:
+        """See :func:`check_written`."""
+        self._check_there()
+        parts = (window,) if isinstance(window, slice) else window
+        bounds = [part.indices(size)[:2] for part, size in zip(parts, self.shape, strict=False)]
+        bounds += [(0, size) for size in self.shape[len(bounds) :]]
+        chunks = [
+            range(start // side, -(-stop // side))
+            for (start, stop), side in zip(bounds, self._array.chunks, strict=True)
+        ]
+        for chunk in product(*chunks):
+            if not self._path.joinpath("c", *map(str, chunk)).exists():
+                raise _missing(self._path, f"none at {chunk}")
+
+    def _check_there(self) -> None:
+        """Raise OutputError where this process has no such array: Zarr would read zeros, and write another one."""
+        if not self._path.joinpath("zarr.json").exists():
+            raise _missing(self._path, "no such array")
 
 
 class Inset:
@@ -169,6 +192,10 @@ class Inset:
     def __setitem__(self, window: Window, values: Any, /) -> None:
         self._array[self._moved(window)] = values
 
+    def check_written(self, window: Window) -> None:
+        """See :func:`check_written`."""
+        check_written(self._array, self._moved(window))
+
     def _moved(self, window: Window) -> Window:
         rows, columns, *channels = (window, slice(None)) if isinstance(window, slice) else window
         moved = []
@@ -176,6 +203,23 @@ class Inset:
             start, stop, _ = part.indices(place.stop - place.start)
             moved.append(slice(place.start + start, place.start + stop))
         return (*moved, *channels)
+
+
+@runtime_checkable
+class Chunked(Protocol):
+    """An array that knows which parts of it were written."""
+
+    def check_written(self, window: Window) -> None:
+        """Raise OutputError where a part of the window was never written."""
+
+
+def check_written(array: PixelArray, window: Window) -> None:
+    """Raise OutputError where a part of an array on disk was never written, though pixels are expected there.
+
+    A new array is zero, so what was lost, or written to another machine's disk, would be taken for black.
+    """
+    if isinstance(array, Chunked):
+        array.check_written(window)
 
 
 def strips(height: int, rows: int = STRIP_ROWS) -> Iterator[slice]:
@@ -201,6 +245,15 @@ def _chunk(shape: tuple[int, ...], dtype: npt.DTypeLike) -> tuple[int, ...]:
     while side > 1 and side**2 * math.prod(shape[2:]) * np.dtype(dtype).itemsize > _MOST_CHUNK_BYTES:
         side //= 2
     return (*(min(side, size) for size in shape[:2]), *shape[2:])
+
+
+def _missing(array: Path, got: str) -> OutputError:
+    return OutputError(
+        f"workspace {array.parent}",
+        expected=f"pixels of {array.name}, written by this run",
+        got=got,
+        do="have every worker reach the same disk under the same path, and leave the folder alone while a run is at it",
+    )
 
 
 def _unusable(folder: Path, error: OSError) -> OutputError:

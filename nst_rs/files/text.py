@@ -22,3 +22,12 @@ def counted(count: int, noun: str) -> str:
     ('1 window', '2 windows')
     """
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def operations(flops: float) -> str:
+    """Return a number of floating point operations as people say it.
+
+    >>> operations(2.34e13), operations(3.1e10)
+    ('23.4 TFLOP', '31.0 GFLOP')
+    """
+    return f"{flops / 1e12:.1f} TFLOP" if flops >= 1e12 else f"{flops / 1e9:.1f} GFLOP"

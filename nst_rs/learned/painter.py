@@ -16,7 +16,7 @@ import numpy as np
 
 from nst_rs.arrays import Pixels, Rgb
 from nst_rs.config.sections import Color
-from nst_rs.files.storage import PixelArray
+from nst_rs.files.storage import PixelArray, check_written
 from nst_rs.learned.windows import MapTile, Network, best_block, seen
 from nst_rs.style.color import to_optimise, to_show
 
@@ -75,7 +75,8 @@ class TilePainter:
         return self._network
 
     def read(self, tile: MapTile) -> tuple[Pixels, Pixels]:
-        """Return the scene and its grain, with margins, for a tile."""
+        """Return the scene and its grain, with margins, for a tile. Raises OutputError where the scene is not there."""
+        check_written(self.image, tile.inside(self.image.shape))
         return seen(self.image, tile.rows, tile.columns, self.margin)
 
     def paint(self, tile: MapTile, around: Pixels, grain: Pixels) -> None:

@@ -20,6 +20,7 @@ from safetensors.numpy import save
 
 from nst_rs.config.sections import Color
 from nst_rs.errors import OutputError, StyleError
+from nst_rs.files.text import counted
 from nst_rs.learned.architecture import Architecture, Weights
 
 SUFFIX = ".style"
@@ -102,7 +103,7 @@ class Facts(_Value):
         return Architecture(self.widths, self.blocks)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LearnedStyle:
     """A learned style."""
 
@@ -111,6 +112,12 @@ class LearnedStyle:
     """Parameter → values, in the precision of float16, as the file holds them."""
     preview: bytes
     """A PNG: what the style makes of the windows held out."""
+
+    def __repr__(self) -> str:
+        """Return what it was learned from, in one line."""
+        styles, scenes = (", ".join(source.name for source in part) for part in (self.facts.styles, self.facts.scenes))
+        learning = self.facts.learning
+        return f"LearnedStyle({styles}, on {scenes}: {counted(learning.steps, 'step')}, loss {learning.loss:.4g})"
 
     def save(self, path: Path) -> None:
         """Write the file, at once. Raises OutputError."""

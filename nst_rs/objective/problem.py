@@ -35,7 +35,21 @@ class Kernel(Protocol):
 
     :class:`nst_rs.neural.window_model.WindowModel` computes with VGG16; the tests have a stand-in whose features are
     the pixels. A window is (H, W, 3) float32 RGB in [0, 255]; H and W are multiples of the deepest layer's stride. A
-    weight is (H, W) float32 in [0, 1]: 0 in the halo and on nodata. The methods raise nothing of their own.
+    weight is (H, W) float32 in [0, 1]: 0 in the halo and on nodata. The methods raise nothing of their own. Here each
+    pixel is a feature, and nothing is measured but how many there are:
+
+    >>> class PixelKernel:
+    ...     def measure(self, window, weight, content=None):
+    ...         return Moments({"conv1_1": float(weight.sum())}, {}, {})
+    ...     def content(self, window):
+    ...         return {}
+    ...     def forward(self, window, weight, content):
+    ...         return Forward(self.measure(window, weight), activations=None)
+    ...     def backward(self, activations, weight, content, pull):
+    ...         return np.zeros((*weight.shape, 3), np.float32)
+    >>> kernel: Kernel = PixelKernel()
+    >>> kernel.measure(np.zeros((16, 16, 3), np.float32), np.ones((16, 16), np.float32)).counts
+    {'conv1_1': 256.0}
     """
 
     def measure(self, window: Pixels, weight: Pixels, content: Features | None = None) -> Moments:

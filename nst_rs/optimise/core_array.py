@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nst_rs.files.storage import PixelArray, Window
+from nst_rs.files.storage import PixelArray, Window, check_written
 from nst_rs.pyramid.tiling import Level, Tile
 
 
@@ -45,6 +45,12 @@ class CoreArray:
         whole = np.broadcast_to(values, shape)
         for in_stack, in_window in self._parts(rows, columns):
             self._stack[in_stack] = whole[in_window][np.newaxis]
+
+    def check_written(self, window: Window) -> None:
+        """See :func:`nst_rs.files.storage.check_written`."""
+        rows, columns, *_ = self._ranges(window)
+        for in_stack, _ in self._parts(rows, columns):
+            check_written(self._stack, in_stack)
 
     def _ranges(self, window: Window) -> tuple[slice, ...]:
         """Return rows and columns from a start to a stop, and the window's channels where it names some."""

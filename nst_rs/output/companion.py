@@ -59,8 +59,8 @@ class Companion:
         name: What messages, the STAC item and :class:`FinishedMap` call it.
         ending: Returns what replaces the map's ``.tif``; None where the configuration does not want the file.
         endings: All that `ending` may return: an earlier map's file is removed where the new map has none.
-        write: Writes it to a path. An OSError, as of a full disk, ends the run, which can go on; whatever else it
-            raises is told, and the map stands without the file.
+        write: Writes it to a path. An error of the disk or of GDAL, or an NstError, ends the run, which can go on;
+            whatever else it raises is told, and the map stands without the file.
         check: Raises NstError, before anything is computed, where it could not be written to a path for a scene.
         asset: Describes the written file for the STAC item; None where the item does not name it.
         most_bytes: Returns the most that it takes of the disk for a scene while it is written, without overviews.

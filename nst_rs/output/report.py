@@ -3,7 +3,7 @@
 import base64
 import io
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 from pystac import Asset, MediaType
 
+from nst_rs.config.loading import PRESETS
 from nst_rs.config.sections import RunConfig
 from nst_rs.files.storage import PixelArray
 from nst_rs.files.text import duration
@@ -35,6 +36,8 @@ _NODES = 33
 _DECIMALS = 9
 """Of the lattice's numbers: of a unit vector, less than a centimetre on the ground."""
 _QUALITY = 88
+_USUAL_LEGIBILITY = {"legible": 0.52, "balanced": 0.18, "painterly": 0.12}
+"""Preset → the legibility at 4 pixels of the sample scene's map."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def render(pictures: Pictures, tif: Path, record: Mapping[str, Any]) -> str:
         after=_data_uri(preview(pictures.map, pictures.weight, PICTURE_SIDE)),
         geometry=_geometry(pictures.grid),
         styles=_styles(config, pictures.styles),
-        figures=_figures(record),
+        figures=_figures(record, config),
         levels=levels,
         legend=list({curve.name: curve for level in levels for curve in level["curves"]}.values()),
         stages=_stages(record["seconds"]),
@@ -118,20 +121,12 @@ def _styles(config: RunConfig, styles: Sequence[Style]) -> list[dict[str, Any]]:
     return shown
 
 
-def _figures(record: Mapping[str, Any]) -> list[_Figure]:
+def _figures(record: Mapping[str, Any], config: RunConfig) -> list[_Figure]:
     figures = record["figures"]
     if not figures:  # they could not be measured
         return []
-    legibility, seams, frame = figures["legibility"], figures["seams"], figures["frame"]
-    others = ", ".join(f"{_number(value)} at {key}" for key, value in legibility.items() if key != "1")
-    found = [
-        _Figure(
-            "Legibility",
-            _number(legibility["1"]),
-            "of 1",
-            f"1 where all edges of the scene are where they were. Taken from one pixel to the next; {others} pixels.",
-        )
-    ]
+    seams, frame = figures["seams"], figures["frame"]
+    found = [_legibility(figures["legibility"], config, learned=not record["levels"])]
     if seams["result"] is not None:
         said = f"1 where tiles do not show, along {seams['lines']} lines. The scene's own: {_number(seams['content'])}."
         found.append(_Figure("Seam ratio", _number(seams["result"]), f"± {_number(seams['standard_error'])}", said))
@@ -149,6 +144,44 @@ def _figures(record: Mapping[str, Any]) -> list[_Figure]:
         _Figure("Time", total, "", f"{passes}, on {record['device'].strip('/')}."),
         _Figure("Memory", memory, "GB", "The most that the run held at a time."),
     ]
+
+
+def _legibility(legibility: Mapping[str, float | None], config: RunConfig, learned: bool) -> _Figure:
+    """Return the legibility at the largest distance, beyond the strokes' own edges, with what is usual."""
+    largest = max(legibility, key=int)
+    finer = ", ".join(f"{_number(value)} at {key}" for key, value in legibility.items() if key != largest)
+    preset = None if learned else _preset_of(config)
+    if preset is None:
+        names, values = _listed(_USUAL_LEGIBILITY), _listed(map(_number, _USUAL_LEGIBILITY.values()))
+        usual = f"For comparison, the presets {names} have {values} on the sample scene."
+    else:
+        usual = f"The preset {preset}, as here, has {_number(_USUAL_LEGIBILITY[preset])} on the sample scene."
+    meaning = f"How much of the scene stays readable: 1 where all its edges are where they were, 0 where none. {usual}"
+    return _Figure(
+        "Legibility",
+        _number(legibility[largest]),
+        f"of 1, at {largest} pixels",
+        f"{meaning} Finer detail gives way to strokes first: {finer} pixels.",
+    )
+
+
+def _preset_of(config: RunConfig) -> str | None:
+    """Return the preset that a configuration has the settings of, or None."""
+    defaults, keys = RunConfig(), {key for settings in PRESETS.values() for key in settings}
+    for name, settings in PRESETS.items():
+        if all(_value(config, key) == settings.get(key, _value(defaults, key)) for key in keys):
+            return name
+    return None
+
+
+def _value(config: RunConfig, name: str) -> Any:
+    section, key = name.split(".")
+    return getattr(getattr(config, section), key)
+
+
+def _listed(words: Iterable[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} and {last}"
 
 
 def _number(value: float | None) -> str:

@@ -6,21 +6,27 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nst_rs.composite.overlay import with_unstyled
 from nst_rs.files.storage import PixelArray
+from nst_rs.files.text import duration
 from nst_rs.output import provenance
 from nst_rs.output.calm import measure_calm
 from nst_rs.output.companion import MapContents
-from nst_rs.output.figures import measure
+from nst_rs.output.figures import describe, measure
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.publish import publish
+from nst_rs.output.published import map_to_xarray, read_map, thumbnail
 from nst_rs.runs import record
 from nst_rs.runs.compose import ComposedScene
 from nst_rs.runs.job import Job
 from nst_rs.runs.progress import Stopwatch
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +45,9 @@ class Finished:
     """The parts of the record that only this kind of run has."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
-    """The files and figures of a finished run.
+    """The files and figures of a finished run. A notebook shows it as a small picture of the map.
 
     Attributes:
         output: The map: an RGB GeoTIFF on the scene's grid. An absolute path, as the others.
@@ -60,6 +66,27 @@ class Result:
     losses: tuple[float, ...]
     seconds: Mapping[str, float]
     figures: Mapping[str, Any]
+
+    def read(self) -> "np.ma.MaskedArray[Any, Any]":
+        """Return the map, (H, W, 3) uint8 RGB, masked where there is no data. Raises OutputError where it is gone."""
+        return read_map(self.output)
+
+    def to_xarray(self) -> "xarray.DataArray":
+        """Return the map as a DataArray of uint8, (band, y, x), georeferenced as rioxarray has it.
+
+        Its coordinate ``valid``, (y, x), is False where there is no data. Raises OutputError where the map is gone,
+        ResourceError without rioxarray.
+        """
+        return map_to_xarray(self.output)
+
+    def __repr__(self) -> str:
+        """Return where the map is and how good, in one line."""
+        figures = "; ".join(f"{name} {value}" for name, value in describe(self.figures).items())
+        return f"Result({self.output}: {figures}; made in {duration(sum(self.seconds.values()))})"
+
+    def _repr_html_(self) -> str | None:
+        """Return a small picture of the map, for a notebook; None where it is gone."""
+        return thumbnail(self.preview, repr(self)) if self.preview.is_file() else None
 
 
 def finish(job: Job, finished: Finished, watch: Stopwatch) -> Result:

@@ -1,5 +1,6 @@
 """A run whose picture a learned style paints: its blocks and tiles, and what they take."""
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from nst_rs.config.sections import Color, RunConfig
 from nst_rs.errors import ConfigError
 from nst_rs.executors.recipes import PaintingRecipe
 from nst_rs.learned.architecture import GRAIN_CHANNELS
+from nst_rs.learned.ignored import ignored_settings
 from nst_rs.learned.style_file import LearnedStyle, is_learned, read_learned
 from nst_rs.learned.windows import best_block
 from nst_rs.neural.device import Device
@@ -23,6 +25,8 @@ from nst_rs.runs.estimate import Kept, Memory, rows_bytes
 from nst_rs.runs.inputs import Inputs
 from nst_rs.runs.job import Job
 from nst_rs.style.picture import Style
+
+log = logging.getLogger(__name__)
 
 _TRIALS = 3
 _SECONDS_PER_PIXEL_AROUND = 7e-7
@@ -173,7 +177,15 @@ class LearnedKind:
         return (Style.opaque(np.asarray(image, np.float32)),)
 
     def job(self, config: RunConfig, inputs: Inputs, device: Device, budget: float) -> LearnedJob:
-        """Return the job. Raises ConfigError for colours that the style cannot be shown in."""
+        """Return the job, and warn of settings that change nothing.
+
+        Raises ConfigError for colours that the style cannot be shown in.
+        """
+        ignored = ignored_settings(config)
+        if ignored:
+            log.warning(
+                "%s was learned already: %s, set or of a preset, change nothing", self.path.name, ", ".join(ignored)
+            )
         return LearnedJob(config, inputs, device, budget, self.style, _color(config, self.style))
 
 

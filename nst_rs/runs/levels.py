@@ -139,6 +139,7 @@ class Levels:
             start=start,
             listener=hear,
             keep=keep,
+            folder=job.workspace.folder,
         )
 
     def _start(self, index: int, checkpoint: Checkpoint | None) -> Point[State]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nst_rs.executors.base import Executor, PaintTask
-from nst_rs.files.storage import PixelArray
+from nst_rs.files.storage import PixelArray, check_written
 from nst_rs.files.workspace import Workspace
 from nst_rs.learned.painter import Manner, TilePainter
 from nst_rs.learned.windows import MapTile, cut
@@ -55,6 +55,7 @@ class Painting:
         beat = _Beat(len(tiles), self._listener, len(tiles) - len(left))
 
         def done(tile: MapTile) -> None:
+            check_written(result, tile.inside(result.shape))
             painted.add(tile)
             beat.after_tile()
 
@@ -62,7 +63,7 @@ class Painting:
             with self._watch.timed("network"):
                 _ = painter.network
         with self._watch.timed(job.stages[index]):
-            self._executor.paint(PaintTask(painter, left, done))
+            self._executor.paint(PaintTask(painter, left, done, job.workspace.folder))
         self._result = result
 
     def finished(self) -> Finished:

@@ -15,6 +15,7 @@ from nst_rs.config.loading import decided_as, override
 from nst_rs.config.sections import ELSEWHERE, RunConfig
 from nst_rs.executors.choice import check_executor, cores, traits_of
 from nst_rs.files.locations import absolute
+from nst_rs.files.text import duration, operations
 from nst_rs.files.workspace import Workspace
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.runs.inputs import Inputs, check_named, open_outputs, stamp
@@ -23,7 +24,7 @@ from nst_rs.runs.learned_job import LearnedKind, learned_style_of
 from nst_rs.runs.optimised_job import OptimisedKind
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Forecast:
     """The work and the time that a run would take."""
 
@@ -34,6 +35,15 @@ class Forecast:
     """The time of the whole run, estimated from a short measurement on this machine."""
     shortages: tuple[str, ...]
     """The reasons for which the run would be refused, too little memory or disk. One line each."""
+
+    def __repr__(self) -> str:
+        """Return what matters of it in a few lines: one per stage, and one per shortage."""
+        job = self.job
+        stages = [", ".join(f"{value} {name}" for name, value in row.items()) for row in job.outline]
+        gigabytes = (job.memory.host + job.kept_bytes) / 1e9
+        means = f"{job.device.name}, {job.config.compute.precision}, about {gigabytes:.1f} GB of memory"
+        work = f"{operations(self.flops)}, about {duration(self.seconds)}"
+        return "\n  ".join([f"Forecast: {job.inputs.scene.grid.describe()}", *stages, means, work, *self.shortages])
 
 
 def prepare(config: RunConfig, to_write: bool = True) -> Job:

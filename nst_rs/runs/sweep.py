@@ -13,6 +13,7 @@ from nst_rs.config.sections import ELSEWHERE, RunConfig
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.files import lock
 from nst_rs.files.fingerprint import fingerprint
+from nst_rs.files.text import counted
 from nst_rs.files.workspace import Workspace
 from nst_rs.output.files import Outputs
 from nst_rs.runs.comparison import Run, write_comparison
@@ -33,7 +34,7 @@ class Variant:
         return Run(self.name, Outputs.of(self.config.output))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """The runs of a sweep, and the files that compare them."""
 
@@ -42,6 +43,10 @@ class Comparison:
     losses: Path
     table: Path
 
+    def __repr__(self) -> str:
+        """Return what was compared, and where to look, in one line."""
+        return f"Comparison({counted(len(self.runs), 'run')}: {self.sheet}, {self.losses}, {self.table})"
+
 
 def variants(files: Iterable[Path], folder: Path, vary: Sequence[str], assignments: Sequence[str]) -> list[Variant]:
     """Return the runs: every configuration file with every combination of the values of `vary`.
@@ -49,9 +54,19 @@ def variants(files: Iterable[Path], folder: Path, vary: Sequence[str], assignmen
     `vary` holds ``section.key=value,value,...``, `assignments` ``section.key=value`` for all runs. A run is named after
     its file and its values, and writes into `folder`. Raises ConfigError, also for two runs of one name.
     """
-    chosen = []
+    return combinations(files, folder, [list(_choices(text)) for text in vary], assignments)
+
+
+def combinations(
+    files: Iterable[Path], folder: Path, choices: Iterable[Sequence[tuple[str, str]]], assignments: Sequence[str]
+) -> list[Variant]:
+    """Return runs as :func:`variants` does; `choices` holds for each key that varies the key with each of its values.
+
+    Values are written as in a configuration file.
+    """
+    choices, chosen = list(choices), []
     for file in files:
-        for combination in itertools.product(*map(_choices, vary)):
+        for combination in itertools.product(*choices):
             config = load_config(file, [*assignments, *(f"{key}={value}" for key, value in combination)])
             name = "_".join([file.stem, *(f"{key.split('.')[-1]}={_in_a_name(value)}" for key, value in combination)])
             config = override(config, {"output.path": folder / f"{name}.tif"})

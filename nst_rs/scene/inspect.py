@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from textwrap import shorten
 
 import numpy as np
 from rasterio.windows import Window
 
 from nst_rs.files.storage import STRIP_ROWS
+from nst_rs.files.text import counted
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.opening import guess_nodata
 
+_LONGEST_NAMES = 200
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class SceneReport:
     """What can be said of a scene without composing it."""
 
@@ -20,6 +24,20 @@ class SceneReport:
     """One per band: the share of the grid's pixels that hold data."""
     corners: float | None = None
     """What the corners hold, where that is likely to mean no data and no file says so."""
+
+    def __repr__(self) -> str:
+        """Return what matters of it, in a few lines however many bands there are."""
+        scene, shares = self.scene, self.valid_shares
+        names = ", ".join(str(label) or "-" for label in scene.labels)
+        valid = " to ".join(dict.fromkeys(f"{share:.4g}%" for share in (100 * min(shares), 100 * max(shares))))
+        parts = [
+            scene.grid.describe(),
+            f"{counted(len(shares), 'band')} of {scene.dtype}: {shorten(names, _LONGEST_NAMES, placeholder=' …')}",
+            f"valid {valid}",
+            *([f"sensor {scene.sensor.name}"] if scene.sensor else []),
+            *([f"composites {', '.join(scene.composites)}"] if scene.composites else []),
+        ]
+        return f"SceneReport({'; '.join(parts)})"
 
 
 def report(scene: Scene) -> SceneReport:

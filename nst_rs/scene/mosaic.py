@@ -43,7 +43,7 @@ class Target:
 
 @dataclass(frozen=True)
 class SceneTile:
-    """One product of the scene: a file of all bands, or one file a band."""
+    """One product of the scene: a file of all bands, or one file per band."""
 
     product: Product
     row: int
@@ -65,7 +65,7 @@ class Scene:
     grid: Grid
     tiles: tuple[SceneTile, ...]
     labels: tuple[Label, ...]
-    """One a band."""
+    """One per band."""
     dtype: str
     target: Target = Target()
     outline: Outline | None = None
@@ -74,7 +74,7 @@ class Scene:
 
     @property
     def band_names(self) -> tuple[str, ...]:
-        """One a band; empty where the files name none."""
+        """One per band; empty where the files name none."""
         return tuple(label.name for label in self.labels)
 
     @property

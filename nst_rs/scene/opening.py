@@ -1,7 +1,7 @@
 """Files to a scene: what was named, understood as the configuration says."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from nst_rs.scene.mosaic import Scene, Target
 from nst_rs.scene.products import Meaning, Product, find_products
 from nst_rs.scene.raster_file import Header, opened
 from nst_rs.scene.sensors import load_sensors
-from nst_rs.scene.stac import is_stac, read_items
+from nst_rs.scene.stac_items.items import is_stac, read_items
 
 log = logging.getLogger(__name__)
 
@@ -75,12 +75,12 @@ def guess_nodata(products: Sequence[Product]) -> float | None:
 _FILLS = frozenset({0.0, 255.0, 65535.0, -9999.0, -32768.0, float(np.finfo("float32").min)})
 
 
-def _corners(header: Header) -> Iterator[set[float]]:
+def _corners(header: Header) -> list[set[float]]:
     """Return the values that a file's bands hold in each of its four corners."""
     with opened(header.location, "readable pixels") as source:
-        for row in (0, source.height - 1):
-            for column in (0, source.width - 1):
-                yield set(source.read(window=Window(column, row, 1, 1)).astype(float).ravel().tolist())
+        places = [(column, row) for row in (0, source.height - 1) for column in (0, source.width - 1)]
+        corners = [source.read(window=Window(column, row, 1, 1)) for column, row in places]
+    return [set(corner.astype(float).ravel().tolist()) for corner in corners]
 
 
 def open_scene_of(section: SceneSection) -> Scene:

@@ -58,14 +58,14 @@ class Quality:
 
 @dataclass(frozen=True)
 class Product:
-    """Bands that were taken together: those of one file, or one file a band."""
+    """Bands that were taken together: those of one file, or one file per band."""
 
     name: str
     sensor: Sensor | None
     labels: tuple[Label, ...]
-    """One a band."""
+    """One per band."""
     sources: tuple[Source, ...]
-    """One a band."""
+    """One per band."""
     quality: Quality | None = None
     acquired: Acquisition | None = None
     """When, where that is known."""
@@ -236,7 +236,7 @@ def _stack_labels(header: Header, sensor: Sensor) -> tuple[Label, ...]:
 
 
 def _gathered(product: str, sensor: Sensor, files: dict[str, str]) -> Product:
-    """Return a product of one file a band, with its metadata's scale and offset."""
+    """Return a product of one file per band, with its metadata's scale and offset."""
     first = next(iter(files.values()))
     metadata = _metadata(sensor, product, first)
     labels, sources = [], []

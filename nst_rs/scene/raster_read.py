@@ -78,8 +78,8 @@ def read_file(
             values, valid = _read_warped(source, header, sources, place, resampling)
         else:
             values, valid = _read_window(source, header, sources, place.shape, direct)
-    for place_of, found in enumerate(sources):
-        for excluded in _excluded(found):
+    for place_of, wanted in enumerate(sources):
+        for excluded in _excluded(wanted):
             valid[place_of] &= values[place_of] != excluded
         if values.dtype.kind == "f":
             valid[place_of] &= np.isfinite(values[place_of])
@@ -104,7 +104,7 @@ def _read_window(
 ) -> tuple[Values, Mask]:
     """Read pixels that are the scene's own."""
     inside, window = place
-    indices = [found.index for found in sources]
+    indices = [wanted.index for wanted in sources]
     values = np.zeros((len(indices), *shape), header.dtype)
     valid = np.zeros((len(indices), *shape), np.bool_)
     if window.width:
@@ -123,10 +123,10 @@ def _valid(view: Any, header: Header, sources: Sequence[Source], window: Window)
     valid = np.ones((len(sources), window.height, window.width), np.bool_)
     if header.in_colors or header.masked or (first.tagged and not first.whole):
         # GDAL knows values that differ by rounding for the same.
-        valid &= view.read_masks([found.index for found in sources], window=window) > 0
+        valid &= view.read_masks([wanted.index for wanted in sources], window=window) > 0
     if header.alpha is not None and not header.masked:
         valid &= view.read(header.alpha, window=window) != 0
-    whole = set() if header.in_colors or header.masked else {fill.value for fill in _fills(sources) if fill.whole}
+    whole = set() if header.in_colors else {fill.value for fill in _fills(sources) if fill.whole}
     for value in whole:
         valid &= (view.read(header.colors, window=window) != value).any(axis=0)
     return valid
@@ -135,9 +135,13 @@ def _valid(view: Any, header: Header, sources: Sequence[Source], window: Window)
 def _fills(sources: Sequence[Source]) -> list[Fill]:
     """Return the values that mean no data in some of the sources; NaN and infinity do in any case."""
     values = [
-        (found, value) for found in sources for value in (found.fill, found.header.nodata if found.tagged else None)
+        (wanted, value)
+        for wanted in sources
+        for value in (wanted.fill, wanted.header.nodata if wanted.tagged and not wanted.header.masked else None)
     ]
-    return [Fill(found.index, value, found.whole) for found, value in values if value is not None and isfinite(value)]
+    return [
+        Fill(wanted.index, value, wanted.whole) for wanted, value in values if value is not None and isfinite(value)
+    ]
 
 
 def _read_warped(
@@ -147,7 +151,7 @@ def _read_warped(
     top, left, _, _ = place.tile
     grid = place.scene.cut(place.tile)
     window = Window(place.part.col_off - left, place.part.row_off - top, *reversed(place.shape))
-    indices = [found.index for found in sources]
+    indices = [wanted.index for wanted in sources]
     masked = _needs_mask(source, header, sources)
     options = {"src_nodata": None, "add_alpha": True} if masked else _warp_options(header, sources[0])
     at = {"crs": grid.crs, "transform": grid.transform, "width": grid.width, "height": grid.height}
@@ -173,7 +177,7 @@ def _needs_mask(source: Any, header: Header, sources: Sequence[Source]) -> bool:
 
 def _warp_options(header: Header, first: Source) -> dict[str, Any]:
     """Return how GDAL is to know which pixels hold data: by a value, or by the mask, kept as an alpha band."""
-    nodata = first.nodata
+    nodata = first.fill if header.masked else first.nodata
     if nodata is not None and in_dtype_range(nodata, header.dtype) and not header.in_colors:
         return {"src_nodata": nodata, "nodata": nodata}
     return {"src_nodata": None, "add_alpha": header.alpha is None}
@@ -196,10 +200,10 @@ def _check_exact(header: Header, values: Values, valid: Mask) -> None:
 
 def _physical(values: Values, sources: Sequence[Source]) -> Values:
     """Return what stored values mean, in float32 where that is another number."""
-    if not any(found.calibration.changes for found in sources):
+    if not any(wanted.calibration.changes for wanted in sources):
         return values
     scales, offsets = (
-        np.array([getattr(found.calibration, name) for found in sources], np.float32)[:, np.newaxis, np.newaxis]
+        np.array([getattr(wanted.calibration, name) for wanted in sources], np.float32)[:, np.newaxis, np.newaxis]
         for name in ("scale", "offset")
     )
     scaled: Values = values.astype(np.float32) * scales + offsets

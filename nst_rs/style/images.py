@@ -185,7 +185,7 @@ def _share(alpha: Image.Image) -> Pixels:
 def _warn_of_frame(path: Path, image: Pixels) -> None:
     """Warn of a frame of one colour, such as the collar of a map whose nodata nothing marks: it is imitated too."""
     share = frame_share(image)
-    if share >= _FRAME_SHARE:
+    if _FRAME_SHARE <= share < 1:  # a picture of nothing else has no frame
         red, green, blue = image[0, 0].astype(int)
         log.warning(
             "style %s: %.0f%% of it is a frame of the colour (%d, %d, %d), which is imitated too; "

@@ -7,7 +7,6 @@ import os
 import pty
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -74,26 +73,25 @@ def test_off_a_terminal_nothing_is_wrapped_or_cut() -> None:
     assert any(LONG.strip() in line for line in lines[1:])
 
 
-def write_as_libraries_do() -> None:
-    os.write(2, b"native\n")
+AS_LIBRARIES_DO = """
+import logging, os, sys, warnings
+from nst_rs.cli import terminal
+log = logging.getLogger("nst_rs.somewhere")
+with terminal.messages(verbose=False) as screen:
+    os.write(2, b"native")
     print("python", file=sys.stderr)
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        warnings.warn("warned", UserWarning, stacklevel=1)
+    warnings.warn("warned")
     logging.getLogger("library").warning("logged")
+    log.info("not said")
+    log.warning("word " * 400)
+    terminal.say(screen, "error: [no markup] :smile:")
+print("afterwards", file=sys.stderr)
+"""
 
 
-def test_of_what_is_written_meanwhile_only_this_programs_own_messages_are_shown(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    with terminal.messages(verbose=False) as screen:
-        write_as_libraries_do()
-        log.info("not said")
-        log.warning("%s", LONG)
-        terminal.say(screen, "error: [no markup] :smile:")
-    assert capfd.readouterr().err == f"warning: {LONG}\nerror: [no markup] :smile:\n"
-    os.write(2, b"seen\n")
-    assert capfd.readouterr().err == "seen\n"
+def test_of_what_is_written_meanwhile_only_this_programs_own_messages_are_shown() -> None:
+    ended = subprocess.run([sys.executable, "-c", AS_LIBRARIES_DO], capture_output=True, text=True, check=True)
+    assert ended.stderr == f"warning: {LONG}\nerror: [no markup] :smile:\nafterwards\n"
 
 
 def test_who_asks_for_more_is_shown_what_libraries_write_too(capfd: pytest.CaptureFixture[str]) -> None:

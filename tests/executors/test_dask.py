@@ -1,5 +1,6 @@
 """Rounds on real clusters of several processes, with pixels for a network, and what they do when parts are killed."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +30,7 @@ from nst_rs.optimise.state import Form
 from nst_rs.pyramid.tiling import Tile
 from tests import cluster_run
 from tests.cluster_run import CANVAS, go
+from tests.learned_styles import small_style
 from tests.operated import ROOT, free_address, operated, wait_for
 from tests.pixel_kernel import PixelKernel, problem_of
 
@@ -136,7 +139,7 @@ def leave_a_mark(folder: Path, part: str) -> None:
 
 def test_a_part_that_fails_or_loses_its_worker_is_done_again(two: Cluster, tmp_path: Path) -> None:
     done: list[None] = []
-    two.each(leave_a_mark, tmp_path, ["fail", "die"], lambda: done.append(None))
+    two.each(leave_a_mark, tmp_path, ["fail", "die"], lambda _part: done.append(None))
     assert (tmp_path / "fail").exists()
     assert (tmp_path / "die").exists()
     assert len(done) == 2
@@ -149,7 +152,7 @@ def always_fails(folder: Path, part: str) -> None:
 
 def test_a_part_that_fails_again_and_again_is_told_as_it_is_here(two: Cluster, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=f"workspace {tmp_path}: got a part"):
-        two.each(always_fails, tmp_path, ["a part"], lambda: None)
+        two.each(always_fails, tmp_path, ["a part"], lambda _part: None)
 
 
 def test_a_scheduler_killed_ends_the_run_with_one_line_and_it_goes_on_when_started_again(
@@ -182,6 +185,52 @@ def test_a_driver_killed_goes_on_when_started_again(two: Cluster, expected: np.n
     picture, done = go(tmp_path, two, ignore)
     assert done >= 3
     assert (picture == expected).all()
+
+
+def hide_all_files() -> None:
+    """Have this worker see no file of the disk, like a machine that does not share it."""
+
+    def read_text(path: Path, *_: Any, **__: Any) -> str:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+    Path.read_text = read_text  # type: ignore[method-assign]
+
+
+def test_a_worker_that_does_not_see_the_workspace_is_refused_by_name(tmp_path: Path) -> None:
+    address = free_address()
+    with operated(address), dask.at_address(address) as found:
+        found.client.wait_for_workers(2, timeout=300)
+        found.prove(tmp_path)
+        blind = found.workers[1]
+        found.client.run(hide_all_files, workers=[blind])
+        need = f"worker {blind}: expected the folder {tmp_path} as this machine has it, got No such file or directory; "
+        with pytest.raises(ResourceError, match=need):
+            found.prove(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["learned", "optimised"])
+def test_workers_in_another_folder_make_the_same_map_of_relative_paths(
+    kind: str, small: Path, harvest: Path, quick: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    elsewhere, address = tmp_path / "elsewhere", free_address()
+    elsewhere.mkdir()
+    Path("scene.tif").write_bytes(small.read_bytes())
+    small_style().save(Path("small.style"))
+    Path("harvest.jpg").write_bytes(harvest.read_bytes())
+    own: dict[str, Any] = {"learned": {"compute.precision": "float32"}, "optimised": {**quick, "schedule.levels": 1}}[
+        kind
+    ]
+    own = {**own, "compute.memory": "1GB"} | ({"schedule.iterations": 2} if kind == "optimised" else {})
+    style = {"learned": "small.style", "optimised": "harvest.jpg"}[kind]
+    nst_rs.stylize("scene.tif", style, "alone.tif", settings=own)
+    with operated(address, elsewhere):
+        spread = {**own, "compute.executor": "dask", "compute.address": address}
+        nst_rs.stylize("scene.tif", style, "map.tif", settings=spread)
+    with rasterio.open("map.tif") as made, rasterio.open("alone.tif") as alone:
+        assert np.abs(made.read().astype(int) - alone.read()).max() <= 1  # other numbers of threads add up otherwise
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_an_address_without_a_scheduler_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

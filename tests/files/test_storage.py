@@ -1,3 +1,5 @@
+import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_rs.errors import OutputError
-from nst_rs.files.storage import STRIP_ROWS, DiskStorage, Inset, MemoryStorage, Storage, stored_bytes, strips
+from nst_rs.files.storage import (
+    STRIP_ROWS,
+    DiskStorage,
+    Inset,
+    MemoryStorage,
+    PixelArray,
+    Storage,
+    check_written,
+    stored_bytes,
+    strips,
+)
 from tests.full_disk import files_of_at_most
 
 # Files take their time on a busy disk.
@@ -109,6 +121,71 @@ def test_a_folder_that_cannot_be_made_is_told_in_plain_words(tmp_path: Path) -> 
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"workspace .*: expected room and leave to write"):
         DiskStorage(tmp_path / "file" / "arrays").create("array", (6, 6), "float32")
+
+
+def sent(array: PixelArray) -> PixelArray:
+    """An array as another process gets it."""
+    found: PixelArray = pickle.loads(pickle.dumps(array))  # noqa: S301
+    return found
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda array: array[0:3],
+        lambda array: array.__setitem__(slice(0, 3), 1),
+        lambda array: check_written(array, slice(0, 3)),
+    ],
+    ids=["read", "written", "checked"],
+)
+def test_an_array_that_is_not_there_is_an_error_and_is_not_made_anew(
+    use: Callable[[PixelArray], object], tmp_path: Path
+) -> None:
+    folder = tmp_path / "arrays"
+    array = DiskStorage(folder).create("array", (3, 4), "uint8")
+    array[0:3] = 7
+    shutil.rmtree(folder)
+    for each in (array, sent(array)):
+        with pytest.raises(OutputError, match=f"workspace {folder}: expected pixels of array, .*, got no such array"):
+            use(each)
+    assert not folder.exists()
+
+
+def test_an_array_means_the_same_files_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    array = DiskStorage(Path("arrays")).create("array", (3, 4), "uint8")
+    array[0:3] = 7
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert (array[0:3] == 7).all()
+    assert (sent(array)[0:3] == 7).all()
+
+
+@with_files
+@given(data=st.data())
+def test_a_part_that_was_never_written_is_told_from_one_that_was(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shape = (1030, 600, 3)
+    array = DiskStorage(tmp_path_factory.mktemp("arrays")).create("array", shape, "uint8")
+    written = data.draw(windows(shape))
+    array[written] = 0  # zeros are pixels too
+    check_written(array, written)
+    check_written(Inset(array, written), (slice(None), slice(None)))
+    asked = data.draw(windows(shape))
+    chunks = [
+        {place // 512 for place in (part.start, part.stop - 1)} | set(range(part.start // 512, (part.stop - 1) // 512))
+        for part in (*written, *asked)
+    ]
+    if chunks[2] <= chunks[0] and chunks[3] <= chunks[1]:
+        check_written(array, asked)
+    else:
+        with pytest.raises(OutputError, match="expected pixels of array, written by this run, got none at"):
+            check_written(array, asked)
+
+
+def test_an_array_in_memory_is_always_there() -> None:
+    check_written(MemoryStorage().create("array", (3, 4), "uint8"), slice(0, 3))
 
 
 @given(st.data())

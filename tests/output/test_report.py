@@ -16,6 +16,7 @@ from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from nst_rs.config.loading import PRESETS
 from nst_rs.geo.footprint import turned
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
@@ -250,6 +251,38 @@ def test_a_run_of_one_tile_and_one_iteration_has_a_page(tmp_path: Path) -> None:
     assert text.count('<circle class="total"') == 2
     assert 'class="content"' not in text
     assert "distance to the scene" not in text
+
+
+def legibility_of(page: str) -> tuple[str, str]:
+    found = re.search(r'<h3>Legibility</h3><p class="value">(.*?)</p><p class="meaning">(.*?)</p>', page)
+    assert found is not None
+    return re.sub(r"<.*?>", "", found[1]), found[2]
+
+
+@pytest.mark.parametrize(("preset", "usual"), [("legible", "0.52"), ("balanced", "0.18"), ("painterly", "0.12")])
+def test_the_page_leads_with_legibility_at_4_pixels_and_what_is_usual(tmp_path: Path, preset: str, usual: str) -> None:
+    record = record_of({"schedule.levels": 3, **PRESETS[preset]})
+    record["figures"]["legibility"] = {"1": 0.05, "2": 0.09, "4": 0.2}
+    page = render(pictures_of(), tmp_path / "map.tif", record)
+    value, meaning = legibility_of(page)
+    assert page.index("<h3>Legibility") < min(
+        page.index(f"<h3>{name}") for name in ("Seam ratio", "Frame ratio", "Time")
+    )
+    assert value == "0.20 of 1, at 4 pixels"
+    assert f"The preset {preset}, as here, has {usual} on the sample scene." in meaning
+    assert "0.05 at 1, 0.09 at 2 pixels" in meaning
+
+
+def test_a_map_of_no_preset_is_compared_with_all_of_them(tmp_path: Path) -> None:
+    learned = {**record_of({"schedule.levels": 3}), "levels": []}
+    for record in (learned, record_of({"objective.alpha": 0.33})):
+        _, meaning = legibility_of(render(pictures_of(), tmp_path / "map.tif", record))
+        assert "the presets legible, balanced and painterly have 0.52, 0.18 and 0.12 on the sample scene" in meaning
+
+
+def test_every_preset_has_a_usual_legibility(tmp_path: Path) -> None:
+    _, meaning = legibility_of(render(pictures_of(), tmp_path / "map.tif", record_of({"objective.alpha": 0.33})))
+    assert all(name in meaning for name in PRESETS)
 
 
 def test_the_page_draws_and_explains_every_term_that_the_record_lists(tmp_path: Path) -> None:

@@ -162,3 +162,13 @@ def test_a_foreign_style_is_refused_before_anything_is_read(folder: Path) -> Non
     (folder / "foreign.style").write_bytes(b"no style")
     with pytest.raises(StyleError, match=r"foreign.style: expected a learned style"):
         applied(folder, "no", "foreign")
+
+
+def test_settings_that_change_nothing_are_named_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = {**FLOAT32, "style.size": 96, "style.strength": 0.5}
+    nst_rs.stylize(
+        folder / "scene.tif", folder / "small.style", folder / "told.tif", preset="legible", settings=settings
+    )
+    ignored = "style.size, objective.alpha, schedule.levels"
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said == f"small.style was learned already: {ignored}, set or of a preset, change nothing"

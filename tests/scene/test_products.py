@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -161,3 +163,12 @@ def test_a_quality_band_keeps_its_numbers_though_it_has_a_palette(tmp_path: Path
     header = read_header(str(path))
     assert header.labels[0].name in ("", "palette")
     assert header.dtype == "uint16"
+
+
+def test_bands_in_files_of_their_own_are_inspected_by_the_command(tmp_path: Path) -> None:
+    """As a user runs it: GDAL's settings are this command's alone."""
+    folder = write_bands(tmp_path / "scene", ("B02", "B03", "B04"))
+    command = [sys.executable, "-c", "from nst_rs.cli import app; app()", "inspect", str(folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "true_color: composite.bands=[red, green, blue]" in ended.stdout

@@ -124,13 +124,27 @@ def test_none_takes_back_a_products_fill_too_but_no_mask(tmp_path: Path) -> None
 
 
 @with_and_without_warping
-def test_a_mask_counts_beside_a_value(tmp_path: Path, how: dict[str, Any]) -> None:
-    values = random_values((3, 12, 12), "uint16") + np.uint16(7)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float64"])
+def test_a_mask_counts_beside_a_value(tmp_path: Path, how: dict[str, Any], dtype: str) -> None:
+    values = random_values((3, 12, 12), dtype) // 2 + np.array(8, dtype)
     values[:, :6] = 7
     mask = np.ones((12, 12), np.bool_)
     mask[:, :4] = False
     path = write_raster(tmp_path / "scene.tif", values, mask=mask)
     np.testing.assert_array_equal(read(path, nodata=7, **how)[1], mask & (values[0] != 7))
+
+
+@with_and_without_warping
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_files_mask_comes_before_its_nodata_tag_as_gdal_has_it(
+    tmp_path: Path, how: dict[str, Any], dtype: str
+) -> None:
+    values = random_values((3, 12, 12), dtype) // 2 + np.array(8, dtype)
+    values[:, :6] = 7
+    mask = np.ones((12, 12), np.bool_)
+    mask[:, :4] = False
+    path = write_raster(tmp_path / "scene.tif", values, mask=mask, nodata=7)
+    np.testing.assert_array_equal(read(path, **how)[1], mask)
 
 
 def test_what_means_no_data_does_not_bleed_into_its_neighbours_when_pixels_are_interpolated(tmp_path: Path) -> None:

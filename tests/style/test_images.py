@@ -258,6 +258,11 @@ def test_a_frame_of_one_colour_is_told_of_and_imitated(
     assert [record.getMessage()[: len(told)] for record in caplog.records] == [told]
 
 
+def test_a_picture_of_one_colour_has_no_frame(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    read_style(saved(tmp_path / "red.png", Image.new("RGB", (80, 60), "red")), 80)
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("name", ["harvest", "night_cafe", "cafe_terrace", "church_at_auvers", "langlois_bridge"])
 def test_a_painting_has_no_frame(name: str, caplog: pytest.LogCaptureFixture) -> None:
     read_style(SAMPLES / "styles" / f"{name}.jpg", 512)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import dask
@@ -17,7 +18,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster, Scheduler, S
 from distributed.comm.addressing import parse_address
 from distributed.comm.registry import get_backend
 
-from nst_rs.errors import ResourceError
+from nst_rs.errors import OutputError, ResourceError
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,30 @@ class Cluster:
         """Wait until there are so many; after a while those that are there will do."""
         with suppress(TimeoutError):
             self.client.wait_for_workers(workers, timeout=_SECONDS_WITHOUT_WORKERS)
+
+    def prove(self, folder: Path) -> None:
+        """Have every worker that there is now read what is written in `folder`, which is there.
+
+        Raises ResourceError, with the workers' names, where one does not see it: it has another disk.
+        """
+        token = uuid.uuid4().hex
+        path = folder.absolute() / f"seen-{token}"
+        try:
+            path.write_text(token, encoding="utf-8")
+            with self._answering():
+                answers: dict[str, str] = self.client.run(read_token, str(path), on_error="ignore")
+        except OSError as error:
+            raise OutputError(f"folder {folder}", expected="room and leave to write", got=str(error)) from error
+        finally:
+            path.unlink(missing_ok=True)
+        blind = {worker: answer for worker, answer in sorted(answers.items()) if answer != token}
+        if blind:
+            raise ResourceError(
+                f"worker{'s' if len(blind) > 1 else ''} {', '.join(blind)}",
+                expected=f"the folder {folder.absolute()} as this machine has it",
+                got=next(iter(blind.values())),
+                do="write to a disk that all of them reach under the same path, or stop these workers",
+            )
 
     def each(self, work: Callable[[Any, P], None], shared: Any, parts: Sequence[P], done: Callable[[P], None]) -> None:
         """Have `work(shared, part)` done for every part by any worker, telling `done` which one is done.
@@ -285,6 +310,14 @@ def _closing(client: Client) -> Iterator[Client]:
     finally:
         with suppress(TimeoutError):  # a scheduler that is gone does not say goodbye
             client.close(timeout=_SECONDS_BETWEEN_LOOKS)
+
+
+def read_token(path: str) -> str:
+    """Return what is written in a file, or why it cannot be read: called on a worker."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def same(value: Any) -> Any:

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from nst_rs.executors.base import Executor, LevelTask, PaintTask, Traits
 from nst_rs.executors.dask.cluster import Cluster, Connect, connect
 from nst_rs.executors.dask.rounds import ClusterRounds, WorkersState
+from nst_rs.files.storage import check_written
 from nst_rs.learned.painter import paint_tile
 from nst_rs.objective.problem import Problem
 from nst_rs.optimise.descent import Point, descend
@@ -32,18 +34,20 @@ class DaskExecutor:
 
     def descend(self, task: LevelTask) -> State:
         """Compute a level; see :class:`nst_rs.executors.base.Executor`. The state that it ends in lies on disk."""
-        with self._connected() as cluster:
+        with self._connected(task.folder) as cluster:
             recipe = task.recipe.with_threads(cluster.threads)
             kept = -(-task.kept_windows // self._workers)
             rounds = ClusterRounds(cluster, Problem(task.kernel, task.canvas, task.objective, {}), recipe, kept)
             first = task.start
             start = Point(rounds.begin(first.now), WorkersState(rounds), first.done, first.history)
             end = descend(rounds, start, task.descent, task.listener, task.keep)
-            return task.keeper.copy(task.form, end)
+            state = task.keeper.copy(task.form, end)
+            check_written(state.result, (slice(None), slice(None)))
+            return state
 
     def paint(self, task: PaintTask) -> None:
         """Paint all tiles, each as a task of its own."""
-        with self._connected() as cluster:
+        with self._connected(task.folder) as cluster:
             cluster.each(paint_tile, task.painter.with_threads(cluster.threads), task.tiles, task.done)
 
     def close(self) -> None:
@@ -52,14 +56,18 @@ class DaskExecutor:
         self._open.close()
 
     @contextmanager
-    def _connected(self) -> Iterator[Cluster]:
-        """Give the cluster, found or started where there is none yet; leave it where what is done with it fails."""
+    def _connected(self, folder: Path) -> Iterator[Cluster]:
+        """Give the cluster, found or started where there is none yet; leave it where what is done with it fails.
+
+        Raises ResourceError where a worker does not see `folder`.
+        """
         with ExitStack() as failing:
             failing.callback(self.close)
             if self._cluster is None:
                 started = time.perf_counter()
                 self._cluster = self._open.enter_context(self._connecting(self._address, self._workers, self._threads))
                 self.seconds_to_connect = time.perf_counter() - started
+            self._cluster.prove(folder)
             yield self._cluster
             failing.pop_all()
 

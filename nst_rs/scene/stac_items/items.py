@@ -21,8 +21,8 @@ from nst_rs.scene.metadata import Calibration
 from nst_rs.scene.products import Product, Quality, Source
 from nst_rs.scene.raster_file import Header, read_header
 from nst_rs.scene.sensors import Registry, Sensor
-from nst_rs.scene.stac_assets import Asset, Choice, Said, choose, compare_sizes, describe, finest
-from nst_rs.scene.stac_bands import Band, label_bands, without_alpha_by_tag
+from nst_rs.scene.stac_items.assets import Asset, Choice, Said, choose, compare_sizes, describe, finest
+from nst_rs.scene.stac_items.bands import Band, label_bands, without_alpha_by_tag
 
 log = logging.getLogger(__name__)
 

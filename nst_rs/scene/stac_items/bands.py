@@ -7,7 +7,7 @@ from typing import Any
 
 from nst_rs.scene.raster_file import Header
 from nst_rs.scene.sensors import COMMON_NAMES, SYNONYMS, Label, Sensor
-from nst_rs.scene.stac_assets import Asset, Said, common_name
+from nst_rs.scene.stac_items.assets import Asset, Said, common_name
 
 _RED_EDGES = (("rededge1", 0.69, 0.73), ("rededge2", 0.73, 0.76), ("rededge3", 0.76, 0.79), ("nir08", 0.80, 0.90))
 """Common names, and from where to where in micrometres their bands have their centre: STAC's eo extension 2.0."""

@@ -14,7 +14,7 @@ from nst_rs.config.sections import SceneSection
 from nst_rs.errors import ConfigError
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.opening import open_scene_of
-from nst_rs.scene.stac_assets import Asset
+from nst_rs.scene.stac_items.assets import Asset
 from tests import stac_items as given_items
 from tests.stac_items import Assets, eo, raster, sentinel2_file, write_item
 

@@ -16,7 +16,7 @@ from nst_rs.composite.rendering import Rendering, open_rendering
 from nst_rs.config.loading import override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import NstError, SceneError
-from nst_rs.scene.stac import resolve
+from nst_rs.scene.stac_items.items import resolve
 from tests import stac_items
 from tests.rasters import NORTH_UP, random_values, write_raster
 from tests.stac_items import GEOTIFF, item, written

@@ -13,7 +13,7 @@ from nst_rs.config.sections import SceneSection
 from nst_rs.errors import PixelTypeError, SceneError
 from nst_rs.scene.opening import open_scene_of
 from nst_rs.scene.products import Product
-from nst_rs.scene.stac_assets import choose, compare_sizes, describe
+from nst_rs.scene.stac_items.assets import choose, compare_sizes, describe
 from tests import stac_items as given_items
 from tests.stac_items import Assets, eo, item, raster, sentinel2_file, write_item
 

@@ -47,7 +47,7 @@ class Finished:
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """What a run made. A notebook shows it as a small picture of the map.
+    """The files and figures of a finished run. A notebook shows it as a small picture of the map.
 
     Attributes:
         output: The map: an RGB GeoTIFF on the scene's grid. An absolute path, as the others.

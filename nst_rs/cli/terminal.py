@@ -184,6 +184,7 @@ def show_scene(console: Console, report: SceneReport) -> None:
     stored = _stored(scene.tiles[0].product.sources[0].header)
     lines = [
         f"{counted(len(scene.locations), 'file')} on one grid: {scene.grid.describe()}",
+        *_bounds(scene.grid),
         f"{counted(len(scene.band_names), 'band')} of {scene.dtype}{stored}, nodata {nodata}",
         f"sensor {scene.sensor.name}: {scene.sensor.title}" if scene.sensor else "sensor not known",
     ]

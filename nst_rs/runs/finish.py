@@ -124,8 +124,12 @@ def _publish(job: Job, finished: Finished, finished_record: Callable[[], Mapping
     composite, _ = with_unstyled(scene.image, scene.weight, scene.unstyled)
     styled = StyledMap(picture, weight, grid, profile, tags)
     contents = MapContents(styled, composite, job.inputs.rendering, job.inputs.styles)
-    # The scene's bands are read again for the file of bands, which must be of the same pixels as the map.
-    publish(job.outputs, contents, finished_record, job.inputs.check_unchanged)
+
+    def verify() -> None:
+        if "bands" in job.outputs.companions:  # they are read again, and must be of the same pixels as the map
+            job.inputs.check_unchanged()
+
+    publish(job.outputs, contents, finished_record, verify)
 
 
 def _record(job: Job, finished: Finished, watch: Stopwatch) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def test_plan_shows_levels_memory_operations_and_time(
     assert "349 × 352" in printed
     assert "device /CPU:0, float32" in printed
     assert "GB for a window" in printed
-    assert "TFLOP, about" in printed
+    assert "GFLOP, about" in printed
     assert "disk about" not in printed
     assert "warning" not in printed
 

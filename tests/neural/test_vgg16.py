@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nst_rs.errors import ModelError
-from nst_rs.neural import vgg
+from nst_rs.neural import vgg16
 from nst_rs.neural.vgg16 import Convolution, Encoder, load_convolutions
 from nst_rs.vgg16 import VGG16, Trunk
 
@@ -108,7 +108,7 @@ def test_a_damaged_packaged_file_is_refused_by_its_checksum(tmp_path: Path) -> N
     content[20_000_000] ^= 1
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"expected SHA-256 4149bc4147a2…, got .*install nst-rs again"):
-        vgg.check_sha256(path)
+        vgg16.check_sha256(path)
 
 
 def test_a_download_that_fails_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from nst_rs.config.loading import load_config, override
 from nst_rs.errors import ConfigError
 from nst_rs.objective.terms import registry
 from nst_rs.output.files import Outputs
-from nst_rs.runs import stylize
+from nst_rs.runs import session
 from nst_rs.runs.comparison import Run, rows, write_comparison
-from nst_rs.runs.job import prepare
+from nst_rs.runs.prepare import prepare
 from tests.toy_terms import WITH_TOYS
 
 FURTHER = {"objective.variation": 1e-4, "objective.terms": {"darkness": 1e-5, "energy": 1e-6}}
@@ -30,7 +30,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, olinda: Path, harvest: Path, 
         patch.setattr(registry, "TERMS", WITH_TOYS)
         for name, further in (("all", FURTHER), ("plain", {})):
             output = {"style.images": {harvest: 1}, "output.path": folder / f"{name}.tif"}
-            stylize.run(prepare(override(load_config(None), {**settings, **output, **further})))
+            session.run(prepare(override(load_config(None), {**settings, **output, **further})))
             runs.append(Run(name, Outputs(folder / f"{name}.tif")))
     return runs
 

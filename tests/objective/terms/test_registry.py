@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_rs.config.loading import override
-from nst_rs.config.picture import ObjectiveSection, RunConfig, trunk_of
+from nst_rs.config.picture import ObjectiveSection
+from nst_rs.config.sections import RunConfig, trunk_of
 from nst_rs.errors import ConfigError
 from nst_rs.objective.moments import Statistics
 from nst_rs.objective.terms.base import PixelTerm

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -234,7 +233,11 @@ def test_a_run_whose_process_was_killed_is_ended_by_the_next_one_on_prefects_pag
         assert client.read_flow_run(done).state.is_completed()
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"flow_run": 3}', json.dumps({"flow_run": str(uuid.uuid4())})])
+UNKNOWN = json.dumps({"flow_run": "8d0b3f0e-3c1c-4d35-9d0a-3f1f8e7c2a11"})
+"""A run that no server has. The same in every process: tests are told apart by their parameters."""
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"flow_run": 3}', UNKNOWN])
 def test_a_note_of_a_run_that_cannot_be_read_or_that_the_server_does_not_know_stops_no_run(
     night: Callable[..., Any], stylist: Stylist, inbox: Path, text: str
 ) -> None:

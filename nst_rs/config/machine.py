@@ -45,7 +45,8 @@ class ComputeSection(Section):
     float32 in any case."""
     memory: Annotated[ByteSize, InWords("bytes such as 4GB or 512MB")] | Literal["auto"] = "auto"
     """The memory that the run may take; ``auto``: half of what is free. A scene that does not fit is kept on disk,
-    beside the map. On a cluster this holds for this process, and for every worker."""
+    beside the map; with a learned style it always is, and less memory than a tile takes is refused. On a cluster this
+    holds for this process, and for every worker."""
     executor: Literal["local", "dask"] = "local"
     """What computes the tiles. ``local``: this process, one after the other. ``dask``: the workers of a cluster share
     them."""

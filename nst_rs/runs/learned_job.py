@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +14,7 @@ from PIL import Image
 from nst_rs.composite.rendering import Rendering
 from nst_rs.config.loading import Decisions, override
 from nst_rs.config.sections import Color, RunConfig
-from nst_rs.errors import ConfigError
+from nst_rs.errors import ConfigError, ResourceError
 from nst_rs.executors.recipes import PaintingRecipe
 from nst_rs.learned.architecture import GRAIN_CHANNELS
 from nst_rs.learned.ignored import ignored_settings
@@ -138,6 +138,19 @@ class LearnedJob(Job):
         pixels = math.prod(self.inputs.scene.grid.shape)
         blocks = math.prod(-(-size // self.block) for size in self.inputs.scene.grid.shape)
         return first + each * blocks / self.workers + pixels * _SECONDS_PER_PIXEL_AROUND
+
+    def shortages(self, folder: Path | None) -> Iterator[ResourceError]:
+        """Yield what any run is refused for, and a ``compute.memory`` that is less than a block and its tile need."""
+        yield from super().shortages(folder)
+        need = max(self.memory.host, 0.0 if self.traits.in_process else self.worker_bytes)
+        if self.config.compute.memory != "auto" and need > self.budget:
+            smaller = ", or a smaller tiling.tile" if self.tile > self.block else ""
+            yield ResourceError(
+                "compute.memory for this plan",
+                expected=f"at least {need / 1e9:.1f} GB",
+                got=f"{self.budget / 1e9:.1f} GB",
+                do=f"set a larger compute.memory{smaller}",
+            )
 
     @property
     def _block_bytes(self) -> float:

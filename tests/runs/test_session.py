@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -94,7 +95,19 @@ def test_a_run_beyond_the_disk_is_refused_before_anything_is_computed(
 
 
 def test_the_memory_that_is_set_is_what_a_run_may_take(config: RunConfig) -> None:
-    assert prepare(override(config, {"compute.memory": "3GB"})).budget == 3 * 10**9
+    job = prepare(override(config, {"compute.memory": "3GB"}))
+    assert job.memory.host <= job.budget == 3 * 10**9
+
+
+def test_less_memory_than_a_run_needs_is_made_up_for_on_disk_or_refused(kind: str, config: RunConfig) -> None:
+    little = override(config, {"compute.memory": "500MB"})
+    if kind == "optimised":
+        assert prepare(little).memory.on_disk
+        return
+    need = r"compute\.memory for this plan: expected at least 1\.\d GB, got 0\.5 GB; set a larger compute\.memory$"
+    with pytest.raises(ResourceError, match=need):
+        prepare(little)
+    assert re.search(need, forecast(little).shortages[0])
 
 
 def test_a_second_run_to_the_same_map_is_refused(config: RunConfig) -> None:

@@ -222,11 +222,13 @@ def inspect(
 
 @app.command()
 def settings(
-    section: Annotated[
-        str | None, typer.Argument(help="A section of a configuration, such as tiling; else all.")
-    ] = None,
+    section: Annotated[str | None, typer.Argument(metavar="SECTION", hidden=True)] = None,
 ) -> None:
-    """List every setting of a configuration: its default, the values it takes, and its meaning."""
+    """List the settings of a configuration.
+
+    SECTION is a section of it, such as tiling; without it all settings are listed. The default of every setting is
+    shown, the values it takes, and its meaning.
+    """
     with _errors_as_lines(verbose=False):
         terminal.show_settings(terminal.console(), describe(section))
 

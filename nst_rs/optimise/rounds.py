@@ -127,8 +127,8 @@ class Predicted:
 class TileByTile:
     """Takes several moves in one tile, at predicted moments, before it turns to the next. Tiles meet once per round.
 
-    A state is read and written once for several moves instead of once for each. Meanwhile the halo goes stale:
-    docs/performance.md has the seams.
+    A state is read and written once for several moves instead of once for each. Meanwhile the halo goes stale, so that
+    the map may show seams: the record's seam ratio tells.
     """
 
     problem: Problem

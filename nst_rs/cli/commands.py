@@ -161,8 +161,8 @@ def plan(
         with native_notes_hidden():
             from nst_rs.runs.prepare import forecast
 
-            found = forecast(run)
-        terminal.show_forecast(terminal.console(), found)
+            planned = forecast(run)
+        terminal.show_forecast(terminal.console(), planned)
 
 
 @app.command()

@@ -222,8 +222,8 @@ def show_settings(console: Console, settings: Sequence[Setting]) -> None:
 
 def _bounds(grid: Grid) -> list[str]:
     """Return where a scene lies, as scene.area takes it."""
-    found = describe_degrees(grid)
-    in_degrees = [f"west, south, east, north in degrees: {found}"] if found else []
+    bounds = describe_degrees(grid)
+    in_degrees = [f"west, south, east, north in degrees: {bounds}"] if bounds else []
     return [*in_degrees, f"in {grid.unit}: {extent_of(grid)}"]
 
 

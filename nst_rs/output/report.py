@@ -126,10 +126,10 @@ def _figures(record: Mapping[str, Any], config: RunConfig) -> list[_Figure]:
     if not figures:  # they could not be measured
         return []
     seams, frame = figures["seams"], figures["frame"]
-    found = [_legibility(figures["legibility"], config, learned=not record["levels"])]
+    cards = [_legibility(figures["legibility"], config, learned=not record["levels"])]
     if seams["result"] is not None:
         said = f"1 where tiles do not show, along {seams['lines']} lines. The scene's own: {_number(seams['content'])}."
-        found.append(_Figure("Seam ratio", _number(seams["result"]), f"± {_number(seams['standard_error'])}", said))
+        cards.append(_Figure("Seam ratio", _number(seams["result"]), f"± {_number(seams['standard_error'])}", said))
     framed = f"Far above the scene's, {_number(frame['content'])}, it would be a frame along the edge of the data."
     calm = figures["calm"]
     calmed = f"Near 1, flat areas vary as the others do: blotches. The scene's: {_number(calm['content'])}."
@@ -138,7 +138,7 @@ def _figures(record: Mapping[str, Any], config: RunConfig) -> list[_Figure]:
     passes = f"{iterations} iterations" if iterations else "One pass of a learned network"
     total = duration(sum(record["seconds"].values()))
     return [
-        *found,
+        *cards,
         _Figure("Frame ratio", _number(frame["result"]), "", framed),
         _Figure("Calm ratio", _number(calm["result"]), "", calmed),
         _Figure("Time", total, "", f"{passes}, on {record['device'].strip('/')}."),
@@ -223,8 +223,8 @@ def _setting(value: Any) -> str:
 
 
 def _said(moment: str) -> str:
-    found = datetime.fromisoformat(moment)
-    return f"{found.day} {found:%B %Y, %H:%M} UTC"
+    time = datetime.fromisoformat(moment)
+    return f"{time.day} {time:%B %Y, %H:%M} UTC"
 
 
 def _write(path: Path, finished: FinishedMap) -> None:

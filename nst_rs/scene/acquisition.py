@@ -47,9 +47,9 @@ class Acquisition:
         return " to ".join(moments)
 
 
-def together(found: Iterable[Acquisition | None]) -> Acquisition | None:
+def together(acquisitions: Iterable[Acquisition | None]) -> Acquisition | None:
     """Return the time within which all were taken; None where of one it is not known."""
-    known = list(found)
+    known = list(acquisitions)
     times = [one for one in known if one is not None]
     if not times or len(times) < len(known):
         return None

@@ -29,9 +29,9 @@ def clouded(kind: MaskKind, values: npt.NDArray[np.integer]) -> Mask:
     bits = values.astype(np.uint16)
     fill = (bits & 1) > 0
     if kind == "qa_pixel":
-        found = (bits & sum(1 << bit for bit in QA_PIXEL_BITS)) > 0
+        covered = (bits & sum(1 << bit for bit in QA_PIXEL_BITS)) > 0
     else:
-        found = (bits & _BQA_CLOUD) > 0
+        covered = (bits & _BQA_CLOUD) > 0
         for shift in _BQA_CONFIDENCES:
-            found |= (bits >> shift & 3) == 3
-    return found & ~fill
+            covered |= (bits >> shift & 3) == 3
+    return covered & ~fill

@@ -116,8 +116,8 @@ def _extent_in(scene: Grid, frame: str) -> str:
         return f"the scene has {scene.height} rows and {scene.width} columns"
     if frame == "units":
         return f"the scene is {extent_of(scene)}"
-    found = describe_degrees(scene)
-    return f"the scene is {found}" if found else "see nst-rs inspect"
+    degrees = describe_degrees(scene)
+    return f"the scene is {degrees}" if degrees else "see nst-rs inspect"
 
 
 def _pixels(box: Box, whole: Box, own: Grid) -> int:

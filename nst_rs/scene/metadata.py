@@ -51,13 +51,13 @@ def read_mtl(path: Path | str) -> dict[str, Calibration]:
     values = surface or {key: value for group in groups.values() for key, value in group.items()}
     if not values:
         raise SceneError(f"metadata {path}", expected="a Landsat MTL", got="no groups of values")
-    found = {}
+    calibrations = {}
     for key, scale in values.items():
         named = re.fullmatch(r"(REFLECTANCE|TEMPERATURE)_MULT_BAND_(?:ST_)?B?(\w+)", key)
         if named:
             added = values.get(key.replace("_MULT_", "_ADD_"), "0")
-            found[f"B{named[2]}"] = _calibration(path, scale, added)
-    return found
+            calibrations[f"B{named[2]}"] = _calibration(path, scale, added)
+    return calibrations
 
 
 def mtl_time(path: Path | str) -> Acquisition | None:
@@ -92,10 +92,10 @@ def read_safe(path: Path | str) -> dict[str, Calibration]:
 
 def _root(path: Path | str) -> Element:
     try:
-        found: Element = fromstring(_text(path), forbid_dtd=True)
+        root: Element = fromstring(_text(path), forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError) as error:
         raise SceneError(f"metadata {path}", expected="a Sentinel-2 MTD_MSIL*.xml", got=str(error)) from error
-    return found
+    return root
 
 
 def _elements(root: Element) -> Iterator[Element]:

@@ -96,12 +96,12 @@ class Scene:
     @property
     def locations(self) -> tuple[str, ...]:
         """The rasters that all its bands and masks lie in, each once, in order."""
-        found = []
+        locations = []
         for tile in self.tiles:
-            found += [source.header.location for source in tile.product.sources]
+            locations += [source.header.location for source in tile.product.sources]
             quality = tile.product.quality
-            found += [quality.header.location] if quality and self.clouds else []
-        return tuple(dict.fromkeys(found))
+            locations += [quality.header.location] if quality and self.clouds else []
+        return tuple(dict.fromkeys(locations))
 
     @property
     def composites(self) -> dict[str, tuple[str, str, str]]:
@@ -195,8 +195,10 @@ class Scene:
             return np.zeros((part.height, part.width), np.bool_)
         source = Source(quality.header, 1, quality.header.calibrations[0], None)
         # Classes and bits have no values between them.
-        found, _ = read_file(quality.header, [source], self._place(tile, quality.header, part), "nearest", stored=True)
-        return clouded(quality.kind, found[0])
+        classes, _ = read_file(
+            quality.header, [source], self._place(tile, quality.header, part), "nearest", stored=True
+        )
+        return clouded(quality.kind, classes[0])
 
     def _place(self, tile: SceneTile, header: Header, part: Window) -> "Place":
         return Place(self.grid, tile.box, header.grid, part)

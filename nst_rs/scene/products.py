@@ -283,9 +283,9 @@ def _metadata(sensor: Sensor, product: str, file: str) -> _Metadata:
         return _Metadata(read_mtl(beside), mtl_time(beside)) if beside in _files_with(file) else _Metadata({}, None)
     of_safe = re.match(r"(.*?)GRANULE/[^/]+/IMG_DATA/", file)  # R10m may be below
     root = of_safe[1] if of_safe else file.removesuffix(_name(file))
-    found = [name for name in _files_with(f"{root}MTD") if _SAFE_METADATA.fullmatch(name.removeprefix(root))]
-    if found:
-        return _Metadata(read_safe(found[0]), safe_time(found[0]))
+    files = [name for name in _files_with(f"{root}MTD") if _SAFE_METADATA.fullmatch(name.removeprefix(root))]
+    if files:
+        return _Metadata(read_safe(files[0]), safe_time(files[0]))
     log.info("no metadata with %s: its values stay as stored, if scene.scale and scene.offset do not say else", file)
     return _Metadata({}, None)
 

@@ -211,7 +211,7 @@ def names_of_bands(stems: Sequence[str]) -> list[str] | None:
     (['B04', 'B8A'], None)
     """
     words = [[word for word in re.split(r"[^A-Za-z0-9]+", stem) if _is_band_name(word)] for stem in stems]
-    names = [found[-1] for found in words if found]
+    names = [named[-1] for named in words if named]
     return names if len({name.lower() for name in names}) == len(stems) else None
 
 

@@ -195,9 +195,9 @@ class Cluster:
 
     def _nthreads(self) -> dict[str, int]:
         with self._answering():
-            found: dict[str, int] = self.client.nthreads()
-            if found:
-                return found
+            threads: dict[str, int] = self.client.nthreads()
+            if threads:
+                return threads
             with suppress(TimeoutError):
                 self.client.wait_for_workers(1, timeout=_SECONDS_WITHOUT_WORKERS)
                 return self._nthreads()

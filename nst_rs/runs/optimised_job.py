@@ -171,13 +171,21 @@ class OptimisedJob(Job):
 class OptimisedKind:
     """The kind of run whose picture the optimiser finds; see :class:`nst_rs.runs.job.Kind`."""
 
+    first_picture: LearnedStyle | None
+    """The learned style that makes the picture the descent starts from, where it is to start from one."""
+
+    @classmethod
+    def of(cls, config: RunConfig) -> "OptimisedKind":
+        """Return the kind, with the learned style to start from read once. Raises NstError."""
+        return cls(_first_picture(config))
+
     def completed(self, config: RunConfig) -> RunConfig:
         """Return `config`: style pictures decide nothing before the scene is opened."""
         return config
 
     def files(self, config: RunConfig) -> tuple[str, ...]:
         """Return the learned style that the descent starts from, where there is one, and the style pictures."""
-        started_from = [] if _first_picture(config) is None else [str(config.style.learned)]
+        started_from = [] if self.first_picture is None else [str(config.style.learned)]
         return (*started_from, *map(str, config.style.images))
 
     def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:
@@ -191,7 +199,7 @@ class OptimisedKind:
     def job(self, config: RunConfig, inputs: Inputs, device: Device, budget: float) -> OptimisedJob:
         """Return the job with its tiles cut, and with the kind of statistics decided."""
         plan = _plan(config, inputs.scene.grid.shape, device, budget)
-        job = OptimisedJob(config, inputs, device, budget, plan, _first_picture(config))
+        job = OptimisedJob(config, inputs, device, budget, plan, self.first_picture)
         statistics = _statistics(job) if config.tiling.statistics == "auto" else config.tiling.statistics
         decisions = {"tiling.tile": plan.tile, "tiling.statistics": statistics}
         job = replace(job, config=override(config, decisions))

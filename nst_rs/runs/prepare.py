@@ -100,7 +100,7 @@ def _open(config: RunConfig, to_write: bool) -> Job:
 def _kind_of(config: RunConfig) -> Kind:
     """Return the kind of run that the named style makes it. Raises NstError."""
     learned = learned_style_of(config)
-    return OptimisedKind() if learned is None else LearnedKind.read(learned)
+    return OptimisedKind.of(config) if learned is None else LearnedKind.read(learned)
 
 
 def _as_begun(config: RunConfig) -> RunConfig:

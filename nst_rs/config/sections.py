@@ -4,6 +4,8 @@ The sections are in three modules, and all that others need of them is found her
 is read and written, :mod:`nst_rs.config.picture` what is made of it, :mod:`nst_rs.config.machine` what computes it.
 """
 
+from typing import Literal
+
 from pydantic import ValidationInfo, field_validator
 
 from nst_rs.config.base import Section
@@ -61,6 +63,21 @@ class RunConfig(Section):
         """α at every level, from coarse to fine."""
         alpha = self.objective.alpha
         return alpha if isinstance(alpha, tuple) else (alpha,) * self.schedule.levels
+
+    @property
+    def optimizer(self) -> Literal["bfgs", "adam"]:
+        """How a step is found, with ``schedule.optimizer: auto`` decided."""
+        if self.schedule.optimizer != "auto":
+            return self.schedule.optimizer
+        return "bfgs" if self.tiling.steps_per_round == 1 else "adam"
+
+    @field_validator("tiling")
+    @classmethod
+    def _steps_of_one_tile(cls, value: TilingSection, info: ValidationInfo) -> TilingSection:
+        schedule = info.data.get("schedule")
+        if value.steps_per_round > 1 and schedule is not None and schedule.optimizer == "bfgs":
+            raise ValueError("steps_per_round: 1 with schedule.optimizer: bfgs, whose steps are the whole scene's")
+        return value
 
     @field_validator("compute")
     @classmethod

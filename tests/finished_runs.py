@@ -79,5 +79,7 @@ def record_of(settings: dict[str, Any] | None = None) -> dict[str, Any]:
             "seams": {"lines": 2, "result": 1.02, "standard_error": 0.03, "content": 1.01},
             "frame": {"result": 1.1, "content": 1.0},
             "calm": {"result": 0.4, "content": 0.1},
+            "speckle": {"result": 2.5, "content": 0.4, "style": 3.1},
+            "color_speckle": {"result": 1.5, "content": 0.2, "style": 3.0},
         },
     }

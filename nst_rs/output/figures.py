@@ -161,8 +161,14 @@ def describe(figures: Mapping[str, Any]) -> dict[str, str]:
     """Return the figures for people, name → value; no seam ratio where there are no seams.
 
     >>> seams, frame = {"lines": 0, "result": None}, {"result": 1.1, "content": 1.0}
-    >>> describe({"legibility": {"1": 0.5, "4": None}, "seams": seams, "frame": frame, "calm": frame})
-    {'legibility': '0.50 at 1, – at 4 pixels', 'frame ratio': '1.10 (scene 1.00)', 'calm ratio': '1.10 (scene 1.00)'}
+    >>> speckle = {"result": 2.0, "content": 0.5, "style": 3.0}
+    >>> figures = {"legibility": {"1": 0.5}, "seams": seams, "frame": frame, "calm": frame, "speckle": speckle}
+    >>> for name, value in describe(figures).items():
+    ...     print(name, value)
+    legibility 0.50 at 1 pixels
+    frame ratio 1.10 (scene 1.00)
+    calm ratio 1.10 (scene 1.00)
+    speckle 2.00 (scene 0.50, style 3.00)
     """
     if not figures:  # they could not be measured
         return {}
@@ -171,8 +177,13 @@ def describe(figures: Mapping[str, Any]) -> dict[str, str]:
     if seams["result"] is not None:
         ratio = f"{_say(seams['result'])} ± {_say(seams['standard_error'])}"
         said["seam ratio"] = f"{ratio} (scene {_say(seams['content'])})"
-    others = {f"{name} ratio": figures[name] for name in ("frame", "calm")}
-    return said | {name: f"{_say(x['result'])} (scene {_say(x['content'])})" for name, x in others.items()}
+    ratios = {f"{name} ratio": figures[name] for name in ("frame", "calm")}
+    said |= {name: f"{_say(x['result'])} (scene {_say(x['content'])})" for name, x in ratios.items()}
+    speckle = figures.get("speckle")  # records of earlier versions have none
+    if speckle is not None:
+        beside = f"scene {_say(speckle['content'])}, style {_say(speckle['style'])}"
+        said["speckle"] = f"{_say(speckle['result'])} ({beside})"
+    return said
 
 
 def _say(value: float | None) -> str:

@@ -133,6 +133,9 @@ def _figures(record: Mapping[str, Any], config: RunConfig) -> list[_Figure]:
     framed = f"Far above the scene's, {_number(frame['content'])}, it would be a frame along the edge of the data."
     calm = figures["calm"]
     calmed = f"Near 1, flat areas vary as the others do: blotches. The scene's: {_number(calm['content'])}."
+    speckle = figures["speckle"]
+    beside = f"The scene's is {_number(speckle['content'])} there, the painting's own {_number(speckle['style'])}."
+    speckled = f"What single pixels of flat areas differ by from those around them, in values of 255. {beside}"
     memory = f"{record['peak_memory_bytes'] / 1e9:.1f}"
     iterations = sum(level["iterations"] for level in record["levels"])
     passes = f"{iterations} iterations" if iterations else "One pass of a learned network"
@@ -141,6 +144,7 @@ def _figures(record: Mapping[str, Any], config: RunConfig) -> list[_Figure]:
         *cards,
         _Figure("Frame ratio", _number(frame["result"]), "", framed),
         _Figure("Calm ratio", _number(calm["result"]), "", calmed),
+        _Figure("Speckle", _number(speckle["result"]), "", speckled),
         _Figure("Time", total, "", f"{passes}, on {record['device'].strip('/')}."),
         _Figure("Memory", memory, "GB", "The most that the run held at a time."),
     ]

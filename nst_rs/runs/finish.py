@@ -12,10 +12,10 @@ from nst_rs.composite.overlay import with_unstyled
 from nst_rs.files.storage import PixelArray
 from nst_rs.files.text import duration
 from nst_rs.output import provenance
-from nst_rs.output.calm import measure_calm
 from nst_rs.output.companion import MapContents
 from nst_rs.output.figures import describe, measure
 from nst_rs.output.files import Outputs
+from nst_rs.output.flat_areas import measure_flat_areas
 from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.publish import publish
 from nst_rs.output.published import map_to_xarray, read_map, thumbnail
@@ -92,7 +92,7 @@ class Result:
 def finish(job: Job, finished: Finished, watch: Stopwatch) -> Result:
     """Measure the picture, write the map with all that goes with it, and remove the workspace. Raises NstError."""
     with ThreadPoolExecutor(max_workers=1) as beside:
-        measured = beside.submit(_measure, finished, watch)  # while the map is written
+        measured = beside.submit(_measure, job, finished, watch)  # while the map is written
         publishing = watch.start("publish")
 
         def finished_record() -> dict[str, Any]:
@@ -105,13 +105,14 @@ def finish(job: Job, finished: Finished, watch: Stopwatch) -> Result:
     return _result(job, finished, watch, measured)
 
 
-def _measure(finished: Finished, watch: Stopwatch) -> dict[str, Any]:
+def _measure(job: Job, finished: Finished, watch: Stopwatch) -> dict[str, Any]:
     """Return the map's figures. Where they cannot be measured, warn and return none: the map is there all the same."""
-    scene = finished.scene
+    scene, styles = finished.scene, [style.image for style in job.inputs.styles]
     try:
         with watch.timed("figures"):
             figures = measure(scene.image, finished.picture, scene.weight, finished.seams)
-            return {**figures, "calm": measure_calm(scene.image, finished.picture, scene.weight)}
+            flat = measure_flat_areas(scene.image, finished.picture, scene.weight, styles)
+            return {**figures, **flat}
     except Exception as error:  # noqa: BLE001 - no figure is worth a map
         log.warning("the map stands without its figures, which failed: %s: %s", type(error).__name__, error)
         return {}

@@ -13,6 +13,7 @@ from tests.rasters import random_values
 Seams = tuple[Sequence[int], Sequence[int]]
 NO_SEAMS: Seams = ([], [])
 CALM = {"result": 0.8, "content": 0.1}
+SPECKLE = {"result": 2.0, "content": 0.5, "style": 3.0}
 
 shapes = st.tuples(st.integers(1, 90), st.integers(1, 90))
 
@@ -247,8 +248,9 @@ def test_the_result_is_compared_as_it_is_published() -> None:
 
 def test_all_figures_are_said() -> None:
     found = measure(picture((80, 80)), picture((80, 80)), everywhere((80, 80)), ([32], [16, 48]))
-    said = describe({**found, "calm": CALM})
+    said = describe({**found, "calm": CALM, "speckle": SPECKLE})
     assert said["calm ratio"] == "0.80 (scene 0.10)"
+    assert said["speckle"] == "2.00 (scene 0.50, style 3.00)"
     assert said["legibility"] == "1.00 at 1, 1.00 at 2, 1.00 at 4 pixels"
     seams = found["seams"]
     assert seams["lines"] == 3

@@ -19,9 +19,9 @@ from nst_rs.config.sections import OutputSection
 from nst_rs.errors import ConfigError, NstError, ResourceError, SceneError
 from nst_rs.files.storage import DiskStorage, MemoryStorage
 from nst_rs.neural.device import Device
-from nst_rs.output.calm import measure_calm
 from nst_rs.output.figures import measure
 from nst_rs.output.files import Outputs
+from nst_rs.output.flat_areas import measure_flat_areas
 from nst_rs.runs.finish import Result
 from nst_rs.runs.levels import compose_levels
 from nst_rs.runs.prepare import prepare
@@ -131,7 +131,7 @@ def test_the_records_figures_are_those_of_the_published_map(result: Result, scen
     seams = level.rows.seams, level.columns.seams
     weight = composed.canvases[-1].scene_weight
     expected = measure(composed.scene.image, map_rgb, weight, seams) | {
-        "calm": measure_calm(composed.scene.image, map_rgb, weight)
+        **measure_flat_areas(composed.scene.image, map_rgb, weight, [style.image for style in job.inputs.styles])
     }
     assert json.loads(result.record.read_text())["figures"] == expected == result.figures
     assert 0.1 < expected["legibility"]["1"] < 0.99

@@ -3,9 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_rs.output.calm import CELL, measure_calm
+from nst_rs.output.flat_areas import CELL, measure_flat_areas
 
 SHAPE = (260, 300)
+
+
+def measure_calm(content: np.ndarray, result: np.ndarray, valid: np.ndarray) -> dict[str, float | None]:
+    return measure_flat_areas(content, result, valid, [])["calm"]
 
 
 def scene(seed: int = 0) -> np.ndarray:
@@ -54,3 +58,38 @@ def test_where_there_is_nothing_to_compare_there_is_no_figure(shape: tuple[int, 
     plain = np.full((*shape, 3), 9.0)
     assert measure_calm(plain, plain, np.ones(shape)) == {"result": None, "content": None}
     assert measure_calm(plain, plain, np.zeros(shape)) == {"result": None, "content": None}
+
+
+def speckled(deviation: float, color: bool, seed: int = 3) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, deviation, (*SHAPE, 3 if color else 1))
+    return scene() + noise
+
+
+def test_speckle_is_what_single_pixels_differ_by_from_their_surroundings_in_flat_areas() -> None:
+    found = measure_flat_areas(scene(), speckled(4, color=False), np.ones(SHAPE), [])
+    # What a blur by (1, 2, 1) / 4 both ways leaves of noise: 1 − 2 · 4/16 + 36/256 of its variance.
+    assert found["speckle"]["result"] == pytest.approx(4 * np.sqrt(1 - 0.5 + 36 / 256), rel=0.05)
+    assert found["speckle"]["content"] == found["color_speckle"]["content"] == 0
+    assert found["color_speckle"]["result"] < 0.2  # whole values, as the map has them
+
+
+def test_colour_speckle_is_told_apart() -> None:
+    grey, color = (measure_flat_areas(scene(), speckled(4, c), np.ones(SHAPE), []) for c in (False, True))
+    assert color["color_speckle"]["result"] > 20 * grey["color_speckle"]["result"]
+
+
+def test_strokes_of_several_pixels_are_hardly_speckle() -> None:
+    strokes = np.kron(np.random.default_rng(1).normal(0, 30, (65, 75)), np.ones((4, 4)))[..., np.newaxis]
+    fine, broad = (
+        measure_flat_areas(scene(), picture, np.ones(SHAPE), [])["speckle"]["result"]
+        for picture in (speckled(30, color=False), scene() + strokes)
+    )
+    assert broad < 0.5 * fine
+
+
+def test_the_paintings_own_grain_is_told_beside() -> None:
+    painting = np.random.default_rng(4).normal(128, 5, (100, 90, 3))
+    found = measure_flat_areas(scene(), scene(), np.ones(SHAPE), [painting, painting])
+    alone = measure_flat_areas(scene(), scene(), np.ones(SHAPE), [painting])
+    assert found["speckle"]["style"] == alone["speckle"]["style"] > 1
+    assert measure_flat_areas(scene(), scene(), np.ones(SHAPE), [])["speckle"]["style"] is None

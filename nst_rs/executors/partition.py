@@ -247,10 +247,7 @@ def factors(blocks: Iterable[Iterable[Curvature]], move: Move, level: Level) -> 
 
 def step(cores: Cores, slopes: Gradients, move: Move, of_scene: tuple[float, float, float] | None) -> Cores:
     """Return the block's cores after `move`, with BFGS's factors for the scene; Adam has none."""
-    after = {index: core.copy() for index, core in cores.items()}
-    for index, slope in slopes.items():
-        stepping.step(after[index], slope, move, of_scene)
-    return after
+    return {index: stepping.step(core, slopes[index], move, of_scene) for index, core in cores.items()}
 
 
 class _Activations:

@@ -13,7 +13,7 @@ from nst_rs.arrays import Pixels
 from nst_rs.files.storage import PixelArray, Storage
 from nst_rs.objective.losses import Objective
 from nst_rs.objective.moments import Moments, Pull, total
-from nst_rs.pyramid.border import folded_back, mirrored_in
+from nst_rs.pyramid.border import fold_back, mirrored_in
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.tiling import Tile
 from nst_rs.vgg16 import VGG16
@@ -72,7 +72,7 @@ class Kernel(Protocol):
         """Return the moments of one window, as :meth:`measure` does, and what :meth:`backward` needs."""
 
     def backward(self, activations: Any, weight: Pixels, content: Features, pull: Pull) -> Pixels:
-        """Return the window's share of the scene's gradient, (H, W, 3) float32.
+        """Return the window's share of the scene's gradient, (H, W, 3) float32, in an array that the caller may change.
 
         The share is the gradient of ⟨pull, moments of the window⟩ with respect to all its pixels, halo included.
 
@@ -169,7 +169,8 @@ class Problem:
         gradient = self.kernel.backward(activations, weight, view.content, pull)
         for term in self.objective.pixel_terms:
             gradient = gradient + np.float32(pull.pixels[term.name]) * term.gradient(view.window, weight)
-        return folded_back(self.canvas.level, view.tile, gradient)
+        fold_back(self.canvas.level, view.tile, gradient)
+        return gradient
 
     def _with_pixels(self, view: View, moments: Moments) -> Moments:
         """Return `moments` with what the objective's terms measure of the pixels themselves."""

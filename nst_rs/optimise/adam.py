@@ -27,4 +27,4 @@ def step(iterate: Iterate, gradient: Pixels, move: Move) -> None:
         second += (1 - SECOND_DECAY) * (slope * slope - second)
         pixels -= move.size * (first / first_scale) / (np.sqrt(second / second_scale) + EPSILON)
         np.clip(pixels, 0.0, 255.0, out=pixels)
-    iterate.take_in(move.share)
+    iterate.take_in(move.share, iterate.mean)

@@ -24,7 +24,7 @@ FIRST = 0.7
 """The root mean square of the first step's moves, in `Move.size`: there is no curvature yet that tells how far."""
 LARGEST = 8.0
 """The farthest that a pixel moves in one step, in `Move.size`."""
-_AT_ONCE = 2**15
+_AT_ONCE = 2**14
 """Numbers to work on at a time, so that the temporaries stay in the cache."""
 
 Rows = npt.NDArray[np.float64]
@@ -84,14 +84,14 @@ def measure(iterate: Iterate, gradient: Pixels) -> Rows:
     return np.concatenate(portions)
 
 
-def step(iterate: Iterate, gradient: Pixels, move: Move, factors: tuple[float, float, float]) -> None:
-    """Move the pixels, in place, by the sum that `factors` tell of, and keep them in [0, 255]; remember the step."""
-    for part, slope in _portions(iterate, gradient):
-        _step(part, slope, LARGEST * move.size, factors)
-    iterate.take_in(move.share)
+def step(before: Iterate, gradient: Pixels, move: Move, factors: tuple[float, float, float], after: Iterate) -> None:
+    """Write to `after` where the sum that `factors` tell of takes the pixels, in [0, 255], and the memory of it."""
+    for (part, slope), (moved, _) in zip(_portions(before, gradient), _portions(after, gradient), strict=True):
+        _step(part, slope, LARGEST * move.size, factors, moved)
+    after.take_in(move.share, before.mean)
 
 
-def _step(part: Iterate, slope: Pixels, largest: float, factors: tuple[float, float, float]) -> None:
+def _step(part: Iterate, slope: Pixels, largest: float, factors: tuple[float, float, float], after: Iterate) -> None:
     of_gradient, of_change, of_step = (np.float32(x) for x in factors)
     moved = slope - part.second
     moved *= of_change
@@ -100,9 +100,9 @@ def _step(part: Iterate, slope: Pixels, largest: float, factors: tuple[float, fl
     np.clip(moved, -largest, largest, out=moved)
     moved += part.pixels
     np.clip(moved, 0.0, 255.0, out=moved)
-    np.subtract(moved, part.pixels, out=part.first)
-    part.pixels[...] = moved
-    part.second[...] = slope
+    np.subtract(moved, part.pixels, out=after.first)
+    after.pixels[...] = moved
+    after.second[...] = slope
 
 
 def _measured(part: Iterate, slope: Pixels) -> Rows:
@@ -115,6 +115,8 @@ def _measured(part: Iterate, slope: Pixels) -> Rows:
 
 def _free(pixels: Pixels, slope: Pixels) -> Pixels:
     """Return the gradient where a pixel may follow it, 0 where it would be pushed out of its range."""
+    if pixels.min() > 0 and pixels.max() < 255:
+        return slope
     blocked = ((pixels <= 0) & (slope > 0)) | ((pixels >= 255) & (slope < 0))
     free: Pixels = np.where(blocked, np.float32(0), slope)
     return free

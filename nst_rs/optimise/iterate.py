@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from nst_rs.arrays import Pixels
 
 Optimizer = Literal["bfgs", "adam"]
@@ -43,7 +45,14 @@ class Iterate:
         mean = None if self.mean is None else self.mean.copy()
         return Iterate(self.pixels.copy(), self.first.copy(), self.second.copy(), mean)
 
-    def take_in(self, share: float) -> None:
-        """Take the pixels into the mean of iterates, in place, where there is one."""
-        if self.mean is not None:
-            self.mean[...] += share * (self.pixels - self.mean)
+    def take_in(self, share: float, before: Pixels | None) -> None:
+        """Write the mean of iterates, where there is one: `share` of the pixels, and of the mean `before` the rest."""
+        if self.mean is not None and before is not None:
+            self.mean[...] = before + share * (self.pixels - before)
+
+    @classmethod
+    def like(cls, other: "Iterate") -> "Iterate":
+        """Return arrays to write, of another one's shape."""
+        mean = None if other.mean is None else np.empty_like(other.mean)
+        pixels, first, second = (np.empty(other.pixels.shape, np.float32) for _ in range(3))
+        return cls(pixels, first, second, mean)

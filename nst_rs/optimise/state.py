@@ -43,6 +43,16 @@ class State:
         pixels, first, second, *mean = (np.array(array[slices]) for array in self._arrays)
         return Iterate(pixels, first, second, *mean)
 
+    def at(self, slices: tuple[slice, ...]) -> Iterate:
+        """Return a part: as views of arrays in memory, as a copy of arrays on disk."""
+        pixels, first, second, *mean = (array[slices] for array in self._arrays)
+        return Iterate(pixels, first, second, *mean)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether :meth:`at` gives views, which may be written to."""
+        return isinstance(self.picture, np.ndarray)
+
     def put(self, slices: tuple[slice, ...], part: Iterate) -> None:
         """Put a part back."""
         for array, values in zip(self._arrays, (part.pixels, part.first, part.second, part.mean), strict=False):

@@ -13,12 +13,15 @@ from nst_rs.optimise.state import State
 from nst_rs.pyramid.tiling import Level, Span, Tile
 
 
-def step(part: Iterate, gradient: Pixels, move: Move, factors: tuple[float, float, float] | None) -> None:
-    """Move a part of the picture one step, in place. `factors` are BFGS's; Adam has none."""
+def step(part: Iterate, gradient: Pixels, move: Move, factors: tuple[float, float, float] | None) -> Iterate:
+    """Return a part of the picture after one step. `factors` are BFGS's; Adam has none."""
     if factors is None:
-        adam.step(part, gradient, move)
-    else:
-        bfgs.step(part, gradient, move, factors)
+        after = part.copy()
+        adam.step(after, gradient, move)
+        return after
+    after = Iterate.like(part)
+    bfgs.step(part, gradient, move, factors, after)
+    return after
 
 
 def factors_of(parts: Iterable[Curvature], move: Move, level: Level) -> tuple[float, float, float]:
@@ -37,27 +40,37 @@ class Stepping:
     def __init__(self, level: Level, now: State, after: State, move: Move) -> None:
         """Go from `now` to `after` by `move`."""
         self._level = level
-        rows, columns = level.canvas_shape
-        self._rows = rows
-        self._sum: Pixels = np.zeros((level.window_shape[0], columns, 3), np.float32)
-        self._top = 0
         self._now, self._after, self._move = now, after, move
+        self._rows, columns = level.canvas_shape
+        # Where the new state is in memory its own array takes the sum; else a window's rows are summed at a time.
+        self._whole = move.optimizer == "bfgs" and after.in_memory
+        rows = self._rows if self._whole else level.window_shape[0]
+        self._sum: Pixels = after.second[:, :] if self._whole else np.zeros((rows, columns, 3), np.float32)
+        self._sum[...] = 0
+        self._top = 0
 
     def add(self, tile: Tile, share: Pixels) -> None:
         """Add a tile's share; tiles come row by row."""
         rows, columns = tile.window
-        self._complete(rows.start)
+        if not self._whole:
+            self._complete(rows.start)
         self._sum[rows.start - self._top : rows.stop - self._top, columns.slice] += share
 
     def finish(self) -> None:
         """Take what is left of the step."""
-        self._complete(self._rows)
+        if not self._whole:
+            self._complete(self._rows)
         if self._move.optimizer == "bfgs":
             factors = factors_of(self._curvatures(), self._move, self._level)
             for rows in _pieces(Span(0, self._rows)):
-                part = self._now.part(rows)
-                bfgs.step(part, self._after.second[rows], self._move, factors)
-                self._after.put(rows, part)
+                self._step(rows, factors)
+
+    def _step(self, rows: tuple[slice, slice], factors: tuple[float, float, float]) -> None:
+        before, gradient = self._now.at(rows), self._after.second[rows]
+        after = self._after.at(rows) if self._after.in_memory else Iterate.like(before)
+        bfgs.step(before, gradient, self._move, factors, after)
+        if not self._after.in_memory:
+            self._after.put(rows, after)
 
     def _complete(self, row: int) -> None:
         """Take the rows before `row` for complete."""
@@ -82,7 +95,7 @@ class Stepping:
         for core in self._level.rows.cores:
             portions: list[list[Rows]] = [[] for _ in self._level.columns.cores]
             for rows in _pieces(core):
-                part, gradient = self._now.part(rows), self._after.second[rows]
+                part, gradient = self._now.at(rows), self._after.second[rows]
                 for portion, columns in zip(portions, self._level.columns.cores, strict=True):
                     place = slice(None), columns.slice
                     portion.append(bfgs.measure(part.inside(place), gradient[place]))

@@ -29,7 +29,16 @@ def curvature(part: Iterate, gradient: np.ndarray) -> Curvature:
 
 
 def go(part: Iterate, gradient: np.ndarray, move: Move) -> None:
-    bfgs.step(part, gradient, move, curvature(part, gradient).factors(move, gradient.size))
+    step(part, gradient, move, curvature(part, gradient).factors(move, gradient.size))
+
+
+def step(part: Iterate, gradient: np.ndarray, move: Move, factors: tuple[float, float, float]) -> None:
+    """A step of `part` itself."""
+    after = Iterate.like(part)
+    bfgs.step(part, gradient, move, factors, after)
+    for name in ("pixels", "first", "second", "mean"):
+        if getattr(part, name) is not None:
+            getattr(part, name)[...] = getattr(after, name)
 
 
 def textbook(step: np.ndarray, before: np.ndarray, gradient: np.ndarray) -> np.ndarray:
@@ -105,7 +114,7 @@ def test_a_badly_scaled_bowl_is_gone_down_far_faster_than_by_the_gradient_alone(
 def test_pixels_stay_in_range_and_are_moved_no_farther_than_the_bound() -> None:
     picture = np.array([[[1.0, 254.0, 128.0]]], np.float32)
     part = at_rest(picture.copy())
-    bfgs.step(part, np.array([[[1.0, -1.0, 5.0]]], np.float32), Move(2, 2.0), (-10.0, 0.0, 0.0))
+    step(part, np.array([[[1.0, -1.0, 5.0]]], np.float32), Move(2, 2.0), (-10.0, 0.0, 0.0))
     np.testing.assert_array_equal(part.pixels, [[[0.0, 255.0, 128.0 - 2 * bfgs.LARGEST]]])
     np.testing.assert_array_equal(part.first, part.pixels - picture)
 

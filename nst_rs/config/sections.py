@@ -4,6 +4,8 @@ The sections are in three modules, and all that others need of them is found her
 is read and written, :mod:`nst_rs.config.picture` what is made of it, :mod:`nst_rs.config.machine` what computes it.
 """
 
+from pathlib import Path
+
 from pydantic import ValidationInfo, field_validator
 
 from nst_rs.config.base import Section
@@ -61,6 +63,13 @@ class RunConfig(Section):
         """α at every level, from coarse to fine."""
         alpha = self.objective.alpha
         return alpha if isinstance(alpha, tuple) else (alpha,) * self.schedule.levels
+
+    @property
+    def started_from(self) -> Path | None:
+        """The file that the descent starts from: a picture, or the learned style that paints one."""
+        if isinstance(self.schedule.init, Path):
+            return self.schedule.init
+        return self.style.learned if self.schedule.init == "learned" else None
 
     @field_validator("compute")
     @classmethod

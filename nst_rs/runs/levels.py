@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nst_rs.arrays import Pixels
+from nst_rs.composite.starting_picture import StartingPicture
 from nst_rs.config.sections import Color
 from nst_rs.executors.base import Executor, LevelTask
 from nst_rs.executors.recipes import KernelRecipe
@@ -24,7 +25,7 @@ from nst_rs.objective.terms.content import Content
 from nst_rs.optimise.checkpoint import Checkpoint, Keeper
 from nst_rs.optimise.descent import Point, Step
 from nst_rs.optimise.state import Form, State
-from nst_rs.pyramid.canvas import Canvas, first_picture, next_picture
+from nst_rs.pyramid.canvas import Canvas, first_picture, next_picture, scaled_picture
 from nst_rs.pyramid.resample import halve_into, mirror
 from nst_rs.runs import progress, record
 from nst_rs.runs.compose import ComposedScene, compose_scene
@@ -158,11 +159,24 @@ class Levels:
 
     def _draw(self, canvas: Canvas, picture: PixelArray) -> None:
         """Write the picture that the coarsest level starts from."""
-        schedule, learned, device = self._job.config.schedule, self._job.first_picture, self._job.device.name
-        if learned is None:
+        schedule, first, device = self._job.config.schedule, self._job.first_picture, self._job.device.name
+        if first is None:
             first_picture(canvas, "noise" if schedule.init == "noise" else "content", schedule.seed, picture)
-            return
-        paint_all(GeneratorNetwork(learned.facts.architecture, learned.weights, device), canvas.image, picture)
+        elif isinstance(first, StartingPicture):
+            self._draw_from(first, canvas, picture)
+        else:
+            paint_all(GeneratorNetwork(first.facts.architecture, first.weights, device), canvas.image, picture)
+
+    def _draw_from(self, start: StartingPicture, canvas: Canvas, picture: PixelArray) -> None:
+        """Scale a picture down to a level; where it has no data the scene stands."""
+        color, finest = self._job.config.style.color, self._composed.canvases[-1]
+
+        def read(rows: slice) -> Pixels:
+            pixels, held = start.read(rows)
+            return np.where(held[..., np.newaxis], to_optimise(color, pixels), finest.scene_image[rows])
+
+        scaled_picture(read, finest.scene_weight, canvas.level, picture)
+        self._job.inputs.check_unchanged()  # else the fingerprint in the record may be another picture's
 
     def _checkpoint_at(self, index: int, point: Point[Any]) -> Checkpoint:
         histories = [*self._tracker.history[:index], point.history]

@@ -56,6 +56,8 @@ def test_every_setting_that_the_map_depends_on_changes_the_digest(other: dict[st
     assert settings_digest(override(CONFIG, other)) != settings_digest(CONFIG)
 
 
-def test_a_network_of_ones_own_counts_by_its_name() -> None:
-    here, there = (override(CONFIG, {"model.weights": f"{folder}/own.h5"}) for folder in ("/a", "/b"))
+@pytest.mark.parametrize("setting", ["model.weights", "schedule.init"])
+def test_a_file_of_ones_own_counts_by_its_name(setting: str) -> None:
+    here, there = (override(CONFIG, {setting: f"{folder}/own.h5"}) for folder in ("/a", "/b"))
     assert settings_digest(here) == settings_digest(there)
+    assert settings_digest(here) != settings_digest(CONFIG)

@@ -207,6 +207,16 @@ def test_another_painting_under_the_same_name_is_another_product_and_the_same_el
     assert product_name(config) != before
 
 
+def test_another_picture_to_start_from_is_another_product(config: RunConfig, tmp_path: Path) -> None:
+    start = tmp_path / "start.png"
+    start.write_bytes(b"a picture")
+    begun = override(config, {"schedule.init": start})
+    before = product_name(begun)
+    assert before != product_name(config)
+    start.write_bytes(b"another picture")
+    assert product_name(begun) not in (before, product_name(config))
+
+
 def test_a_product_needs_a_style(config: RunConfig) -> None:
     with pytest.raises(ConfigError, match=r"style\.images: expected an image, got none"):
         product_name(load_config(None))

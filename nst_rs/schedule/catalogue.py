@@ -170,7 +170,7 @@ def product_name(config: RunConfig) -> str:
     settings = config.model_dump(
         mode="json",
         exclude_defaults=True,
-        exclude={"scene": {"paths"}, "output": {"path"}, "compute": {*ELSEWHERE, "device"}},
+        exclude={"scene": {"paths"}, "output": {"path", "every"}, "compute": {*ELSEWHERE, "device"}},
     )
     shares = sorted((_digest(path), share) for path, share in config.style.shares.items() if share)
     settings = {name: section for name, section in settings.items() if section}

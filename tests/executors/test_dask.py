@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -335,7 +336,7 @@ def test_the_map_of_two_workers_is_that_of_one_process(
     start = write_raster(tmp_path / "start.tif", random_values((3, 64, 60)), **place_of(small))
     settings = {**quick, "schedule.levels": 1, "schedule.iterations": 3, "tiling.tile": 64, "compute.memory": "1GB"}
     settings["schedule.init"] = start  # which covers the scene's left half
-    dask = {"compute.executor": "dask", "compute.workers": 2}
+    dask = {"compute.executor": "dask", "compute.workers": 2, "output.every": 2}
     (tmp_path / "dask").mkdir()
     alone = nst_rs.stylize(small, harvest, tmp_path / "alone.tif", settings={**settings, "tiling.statistics": "exact"})
     made = nst_rs.stylize(small, harvest, tmp_path / "dask" / "map.tif", settings={**settings, **dask})
@@ -346,3 +347,4 @@ def test_the_map_of_two_workers_is_that_of_one_process(
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.001
     assert not (tmp_path / "dask" / ".map.tif.work").exists()
+    assert re.findall(r"<figcaption>Level 1, iteration (\d)<", made.report.read_text()) == ["2", "3"]

@@ -33,6 +33,7 @@ def test_what_it_ignores_is_named_in_the_order_of_the_configuration() -> None:
         "schedule.iterations": 3,
         "style.stroke": 600,
         "model.pooling": "average",
+        "output.every": "level",
     }
     assert ignored_settings(override(RunConfig(), ignored)) == [
         "style.stroke",
@@ -40,4 +41,5 @@ def test_what_it_ignores_is_named_in_the_order_of_the_configuration() -> None:
         "schedule.iterations",
         "schedule.init",
         "tiling.steps_per_round",
+        "output.every",
     ]

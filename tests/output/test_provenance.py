@@ -28,11 +28,12 @@ def test_the_tags_name_program_style_settings_and_inputs_but_no_folder() -> None
     [
         {"scene.paths": ("elsewhere",)},
         {"output.path": "elsewhere.tif"},
+        {"output.every": 10},
         {"compute.memory": "2GB"},
         {"style.images": {"moved/a.jpg": 4, "moved/b.jpg": 2}},
     ],
 )
-def test_where_files_lie_does_not_change_the_settings_digest(same: dict[str, Any]) -> None:
+def test_where_files_lie_and_what_is_shown_on_the_way_do_not_change_the_settings_digest(same: dict[str, Any]) -> None:
     assert settings_digest(override(CONFIG, same)) == settings_digest(CONFIG)
 
 

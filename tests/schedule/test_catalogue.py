@@ -180,12 +180,13 @@ def test_another_setting_is_another_product(config: RunConfig, setting: dict) ->
     [
         {"scene.paths": ("a.tif",)},
         {"output.path": "b.tif"},
+        {"output.every": 10},
         {"compute.memory": "2GB"},
         {"compute.device": "cpu"},
         {"objective.alpha": 0.2},
     ],
 )
-def test_where_it_is_made_makes_no_other_product(config: RunConfig, setting: dict) -> None:
+def test_where_it_is_made_and_what_is_shown_on_the_way_make_no_other_product(config: RunConfig, setting: dict) -> None:
     assert product_name(override(config, setting)) == product_name(config)
 
 

@@ -20,7 +20,7 @@ from nst_rs.executors.recipes import KernelRecipe
 from nst_rs.files.storage import DiskStorage, MemoryStorage
 from nst_rs.neural.build import build_kernel, build_objective
 from nst_rs.objective.problem import Problem
-from nst_rs.optimise.adam import Move
+from nst_rs.optimise.iterate import Move
 from nst_rs.optimise.rounds import Exact
 from nst_rs.optimise.state import Form
 from nst_rs.pyramid.canvas import Canvas

@@ -14,11 +14,14 @@ Steps = Annotated[int, Field(ge=1)]
 Channels = Annotated[int, Field(ge=1, le=512)]
 Color = Literal["style", "scene", "histogram"]
 
-_ITERATIONS = (30, 60, 100)
+_ITERATIONS = (40, 40, 60)
 """Steps by default at the finest level, the next coarser one, and all others."""
 
 SMALLEST_STYLE, LARGEST_STYLE = 64, 4096
 """What ``style.size`` may be."""
+
+_STYLE_SIZES = {"level": 1024, "fixed": 512}
+"""``style.scaling`` → ``style.size`` where none is set."""
 
 MOST_LEVELS = 12
 """What ``schedule.levels`` may be at most."""
@@ -39,8 +42,13 @@ class StyleSection(Section):
     images: WeightedPaths = Field({})
     """The images whose style is taken, and their weights, of which only the ratios count; or one learned style. May be
     written as one path, or as a list, where each weighs 1."""
-    size: int = Field(512, ge=SMALLEST_STYLE, le=LARGEST_STYLE)
-    """Longer side in pixels to which the style images are scaled: strokes grow with it."""
+    scaling: Literal["level", "fixed"] = "level"
+    """How the style images follow the levels. ``level``: they are halved with the scene, so that a stroke has one size
+    on the ground, and gains its bristles at the finer levels; ``fixed``: they have one size at all levels, so that
+    every level draws strokes of its own."""
+    size: int | None = Field(None, ge=SMALLEST_STYLE, le=LARGEST_STYLE)
+    """Longer side in pixels to which the style images are scaled, at the finest level: strokes grow with it. Where none
+    is set: 1024, and 512 with ``style.scaling: fixed`` and for styles to learn."""
     stroke: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Size of a stroke in metres on the ground, taken as 1/32 of the style's longer side. Where it is set it decides
     ``style.size`` and ``schedule.levels``, so that scenes of any resolution get strokes of one size."""
@@ -52,6 +60,11 @@ class StyleSection(Section):
     color: Color = "style"
     """Whose colours the map has. ``style``: the style's; ``scene``: the scene's, whose luminance alone is styled;
     ``histogram``: the style's, which is first given the scene's mean and covariance of colours."""
+
+    @property
+    def longer_side(self) -> int:
+        """``style.size``, or what is taken where none is set."""
+        return self.size or _STYLE_SIZES[self.scaling]
 
     @property
     def shares(self) -> dict[Path, float]:
@@ -111,12 +124,17 @@ class ScheduleSection(Section):
     levels: int = Field(3, ge=1, le=MOST_LEVELS)
     """Levels of the pyramid, each half the next one's size; the coarsest decides how large strokes are."""
     iterations: Steps | tuple[Steps, ...] | None = None
-    """Steps at every level, or one number per level from coarse to fine. Where none are set: 30 at the finest level, 60
-    at the next, 100 at the others."""
+    """Steps at every level, or one number per level from coarse to fine. Where none are set: 40 at the finest level and
+    at the next one, 60 at the others."""
+    optimizer: Literal["auto", "bfgs", "adam"] = "auto"
+    """How a step is found. ``bfgs``: from how the gradient has changed along the last step, for the whole scene at
+    once; ``adam``: pixel by pixel. ``auto``: ``bfgs``, but ``adam`` where ``tiling.steps_per_round`` is above one."""
     step_size: float = Field(5.0, gt=0, le=255)
-    """Adam's first step at each level, in pixel values of 255."""
+    """A level's first step, in pixel values of 255. Adam moves a pixel by about this much at most. With ``bfgs`` the
+    first step moves pixels by 0.7 of it in the root mean square, and no step moves one by more than 8 times as much."""
     last_step: float = Field(1.0, gt=0, le=1)
-    """The last step of a level as a share of the first; between them steps shorten evenly."""
+    """The last step of a level as a share of the first; between them steps shorten evenly. With ``bfgs`` it is the
+    bound of the steps that shortens."""
     tolerance: float = Field(0.0, ge=0, lt=1)
     """A level ends early when its loss falls by less than this share an iteration, over ten iterations; 0: never."""
     averaged: float = Field(0.0, ge=0, le=1)

@@ -5,6 +5,7 @@ is read and written, :mod:`nst_rs.config.picture` what is made of it, :mod:`nst_
 """
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationInfo, field_validator
 
@@ -70,6 +71,21 @@ class RunConfig(Section):
         if isinstance(self.schedule.init, Path):
             return self.schedule.init
         return self.style.learned if self.schedule.init == "learned" else None
+
+    @property
+    def optimizer(self) -> Literal["bfgs", "adam"]:
+        """How a step is found, with ``schedule.optimizer: auto`` decided."""
+        if self.schedule.optimizer != "auto":
+            return self.schedule.optimizer
+        return "bfgs" if self.tiling.steps_per_round == 1 else "adam"
+
+    @field_validator("tiling")
+    @classmethod
+    def _steps_of_one_tile(cls, value: TilingSection, info: ValidationInfo) -> TilingSection:
+        schedule = info.data.get("schedule")
+        if value.steps_per_round > 1 and schedule is not None and schedule.optimizer == "bfgs":
+            raise ValueError("steps_per_round: 1 with schedule.optimizer: bfgs, whose steps are the whole scene's")
+        return value
 
     @field_validator("compute")
     @classmethod

@@ -18,13 +18,17 @@ from nst_rs.files.storage import check_written
 from nst_rs.objective.losses import Objective
 from nst_rs.objective.moments import Moments, Pull, total
 from nst_rs.objective.problem import Features, Forward, Kernel, Problem, View
-from nst_rs.optimise.adam import Iterate, Move
+from nst_rs.optimise import bfgs, stepping
+from nst_rs.optimise.bfgs import Curvature
+from nst_rs.optimise.iterate import Iterate, Move
 from nst_rs.optimise.state import State
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.tiling import Axis, Level, Span, Tile
 
 Cores = Mapping[int, Iterate]
-"""Tile → its core's pixels and what Adam remembers of them."""
+"""Tile → its core's pixels and what the optimiser remembers of them."""
+Gradients = Mapping[int, Pixels]
+"""Tile → the scene's gradient at its core, (h, w, 3) float32."""
 Shares = Mapping[int, Pixels]
 """Tile → its window's share of the gradient, (H, W, 3) float32."""
 Strips = Mapping[tuple[int, int], Pixels]
@@ -113,7 +117,7 @@ class BlockInputs:
 
     def view(self, tile: Tile, window: Pixels) -> View:
         """Return a computed tile's window with its weights and its content features."""
-        return View(tile, window, self.weights[tile.index], self.content[tile.index])
+        return self.problem.shown(tile, window, self.weights[tile.index], self.content[tile.index])
 
 
 def cut(level: Level, computed: Sequence[Tile], size: int) -> list[Block]:
@@ -219,18 +223,33 @@ def gradient_strips(inputs: BlockInputs, shares: Shares, source: int) -> Strips:
     return {x.key: shares[x.window.index][x.in_window].copy() for x in inputs.block.seen[source]}
 
 
-def step(inputs: BlockInputs, cores: Cores, shares: Shares, gradients: Iterable[Strips], move: Move) -> Cores:
-    """Return the block's cores after `move`, down the sum of its own `shares` and the other blocks' `gradients`."""
-    block, strips = inputs.block, _joined(gradients)
+def gradients(inputs: BlockInputs, cores: Cores, shares: Shares, others: Iterable[Strips]) -> Gradients:
+    """Return the scene's gradient at the block's cores: the sum of its own `shares` and the other blocks' strips."""
+    block, strips = inputs.block, _joined(others)
     if block.number in block.seen:
         strips |= gradient_strips(inputs, shares, block.number)
     sums = {tile.index: np.zeros_like(cores[tile.index].pixels) for tile in block.tiles}
     every = [overlap for overlaps in block.shown.values() for overlap in overlaps]
     for overlap in sorted(every, key=lambda x: x.window.index):  # the order of addition decides on the last bit
         sums[overlap.core.index][overlap.in_core] += strips[overlap.key]
-    after = {index: _copied(core) for index, core in cores.items()}
-    for index, gradient in sums.items():
-        after[index].step(gradient, move)
+    return sums
+
+
+def curvatures(cores: Cores, slopes: Gradients) -> list[Curvature]:
+    """Return BFGS's inner products over each of the block's cores."""
+    return [Curvature.of([bfgs.measure(cores[index], slope)]) for index, slope in slopes.items()]
+
+
+def factors(blocks: Iterable[Iterable[Curvature]], move: Move, level: Level) -> tuple[float, float, float]:
+    """Return BFGS's factors for the whole scene, from the inner products of all blocks."""
+    return stepping.factors_of((part for block in blocks for part in block), move, level)
+
+
+def step(cores: Cores, slopes: Gradients, move: Move, of_scene: tuple[float, float, float] | None) -> Cores:
+    """Return the block's cores after `move`, with BFGS's factors for the scene; Adam has none."""
+    after = {index: core.copy() for index, core in cores.items()}
+    for index, slope in slopes.items():
+        stepping.step(after[index], slope, move, of_scene)
     return after
 
 
@@ -290,11 +309,6 @@ def _views(inputs: BlockInputs, cores: Cores, halos: Iterable[Strips]) -> Iterat
 
 def _joined(strips: Iterable[Strips]) -> dict[tuple[int, int], Pixels]:
     return {key: strip for each in strips for key, strip in each.items()}
-
-
-def _copied(core: Iterate) -> Iterate:
-    mean = None if core.mean is None else core.mean.copy()
-    return Iterate(core.pixels.copy(), core.first.copy(), core.second.copy(), mean)
 
 
 def _met(axis: Axis, window: Span) -> Iterator[tuple[int, Span]]:

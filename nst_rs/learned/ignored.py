@@ -4,7 +4,7 @@ from nst_rs.config.sections import RunConfig
 
 _SECTIONS = ("model", "objective", "schedule")
 _SETTINGS = (
-    *("style.size", "style.stroke", "style.learned"),
+    *("style.scaling", "style.size", "style.stroke", "style.learned"),
     *("tiling.statistics", "tiling.tiles_at_once", "tiling.steps_per_round"),
     "output.every",
 )

@@ -65,7 +65,9 @@ class Reference:
         """Go down one level from `start`; return where it ends, with the losses on the way."""
         schedule, ends = self.config.schedule, [start]
         problem = Problem.of(self.kernel, canvas, self._objective(index), MemoryStorage())
-        descent = Descent(schedule.level_iterations[index], schedule.step_size, schedule.last_step)
+        descent = Descent(
+            schedule.level_iterations[index], schedule.step_size, schedule.last_step, optimizer=self.config.optimizer
+        )
         descend(Exact(problem, kept=1), start, descent, listener, ends.append)
         return ends[-1]
 

@@ -17,7 +17,8 @@ from nst_rs.objective.losses import Objective
 from nst_rs.objective.moments import Moments
 from nst_rs.objective.problem import scene_moments
 from nst_rs.objective.terms.registry import chosen_terms, needed_statistics
-from nst_rs.optimise.adam import Iterate, Move
+from nst_rs.optimise import bfgs
+from nst_rs.optimise.iterate import Iterate, Move
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.tiling import make_level
 from nst_rs.style.picture import Style
@@ -107,7 +108,9 @@ def _time_iteration(config: RunConfig, kernel: WindowModel, side: int) -> tuple[
         started = time.perf_counter()
         forward = kernel.forward(window, weight, content)
         gradient = kernel.backward(forward.activations, weight, content, objective.pull(forward.moments))
-        Iterate(window, zeros.copy(), zeros.copy()).step(gradient, Move(number, 1.0))
+        part = Iterate(window, zeros.copy(), zeros.copy())
+        curvature = bfgs.Curvature.of([bfgs.measure(part, gradient)])
+        bfgs.step(part, gradient, Move(number, 1.0), curvature.factors(Move(1, 1.0), gradient.size))
         seconds.append(time.perf_counter() - started)
     warm = statistics.median(seconds[1:])
     return warm, max(0.0, seconds[0] - warm)

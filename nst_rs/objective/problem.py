@@ -13,6 +13,7 @@ from nst_rs.arrays import Pixels
 from nst_rs.files.storage import PixelArray, Storage
 from nst_rs.objective.losses import Objective
 from nst_rs.objective.moments import Moments, Pull, total
+from nst_rs.pyramid.border import folded_back, mirrored_in
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.tiling import Tile
 from nst_rs.vgg16 import VGG16
@@ -117,9 +118,13 @@ class Problem:
         return cls(kernel, canvas, objective, content)
 
     def view(self, tile: Tile, window: Pixels) -> View:
-        """Return the view of `window`, a tile's window of any picture."""
+        """Return the view of `window`, a tile's window of any picture, whose border is the scene, mirrored."""
         content = {name: array[_coarse(tile.window_slices, VGG16[name].stride)] for name, array in self.content.items()}
-        return View(tile, window, self.canvas.tile_weight(tile), content)
+        return self.shown(tile, window, self.canvas.tile_weight(tile), content)
+
+    def shown(self, tile: Tile, window: Pixels, weight: Pixels, content: Features) -> View:
+        """Return the view of a tile's window of any picture, with the weights and the content features given."""
+        return View(tile, mirrored_in(self.canvas.level, tile, window), weight, content)
 
     def views(self, picture: PixelArray) -> Iterator[View]:
         """Yield every tile's view of `picture`, in order; the next one is read while this one is worked on."""
@@ -147,8 +152,9 @@ class Problem:
     def share(self, view: View, activations: Any, pull: Pull) -> Pixels:
         """Return the tile's share of the gradient, (H, W, 3): the pull on its core, carried back to the pixels it sees.
 
-        Added up where windows overlap, the shares are the gradient of the untiled scene, if `pull` is the scene's. No
-        halo beyond the features' own is needed.
+        What arrives in the canvas's border is counted at the pixels that are mirrored there. Added up where windows
+        overlap, the shares are the gradient of the untiled scene, if `pull` is the scene's. No halo beyond the
+        features' own is needed.
         """
         return self._gradient(view, view.weight, activations, pull)
 
@@ -163,7 +169,7 @@ class Problem:
         gradient = self.kernel.backward(activations, weight, view.content, pull)
         for term in self.objective.pixel_terms:
             gradient = gradient + np.float32(pull.pixels[term.name]) * term.gradient(view.window, weight)
-        return gradient
+        return folded_back(self.canvas.level, view.tile, gradient)
 
     def _with_pixels(self, view: View, moments: Moments) -> Moments:
         """Return `moments` with what the objective's terms measure of the pixels themselves."""

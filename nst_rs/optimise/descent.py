@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from nst_rs.objective.losses import Losses
-from nst_rs.optimise.adam import Move
+from nst_rs.optimise.iterate import Move, Optimizer
 from nst_rs.optimise.rounds import Round
 from nst_rs.pyramid.tiling import Tile
 
@@ -20,7 +20,7 @@ class Descent:
 
     iterations: int
     step_size: float
-    """Pixel values (of 255) that Adam moves a pixel at most, about, in the first step."""
+    """The first step's :attr:`nst_rs.optimise.iterate.Move.size`, in pixel values of 255."""
     last_step: float = 1.0
     """The last step's size over the first's; between them sizes fall evenly."""
     moves_per_round: int = 1
@@ -28,12 +28,14 @@ class Descent:
     """The share of the last iterations whose mean is the result; 0: the last one is."""
     tolerance: float = 0.0
     """The level ends when its loss falls by less than this share per iteration, over PATIENCE of them."""
+    optimizer: Optimizer = "bfgs"
 
     def move(self, number: int) -> Move:
         """Return step `number`, from 1."""
         done = (number - 1) / max(1, self.iterations - 1)
         before = self.iterations - math.ceil(self.averaged * self.iterations)
-        return Move(number, self.step_size * (1 + done * (self.last_step - 1)), 1 / max(1, number - before))
+        size = self.step_size * (1 + done * (self.last_step - 1))
+        return Move(number, size, 1 / max(1, number - before), self.optimizer)
 
     def moves_after(self, number: int) -> tuple[Move, ...]:
         """Return the moves of the round that follows step `number`."""

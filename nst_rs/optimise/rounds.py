@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-import numpy as np
-
-from nst_rs.arrays import Pixels
-from nst_rs.files.storage import STRIP_ROWS
 from nst_rs.objective.losses import Losses
 from nst_rs.objective.moments import Moments, Total, total
 from nst_rs.objective.problem import Forward, Problem
-from nst_rs.optimise.adam import Iterate, Move
+from nst_rs.optimise import adam
+from nst_rs.optimise.iterate import Iterate, Move
 from nst_rs.optimise.state import State
+from nst_rs.optimise.stepping import Stepping
 from nst_rs.optimise.tile_moments import TileMoments
 from nst_rs.pyramid.tiling import Tile
 
@@ -67,7 +65,7 @@ class Exact:
         problem = self.problem
         moments, kept = self._forward(now, after_window)
         pull = problem.objective.pull(moments)
-        stepping = _Stepping(problem, now, after, move)
+        stepping = Stepping(problem.canvas.level, now, after, move)
         for view in problem.views(now.picture):
             forward = kept.pop(view.tile.index, None) or problem.forward(view)
             stepping.add(view.tile, problem.share(view, forward.activations, pull))
@@ -109,7 +107,7 @@ class Predicted:
         """Go from `now` to `after`; return the losses of `now`."""
         (move,) = moves
         problem, prediction = self.problem, _Prediction.of(self.problem, now, after, moves, after_window)
-        stepping = _Stepping(problem, now, after, move)
+        stepping = Stepping(problem.canvas.level, now, after, move)
         views = problem.views(now.picture)
         while group := [(view, problem.forward(view)) for view in islice(views, max(1, self.kept))]:
             for view, forward in group:
@@ -150,15 +148,15 @@ class TileByTile:
         return prediction.losses
 
     def _descend(self, tile: Tile, part: Iterate, moves: Sequence[Move], prediction: "_Prediction") -> None:
-        view = self.problem.view(tile, part.pixels)  # it sees every move: the array is the same
         for index, move in enumerate(moves):
+            view = self.problem.view(tile, part.pixels)
             forward = self.problem.forward(view)
             if index == 0:
                 prediction.meet(tile, forward.moments)
             else:
                 prediction.follow(index, forward.moments)
             pull = self.problem.objective.pull(prediction.expected(index))
-            part.step(self.problem.nearby_gradient(view, forward.activations, pull), move)
+            adam.step(part, self.problem.nearby_gradient(view, forward.activations, pull), move)
 
 
 class _Prediction:
@@ -211,39 +209,6 @@ class _Prediction:
 
 def _is_measured(done: int) -> bool:
     return done < MEASURED
-
-
-class _Stepping:
-    """Adds up the tiles' shares of the gradient, and steps every row as soon as no later tile reaches it."""
-
-    def __init__(self, problem: Problem, now: State, after: State, move: Move) -> None:
-        level = problem.canvas.level
-        self._rows, columns = level.canvas_shape
-        self._sum: Pixels = np.zeros((level.window_shape[0], columns, 3), np.float32)
-        self._top = 0
-        self._now, self._after, self._move = now, after, move
-
-    def add(self, tile: Tile, share: Pixels) -> None:
-        """Add a tile's share; tiles come row by row."""
-        rows, columns = tile.window
-        self._step_to(rows.start)
-        self._sum[rows.start - self._top : rows.stop - self._top, columns.slice] += share
-
-    def finish(self) -> None:
-        """Step the rows that are left."""
-        self._step_to(self._rows)
-
-    def _step_to(self, row: int) -> None:
-        while self._top < row:
-            # On the grid of the arrays' chunks.
-            stop = min(row, self._top + len(self._sum), (self._top // STRIP_ROWS + 1) * STRIP_ROWS)
-            rows, count = (slice(self._top, stop), slice(None)), stop - self._top
-            part = self._now.part(rows)
-            part.step(self._sum[:count], self._move)
-            self._after.put(rows, part)
-            self._sum[:-count] = self._sum[count:]
-            self._sum[-count:] = 0
-            self._top = stop
 
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nst_rs.files.storage import PixelArray, Storage, strips
-from nst_rs.optimise.adam import Iterate
 from nst_rs.optimise.core_array import CoreArray
+from nst_rs.optimise.iterate import Iterate
 from nst_rs.optimise.tile_moments import TileMoments
 from nst_rs.pyramid.tiling import Level
 
@@ -20,7 +20,7 @@ class State:
     first: PixelArray
     second: PixelArray
     mean: PixelArray | None
-    """These four are the arrays of :class:`nst_rs.optimise.adam.Iterate`."""
+    """These four are the arrays of :class:`nst_rs.optimise.iterate.Iterate`."""
     moments: TileMoments | None
     """The moments of every tile in the round before, where the rounds predict with them."""
 

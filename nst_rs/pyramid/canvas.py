@@ -87,8 +87,9 @@ def scaled_picture(read: Callable[[slice], Pixels], weight: PixelArray, level: L
 
 
 def next_picture(coarse: tuple[PixelArray, Level], fine: tuple[PixelArray, Level]) -> None:
-    """Enlarge a level's picture, border included, into the next finer level's, of its canvas's shape."""
+    """Enlarge a level's picture, its border mirrored anew, into the next finer level's, of its canvas's shape."""
     (picture, below), (enlarged, above) = coarse, fine
+    mirror(picture, below)
     # The coarse canvas's border covers twice its pixels here; only its far end can fall short of this canvas.
     places, columns = (
         np.minimum(np.arange(axis.canvas) + 2 * under.border - axis.border, 2 * under.canvas - 1)

@@ -36,6 +36,7 @@ from nst_rs.runs.optimised_job import OptimisedJob
 from nst_rs.runs.progress import Stopwatch
 from nst_rs.style.color import count_colors, to_imitate, to_optimise, to_show
 from nst_rs.style.picture import Style
+from nst_rs.style.scaling import at_levels
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +135,7 @@ class Levels:
         return Finished(composed.scene, shown, seams, losses, self._record(), on_the_way)
 
     def _task(self, index: int, start: Point[State]) -> LevelTask:
-        job, descent, (kernel, objective) = self._job, self._job.descent(index), self._network
+        job, descent, (kernel, objectives) = self._job, self._job.descent(index), self._network
 
         def hear(step: Step) -> None:
             self._tracker.hear(index, step)
@@ -151,7 +152,7 @@ class Levels:
             kernel=kernel,
             recipe=KernelRecipe.of(job.config),
             canvas=self._composed.canvases[index],
-            objective=objective.weighted(Content.name, job.config.level_alphas[index]),
+            objective=objectives[index].weighted(Content.name, job.config.level_alphas[index]),
             predicted=job.is_predicted(index),
             kept_windows=job.kept_windows(index),
             descent=descent,
@@ -248,10 +249,15 @@ class Levels:
             return compose_levels(self._job, self._keeper.storage)
 
     @cached_property
-    def _network(self) -> tuple[WindowModel, Objective]:
+    def _network(self) -> tuple[WindowModel, Sequence[Objective]]:
+        """The network, and the objective of every level, from coarse to fine."""
+        job, styles = self._job, self._styles()
         with self._watch.timed("network"):
-            kernel = build_kernel(self._job.config, self._job.device)
-            return kernel, build_objective(self._job.config, kernel, self._styles(), self._job.plan.tile)
+            kernel = build_kernel(job.config, job.device)
+            objectives = [
+                build_objective(job.config, kernel, each, job.plan.tile) for each in at_levels(job.config, styles)
+            ]
+            return kernel, objectives
 
     def _styles(self) -> Sequence[Style]:
         """Return the style pictures in the colours to imitate."""

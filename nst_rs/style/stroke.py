@@ -1,8 +1,8 @@
-"""The style's size and the number of levels that a stroke in metres asks for. A stroke is 1/32 of a style image."""
+"""The style's size, and the number of levels that a stroke in metres asks for. A stroke is 1/32 of a style image."""
 
 import math
 
-from nst_rs.config.loading import Decisions
+from nst_rs.config.loading import Decisions, override
 from nst_rs.config.sections import LARGEST_STYLE, MOST_LEVELS, SMALLEST_STYLE, RunConfig, trunk_of
 from nst_rs.errors import ConfigError
 from nst_rs.geo.grid import Grid
@@ -17,17 +17,20 @@ layers take strokes for what they are."""
 
 
 def settle_stroke(config: RunConfig, grid: Grid) -> Decisions:
-    """Return the style.size and the schedule.levels that the configuration's style.stroke asks for on `grid`.
+    """Return the style.size that is taken, and the schedule.levels that the configuration's style.stroke asks for.
 
-    Without a stroke nothing is decided. Raises ConfigError where no size is allowed that the stroke would need, and
-    where schedule.iterations or objective.alpha holds another number of numbers.
+    Without a stroke the levels are not decided here. Raises ConfigError where no size is allowed that the stroke would
+    need, and where schedule.iterations or objective.alpha holds another number of numbers.
     """
     if config.style.stroke is None:
-        return {}
-    most = _most_levels(grid.shape, trunk_of(config).stride)
-    levels, size = fit(config.style.stroke / grid.metres_per_pixel, most)
+        return {"style.size": config.style.longer_side}
+    pixels, most = config.style.stroke / grid.metres_per_pixel, _most_levels(grid.shape, trunk_of(config).stride)
+    levels, size = fit(pixels, most)
+    if config.style.scaling == "level":
+        size, most = round(_STROKES * pixels), 1
     if not SMALLEST_STYLE <= size <= LARGEST_STYLE:
-        raise _out_of_range(config.style.stroke, most, grid.metres_per_pixel)
+        larger = "set style.scaling=fixed for a larger one" if size > LARGEST_STYLE and most == 1 else ""
+        raise _out_of_range(config.style.stroke, most, grid.metres_per_pixel, larger)
     for name, given in (
         ("schedule.iterations", config.schedule.iterations),
         ("objective.alpha", config.objective.alpha),
@@ -42,20 +45,21 @@ def settle_stroke(config: RunConfig, grid: Grid) -> Decisions:
 
 
 def settle_learned_stroke(config: RunConfig, grid: Grid) -> Decisions:
-    """Return the style.size that the configuration's style.stroke asks for where there is one level only.
+    """Return the style.size that is taken, or that the configuration's style.stroke asks for, where it has one level.
 
     A learned network paints at the scene's own resolution. Raises ConfigError like :func:`settle_stroke`.
     """
+    fixed = {"style.scaling": "fixed"}
     if config.style.stroke is None:
-        return {}
+        return {**fixed, "style.size": override(config, fixed).style.longer_side}
     _, size = fit(config.style.stroke / grid.metres_per_pixel, most=1)
     if not SMALLEST_STYLE <= size <= LARGEST_STYLE:
         raise _out_of_range(config.style.stroke, 1, grid.metres_per_pixel)
-    return {"style.size": size}
+    return {**fixed, "style.size": size}
 
 
 def fit(pixels: float, most: int) -> tuple[int, int]:
-    """Return levels, `most` at most, and the style's longer side, for a stroke of `pixels` at the finest level.
+    """Return levels, `most` at most, and the style's longer side at the coarsest, for `pixels` a stroke at the finest.
 
     The stroke is 8 to 16 pixels at the coarsest level, if there are levels enough and it is not smaller to begin with.
 
@@ -71,10 +75,12 @@ def _most_levels(shape: tuple[int, int], stride: int) -> int:
     return next(possible, 1)
 
 
-def _out_of_range(stroke: float, most: int, metres_per_pixel: float) -> ConfigError:
+def _out_of_range(stroke: float, most: int, metres_per_pixel: float, do: str = "") -> ConfigError:
+    """Return the error, where the size is that at the coarsest of `most` levels."""
     finest, coarsest = metres_per_pixel / _STROKES, metres_per_pixel / _STROKES * 2 ** (most - 1)
     return ConfigError(
         "style.stroke",
         expected=f"{SMALLEST_STYLE * finest:g} to {LARGEST_STYLE * coarsest:g} metres for this scene",
         got=f"{stroke:g}",
+        do=do,
     )

@@ -19,11 +19,11 @@ SECTIONS = "scene, composite, style, model, objective, schedule, tiling, compute
         ({"scenes": {}}, f"unknown key scenes: expected one of {SECTIONS}"),
         (
             {"style": {"imgae": "a.png"}},
-            "unknown key style.imgae: expected one of images, size, stroke, strength, learned, color",
+            "unknown key style.imgae: expected one of images, scaling, size, stroke, strength, learned, color",
         ),
         (
             {"schedule": {"step": 1}},
-            "unknown key schedule.step: expected one of levels, iterations, step_size, last_step, tolerance",
+            "unknown key schedule.step: expected one of levels, iterations, optimizer, step_size, last_step, tolerance",
         ),
     ],
 )

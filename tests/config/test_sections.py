@@ -28,7 +28,7 @@ def test_one_number_of_iterations_holds_for_every_level() -> None:
 
 
 @pytest.mark.parametrize(
-    ("levels", "iterations"), [(1, (30,)), (2, (60, 30)), (3, (100, 60, 30)), (5, (100, 100, 100, 60, 30))]
+    ("levels", "iterations"), [(1, (40,)), (2, (40, 40)), (3, (60, 40, 40)), (5, (60, 60, 60, 40, 40))]
 )
 def test_levels_bring_their_own_iterations(levels: int, iterations: tuple[int, ...]) -> None:
     assert load_config(None, [f"schedule.levels={levels}"]).schedule.level_iterations == iterations
@@ -96,3 +96,20 @@ def test_a_cluster_is_asked_for_by_its_executor_and_has_exact_statistics(
 ) -> None:
     with pytest.raises(ConfigError, match=complaint):
         load_config(None, assignments)
+
+
+@pytest.mark.parametrize(
+    ("settings", "optimizer"),
+    [
+        ({}, "bfgs"),
+        ({"schedule.optimizer": "adam"}, "adam"),
+        ({"tiling.steps_per_round": 2}, "adam"),
+    ],
+)
+def test_the_optimiser_is_one_that_the_tiles_steps_allow(settings: dict[str, object], optimizer: str) -> None:
+    assert override(RunConfig(), settings).optimizer == optimizer
+
+
+def test_a_step_of_the_whole_scene_is_none_of_a_single_tile() -> None:
+    with pytest.raises(ConfigError, match=r"^tiling: expected steps_per_round: 1 with schedule\.optimizer: bfgs"):
+        override(RunConfig(), {"schedule.optimizer": "bfgs", "tiling.steps_per_round": 2})

@@ -26,8 +26,8 @@ from nst_rs.executors.dask import cluster as dask
 from nst_rs.executors.dask.cluster import Cluster
 from nst_rs.executors.dask.rounds import ClusterRounds, WorkersState, assign_blocks
 from nst_rs.files.storage import DiskStorage
-from nst_rs.optimise.adam import Move
 from nst_rs.optimise.descent import Step
+from nst_rs.optimise.iterate import Move
 from nst_rs.optimise.state import Form, State
 from nst_rs.pyramid.tiling import Tile
 from tests import cluster_run

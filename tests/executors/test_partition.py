@@ -11,12 +11,16 @@ from nst_rs.executors.partition import Block, BlockInputs, Cores, LevelInputs
 from nst_rs.objective.losses import Losses
 from nst_rs.objective.moments import total
 from nst_rs.objective.problem import Problem
-from nst_rs.optimise.adam import Iterate, Move
+from nst_rs.optimise.iterate import Iterate, Move, Optimizer
 from nst_rs.optimise.rounds import Exact
 from nst_rs.pyramid.canvas import Canvas
 from tests.pixel_kernel import OBJECTIVE, PixelKernel, canvas_of, level_of, problem_of, state_of
 
-MOVES = [Move(number, 4.0) for number in (1, 2, 3)]
+OPTIMIZERS: list[Optimizer] = ["bfgs", "adam"]
+
+
+def moves_of(optimizer: Optimizer) -> list[Move]:
+    return [Move(number, 4.0, optimizer=optimizer) for number in (1, 2, 3)]
 
 
 def inputs_of(canvas: Canvas, size: int, kept: int = 99) -> list[BlockInputs]:
@@ -40,20 +44,27 @@ def round_of(block_inputs: Sequence[BlockInputs], held: Sequence[Cores], move: M
         partition.share(inputs, cores, halo, pull, move.number)
         for inputs, cores, halo in zip(block_inputs, held, halos, strict=True)
     ]
-    after = []
+    slopes = []
     for inputs, cores, share in zip(block_inputs, held, shares, strict=True):
         viewers = reversed(inputs.block.viewers)  # what comes first must not matter
-        gradients = [
+        strips = [
             partition.gradient_strips(block_inputs[viewer], shares[viewer], inputs.block.number) for viewer in viewers
         ]
-        after.append(partition.step(inputs, cores, share, gradients, move))
+        slopes.append(partition.gradients(inputs, cores, share, strips))
+    factors = None
+    if move.optimizer == "bfgs":
+        curvatures = [partition.curvatures(*each) for each in zip(held, slopes, strict=True)]
+        factors = partition.factors(reversed(curvatures), move, block_inputs[0].level.canvas.level)
+    after = [partition.step(cores, slope, move, factors) for cores, slope in zip(held, slopes, strict=True)]
     return after, OBJECTIVE.losses(total(measured))
 
 
-def in_blocks(canvas: Canvas, size: int, kept: int = 99) -> tuple[np.ndarray, list[Losses]]:
+def in_blocks(
+    canvas: Canvas, size: int, kept: int = 99, optimizer: Optimizer = "bfgs"
+) -> tuple[np.ndarray, list[Losses]]:
     block_inputs = inputs_of(canvas, size, kept)
     held, losses = [partition.load(inputs, state_of(canvas)) for inputs in block_inputs], []
-    for move in MOVES:
+    for move in moves_of(optimizer):
         held, found = round_of(block_inputs, held, move)
         losses.append(found)
     end = state_of(canvas)
@@ -62,21 +73,22 @@ def in_blocks(canvas: Canvas, size: int, kept: int = 99) -> tuple[np.ndarray, li
     return end.picture[:], losses
 
 
-def in_one_process(problem: Problem) -> tuple[np.ndarray, list[Losses]]:
+def in_one_process(problem: Problem, optimizer: Optimizer) -> tuple[np.ndarray, list[Losses]]:
     now, after = (state_of(problem.canvas) for _ in range(2))
     losses = []
-    for move in MOVES:
+    for move in moves_of(optimizer):
         losses.append(Exact(problem)(now, after, [move], lambda _: None))
         now, after = after, now
     return now.picture[:], losses
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("nodata", [False, True])
 @pytest.mark.parametrize("size", [1, 2, 4, 8, 32])
-def test_blocks_of_any_size_come_to_the_bits_of_one_process(size: int, nodata: bool) -> None:
+def test_blocks_of_any_size_come_to_the_bits_of_one_process(size: int, nodata: bool, optimizer: Optimizer) -> None:
     canvas = canvas_of((150, 210), 64, nodata=nodata)
-    found, losses = in_blocks(canvas, size)
-    expected, expected_losses = in_one_process(problem_of(canvas))
+    found, losses = in_blocks(canvas, size, optimizer=optimizer)
+    expected, expected_losses = in_one_process(problem_of(canvas), optimizer)
     assert (found == expected).all()
     assert losses == expected_losses
 
@@ -87,13 +99,14 @@ def test_activations_that_are_not_kept_are_computed_again_to_the_same_bits(kept:
     assert (in_blocks(canvas, 4, kept)[0] == in_blocks(canvas, 4)[0]).all()
 
 
-def test_a_step_leaves_what_it_started_from() -> None:
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_step_leaves_what_it_started_from(optimizer: Optimizer) -> None:
     canvas = canvas_of((100, 90), 64)
     block_inputs = inputs_of(canvas, 1)
     held = [partition.load(inputs, state_of(canvas)) for inputs in block_inputs]
     means = [{i: replace(x, mean=x.pixels.copy()) for i, x in cores.items()} for cores in held]
     before = [{i: _bytes(x) for i, x in cores.items()} for cores in means]
-    round_of(block_inputs, means, MOVES[0])
+    round_of(block_inputs, means, moves_of(optimizer)[0])
     assert [{i: _bytes(x) for i, x in cores.items()} for cores in means] == before
 
 

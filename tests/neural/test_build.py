@@ -14,7 +14,7 @@ from nst_rs.neural.device import Device
 from nst_rs.neural.window_model import WindowModel
 from nst_rs.objective.losses import Objective
 from nst_rs.objective.problem import Problem
-from nst_rs.optimise.adam import Move
+from nst_rs.optimise.iterate import Move
 from nst_rs.optimise.rounds import Exact
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.tiling import make_plan

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from nst_rs.objective.losses import Objective
 from nst_rs.objective.problem import Kernel, scene_moments
 from nst_rs.objective.terms.variation import Variation
+from nst_rs.pyramid.resample import mirror
 from tests.pixel_kernel import OBJECTIVE, PixelKernel, canvas_of, problem_of, scene_gradient
 from tests.protocols import departures
 
@@ -59,6 +60,7 @@ def test_the_gradient_is_the_losss_derivative() -> None:
 def test_the_views_of_a_picture_come_in_the_tiles_order() -> None:
     problem = problem_of(canvas_of((300, 210), 100))
     picture = np.random.default_rng(1).uniform(0, 255, problem.canvas.image.shape).astype(np.float32)
+    mirror(picture, problem.canvas.level)
     views = list(problem.views(picture))
     assert [view.tile for view in views] == problem.canvas.tiles
     for view in views:

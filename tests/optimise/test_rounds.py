@@ -8,7 +8,7 @@ import pytest
 from nst_rs.files.storage import DiskStorage
 from nst_rs.objective.losses import Losses
 from nst_rs.objective.problem import Problem
-from nst_rs.optimise.adam import Move
+from nst_rs.optimise.iterate import Move, Optimizer
 from nst_rs.optimise.rounds import MEASURED, Exact, Predicted, Round, TileByTile
 from nst_rs.optimise.state import State
 from nst_rs.pyramid.tiling import Tile
@@ -16,32 +16,43 @@ from tests.pixel_kernel import PixelKernel, canvas_of, problem_of, state_of
 
 Kind = Callable[[Problem], Round]
 KINDS: list[Kind] = [Exact, Predicted, TileByTile]
+OPTIMIZERS: list[Optimizer] = ["bfgs", "adam"]
+CASES: list[tuple[Kind, Optimizer]] = [
+    *((kind, optimizer) for kind in (Exact, Predicted) for optimizer in OPTIMIZERS),
+    (TileByTile, "adam"),
+]
 
 
 def ignore(_tile: Tile) -> None:
     pass
 
 
-def go(kind: Round, rounds: int, moves: int = 1, size: float = 4.0) -> tuple[State, list[Losses]]:
+def go(
+    kind: Round, rounds: int, moves: int = 1, size: float = 4.0, optimizer: Optimizer = "adam"
+) -> tuple[State, list[Losses]]:
     """Some rounds from the scene itself."""
     now, after = (state_of(kind.problem.canvas) for _ in range(2))
     losses = []
     for number in range(1, rounds * moves + 1, moves):
-        losses.append(kind(now, after, [Move(n, size) for n in range(number, number + moves)], ignore))
+        steps = [Move(n, size, optimizer=optimizer) for n in range(number, number + moves)]
+        losses.append(kind(now, after, steps, ignore))
         now, after = after, now
     return now, losses
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_rounds_lower_the_loss(kind: Kind) -> None:
-    _, losses = go(kind(problem_of(canvas_of((150, 210), 100))), 20)
+@pytest.mark.parametrize(("kind", "optimizer"), CASES)
+def test_rounds_lower_the_loss(kind: Kind, optimizer: Optimizer) -> None:
+    _, losses = go(kind(problem_of(canvas_of((150, 210), 100))), 20, optimizer=optimizer)
     assert losses[-1].total < 0.3 * losses[0].total
     assert losses[0].terms["content"].value == {"conv1_1": 0}
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("tile", [64, 100, 200])
-def test_exact_rounds_do_not_depend_on_the_tiles(tile: int) -> None:
-    found, expected = (go(Exact(problem_of(canvas_of((150, 210), n))), 5)[0].picture[:] for n in (tile, 4096))
+def test_exact_rounds_do_not_depend_on_the_tiles(tile: int, optimizer: Optimizer) -> None:
+    found, expected = (
+        go(Exact(problem_of(canvas_of((150, 210), n))), 5, optimizer=optimizer)[0].picture[:] for n in (tile, 4096)
+    )
     # Adam divides by the gradient's size: float32 rounding of the shares comes back as a fraction of a step.
     np.testing.assert_allclose(found, expected, atol=1e-2)
 
@@ -54,8 +65,11 @@ def test_with_one_tile_all_rounds_are_the_same(kind: Kind) -> None:
     assert [x.total for x in found[1]] == pytest.approx([x.total for x in expected[1]], rel=1e-5)
 
 
-def test_predicted_rounds_stay_near_exact_ones() -> None:
-    predicted, exact = (go(kind(problem_of(canvas_of((300, 300), 100))), 15)[1] for kind in (Predicted, Exact))
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_predicted_rounds_stay_near_exact_ones(optimizer: Optimizer) -> None:
+    predicted, exact = (
+        go(kind(problem_of(canvas_of((300, 300), 100))), 15, optimizer=optimizer)[1] for kind in (Predicted, Exact)
+    )
     assert predicted[0] == exact[0]
     assert predicted[-1].total == pytest.approx(exact[-1].total, rel=0.05)
 
@@ -115,38 +129,38 @@ def test_a_levels_first_rounds_are_exact() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-2)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_round_reads_now_and_writes_after(kind: Kind) -> None:
+@pytest.mark.parametrize(("kind", "optimizer"), CASES)
+def test_a_round_reads_now_and_writes_after(kind: Kind, optimizer: Optimizer) -> None:
     problem = problem_of(canvas_of((300, 210), 100))
     now, after, again = (state_of(problem.canvas) for _ in range(3))
-    kind(problem)(now, after, [Move(1, 4.0)], ignore)
+    kind(problem)(now, after, [Move(1, 4.0, optimizer=optimizer)], ignore)
     assert (now.picture[:] == problem.canvas.image).all()
     assert not now.second[:].any()
     # Begun again, with whatever a killed round has left in `after`.
     again.picture[:] = 7
-    kind(problem)(now, again, [Move(1, 4.0)], ignore)
+    kind(problem)(now, again, [Move(1, 4.0, optimizer=optimizer)], ignore)
     assert (after.picture[:] == again.picture[:]).all()
     assert (after.second[:] == again.second[:]).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_arrays_on_disk_give_the_same_bits(kind: Kind, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "optimizer"), CASES)
+def test_arrays_on_disk_give_the_same_bits(kind: Kind, optimizer: Optimizer, tmp_path: Path) -> None:
     problem = problem_of(canvas_of((600, 210), 200))
     found = []
     for storage in (None, DiskStorage(tmp_path)):
         now, after = (state_of(problem.canvas, storage, name) for name in "ab")
         for number in (1, 2):
-            kind(problem)(now, after, [Move(number, 4.0)], ignore)
+            kind(problem)(now, after, [Move(number, 4.0, optimizer=optimizer)], ignore)
             now, after = after, now
         found.append(now.picture[:])
     assert (found[0] == found[1]).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_values_under_nodata_change_nothing(kind: Kind) -> None:
+@pytest.mark.parametrize(("kind", "optimizer"), CASES)
+def test_values_under_nodata_change_nothing(kind: Kind, optimizer: Optimizer) -> None:
     canvas = canvas_of((120, 100), 64, nodata=True)
     other = replace(canvas, image=np.where(canvas.weight[..., np.newaxis] > 0, canvas.image, np.float32(7)))
-    a, b = (go(kind(problem_of(c)), 3)[0].picture[:] for c in (canvas, other))
+    a, b = (go(kind(problem_of(c)), 3, optimizer=optimizer)[0].picture[:] for c in (canvas, other))
     assert (a[canvas.weight > 0] == b[canvas.weight > 0]).all()
     assert (b[canvas.weight == 0] == other.image[canvas.weight == 0]).all()
 

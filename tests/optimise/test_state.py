@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nst_rs.files.storage import DiskStorage, MemoryStorage
-from nst_rs.optimise.adam import Iterate
+from nst_rs.optimise.iterate import Iterate
 from nst_rs.optimise.state import Form, State
 from tests.pixel_kernel import level_of
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nst_rs.files.storage import DiskStorage, MemoryStorage
 from nst_rs.pyramid.canvas import Canvas, Init, first_picture, next_picture, scaled_picture
-from nst_rs.pyramid.resample import enlarge, halve
+from nst_rs.pyramid.resample import enlarge, halve, mirror
 from nst_rs.pyramid.tiling import make_plan
 from tests.pixel_kernel import TRUNK, canvas_of, level_of
 
@@ -60,7 +60,22 @@ def test_a_finer_level_starts_where_the_coarser_one_ended(shape: tuple[int, int]
     next_picture((np.concatenate([x, x[..., :1]], axis=-1).astype(np.float32), coarse), (enlarged, fine))
     rows, columns = np.meshgrid(*(np.arange(n) for n in fine.shape), indexing="ij")
     expected = np.stack([rows, columns], axis=-1) / 4 + 0.5 / 4 + 64
-    np.testing.assert_allclose(enlarged[fine.scene_slices][..., :2], expected, atol=1e-3)
+    found = enlarged[fine.scene_slices][..., :2]
+    inside = slice(6, -6), slice(6, -6)
+    np.testing.assert_allclose(found[inside], expected[inside], atol=1e-3)
+    # At the edge the straight line meets its mirror image.
+    np.testing.assert_allclose(found, expected, atol=0.1)
+
+
+def test_what_the_coarser_pictures_border_holds_does_not_matter() -> None:
+    coarse, fine = make_plan((101, 130), levels=2, tile=512, trunk=TRUNK).levels
+    picture = np.random.default_rng(0).uniform(0, 255, (*coarse.canvas_shape, 3)).astype(np.float32)
+    other = np.full_like(picture, 7)
+    other[coarse.scene_slices] = picture[coarse.scene_slices]
+    first, second = (np.zeros((*fine.canvas_shape, 3), np.float32) for _ in range(2))
+    next_picture((picture, coarse), (first, fine))
+    next_picture((other, coarse), (second, fine))
+    assert (first[fine.scene_slices] == second[fine.scene_slices]).all()
 
 
 @given(st.tuples(st.integers(16, 90), st.integers(16, 90)), st.integers(1, 60))
@@ -86,6 +101,7 @@ def test_pictures_are_the_same_on_disk_and_as_a_whole(tmp_path: Path, shape: tup
     noise = np.random.default_rng(5).random(canvas.image.shape, np.float32) * np.float32(255)
     assert (start[:, :] == (canvas.image if init == "content" else noise)).all()
     assert (start == disk[:, :]).all()
+    mirror(start, coarse)  # as it is before it is enlarged
     twice = enlarge(start[:, :])
     rows, columns = (
         np.minimum(np.arange(size) + 32, end - 1) for size, end in zip(fine.canvas_shape, twice.shape, strict=False)

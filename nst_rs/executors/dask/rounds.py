@@ -19,7 +19,7 @@ from nst_rs.executors.partition import Block, LevelInputs, Recipe
 from nst_rs.objective.losses import Losses, Objective
 from nst_rs.objective.moments import total
 from nst_rs.objective.problem import Problem
-from nst_rs.optimise.adam import Move
+from nst_rs.optimise.iterate import Move
 from nst_rs.optimise.state import State
 from nst_rs.pyramid.tiling import Tile
 
@@ -110,28 +110,43 @@ class ClusterRounds:
         moments = self._total(graph, forward)
         losses = graph.add(f"losses-{self._name}-{number}", Objective.losses, self._objective, moments)
         pull = graph.add(f"pull-{self._name}-{number}", Objective.pull, self._objective, moments)
-        shares = {}
+        strips = {}
         for block, inputs, held in every:
             share = partition.share, inputs, held, halos[block.number], pull, number
-            shares[block.number] = self._add(graph, f"backward-{number}", block, *share)
+            strips[block.number] = self._add(graph, f"backward-{number}", block, *share)
             for source in block.sources:
-                strips = partition.gradient_strips, inputs, shares[block.number], source
-                gradients[source].append(self._add(graph, f"gradients-{number}-{source}", block, *strips))
-        after = [
+                parts = partition.gradient_strips, inputs, strips[block.number], source
+                gradients[source].append(self._add(graph, f"strips-{number}-{source}", block, *parts))
+        slopes = [
             self._add(
                 graph,
-                f"step-{number}",
+                f"gradient-{number}",
                 block,
-                partition.step,
+                partition.gradients,
                 inputs,
                 held,
-                shares[block.number],
+                strips[block.number],
                 gradients[block.number],
-                move,
             )
             for block, inputs, held in every
         ]
+        factors = self._factors(graph, every, slopes, move)
+        after = [
+            self._add(graph, f"step-{number}", block, partition.step, held, slope, move, factors)
+            for (block, _, held), slope in zip(every, slopes, strict=True)
+        ]
         return graph, forward, losses, after
+
+    def _factors(self, graph: Graph, every: Sequence[Any], slopes: list[str], move: Move) -> str | None:
+        """Add the tasks that tell how far to go along which pictures; return the key, None where nothing is needed."""
+        if move.optimizer == "adam":
+            return None
+        curvatures = [
+            self._add(graph, f"curvature-{self._rounds}", block, partition.curvatures, held, slope)
+            for (block, _, held), slope in zip(every, slopes, strict=True)
+        ]
+        level = replace(self.problem.canvas.level)  # a copy, without the tiles that the original has listed
+        return graph.add(f"factors-{self._name}-{self._rounds}", partition.factors, curvatures, move, level)
 
     def _total(self, graph: Graph, parts: list[str]) -> str:
         """Add the tasks that add the blocks' moments, as many at once as are worth a task; return the sum's key."""

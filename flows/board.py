@@ -6,7 +6,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from uuid import UUID
 
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.artifacts import create_image_artifact, create_progress_artifact, update_progress_artifact
 
 from flows.server import best_effort
 
@@ -24,7 +24,7 @@ class _Progress:
 
 
 class Board:
-    """Shows progress as artifacts, one per stage and attempt, from a thread of its own.
+    """Shows progress as artifacts, one per stage and attempt, and pictures, from a thread of its own.
 
     Where the server is slow or away only the latest of a stage is sent, when there is someone to take it.
     """
@@ -48,6 +48,13 @@ class Board:
             self._latest[stage] = _Progress(stage, self._attempts[stage], 100.0 * fraction, text)
         self._sender.submit(copy_context().run, self._send, stage)
 
+    def show_picture(self, key: str, uri: str, text: str) -> None:
+        """Show a picture, soon, as an artifact of `key`, called from the task that it belongs to.
+
+        Prefect keeps the pictures of one key in a row.
+        """
+        self._sender.submit(copy_context().run, self._send_picture, key, uri, text)
+
     def close(self) -> None:
         """Send what is left, for a minute at most."""
         last = self._sender.submit(lambda: None)
@@ -62,6 +69,10 @@ class Board:
             return
         with best_effort(f"the progress of {stage}"):
             self._put(latest)
+
+    def _send_picture(self, key: str, uri: str, text: str) -> None:
+        with best_effort(f"the picture {key}"):
+            create_image_artifact(uri, key=key, description=text)
 
     def _put(self, latest: _Progress) -> None:
         which = latest.stage, latest.attempt

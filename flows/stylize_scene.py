@@ -44,6 +44,7 @@ from nst_rs.files import lock
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.files.text import duration
 from nst_rs.output.figures import describe
+from nst_rs.output.on_the_way import SmallPicture
 from nst_rs.runs.progress import PaintingProgress, Progress
 
 if TYPE_CHECKING:  # these bring TensorFlow, which a flow needs when it runs and not when it is deployed
@@ -120,7 +121,7 @@ def run_stages(job: "Job", seconds: float) -> "Result":
     for row in job.outline:
         get_run_logger().info("%s", ", ".join(f"{name} {value}" for name, value in row.items()))
     reporter = StageReporter(job.outputs.tif.stem)
-    with Session(job, reporter.hear, for_tiles) as session:
+    with Session(job, reporter.hear, for_tiles, reporter.show) as session:
         compose.with_options(timeout_seconds=seconds)(session)
         for index, name in enumerate(job.stages):
             compute.with_options(name=f"stylize {name}", timeout_seconds=seconds)(session, index, reporter)
@@ -203,6 +204,10 @@ class StageReporter:
             self._board.show(self._stage, state.stage_fraction, str(state))
             get_run_logger().info("%s: %s", self._scene, state)
             self._next = time.monotonic() + SECONDS_BETWEEN_REPORTS
+
+    def show(self, picture: SmallPicture) -> None:
+        """Show a picture of the map on the way."""
+        self._board.show_picture("on-the-way", picture.uri, str(picture))
 
     def close(self) -> None:
         """Show the last of it."""

@@ -54,7 +54,11 @@ def finished(
     output = tmp_path_factory.mktemp("flow") / "map.tif"
     relative = os.path.relpath(output)
     state = flows.stylize_scene(
-        scene=[str(olinda)], style=[str(harvest)], output=relative, settings=quick, return_state=True
+        scene=[str(olinda)],
+        style=[str(harvest)],
+        output=relative,
+        settings={**quick, "output.every": "level"},
+        return_state=True,
     )
     return state, output
 
@@ -102,6 +106,9 @@ def test_the_flow_leaves_progress_figures_and_files_as_artifacts(finished: tuple
     assert str(output.with_suffix(".run.json")) in artifacts["result"].data
     assert output.with_suffix(".html").as_uri() in artifacts["report"].data
     assert artifacts["preview"].data in artifacts["result"].data
+    assert artifacts["on-the-way"].data.startswith("data:image/webp;base64,")
+    assert artifacts["on-the-way"].data in output.with_suffix(".html").read_text()
+    assert artifacts["on-the-way"].description.startswith("level 2, iteration 2, loss ")
 
 
 def test_the_picture_on_prefects_page_is_the_preview_scaled_down_on_white(flows: Any, tmp_path: Path) -> None:

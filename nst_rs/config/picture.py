@@ -139,8 +139,9 @@ class ScheduleSection(Section):
     """A level ends early when its loss falls by less than this share an iteration, over ten iterations; 0: never."""
     averaged: float = Field(0.0, ge=0, le=1)
     """The share of a level's last iterations whose mean picture is the level's result; 0: the last picture is."""
-    init: Literal["content", "noise", "learned"] = "content"
-    """What the coarsest level starts from: the scene, noise, or what ``style.learned`` makes of the scene."""
+    init: Literal["content", "noise", "learned"] | Annotated[LocalPath, InWords("a picture's path")] = "content"
+    """What the coarsest level starts from: the scene, noise, what ``style.learned`` makes of the scene, or a picture: a
+    georeferenced one, such as an earlier map, or one of the scene's size. Where it has no data the scene stands."""
     seed: int = Field(0, ge=0)
     """The seed of the noise that ``schedule.init: noise`` starts from."""
 

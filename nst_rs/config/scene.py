@@ -124,3 +124,6 @@ class OutputSection(Section):
     bands: Literal["all"] | Annotated[tuple[Band, ...], Field(min_length=1)] | None = None
     """Bands of the scene that are written beside the map with their own values: numbers from 1 and names, such as
     ``[nir, swir1]``; or ``all``."""
+    every: Annotated[StrictInt, Field(ge=1)] | Literal["level"] | None = None
+    """After how many iterations of a level a small picture of the map as it stands is kept for the report, besides at
+    the level's end; ``level``: at the end of every level alone. There are 24 of them at most."""

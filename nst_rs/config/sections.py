@@ -4,6 +4,7 @@ The sections are in three modules, and all that others need of them is found her
 is read and written, :mod:`nst_rs.config.picture` what is made of it, :mod:`nst_rs.config.machine` what computes it.
 """
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationInfo, field_validator
@@ -63,6 +64,13 @@ class RunConfig(Section):
         """α at every level, from coarse to fine."""
         alpha = self.objective.alpha
         return alpha if isinstance(alpha, tuple) else (alpha,) * self.schedule.levels
+
+    @property
+    def started_from(self) -> Path | None:
+        """The file that the descent starts from: a picture, or the learned style that paints one."""
+        if isinstance(self.schedule.init, Path):
+            return self.schedule.init
+        return self.style.learned if self.schedule.init == "learned" else None
 
     @property
     def optimizer(self) -> Literal["bfgs", "adam"]:

@@ -36,20 +36,25 @@ class Workspace:
 
     def read_checkpoint(self) -> dict[str, Any] | None:
         """Return what :meth:`write_checkpoint` wrote; None where there is nothing that can be read."""
-        try:
-            data = json.loads(self.checkpoint.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return data if isinstance(data, dict) else None
+        return _read(self.checkpoint)
 
     def write_checkpoint(self, data: Mapping[str, Any]) -> None:
         """Replace the checkpoint, at once. Raises OutputError."""
-        temporary = self.checkpoint.with_suffix(".new")
-        try:
-            temporary.write_text(json.dumps(data), encoding="utf-8")
-            os.replace(temporary, self.checkpoint)
-        except OSError as error:
-            raise OutputError(f"workspace {self.folder}", expected="room and leave to write", got=str(error)) from error
+        _replace(self.checkpoint, data)
+
+    @property
+    def album(self) -> Path:
+        """The file that holds small pictures of the map on the way."""
+        return self.folder / "album.json"
+
+    def read_album(self) -> dict[str, Any] | None:
+        """Return what :meth:`write_album` wrote; None where there is nothing that can be read."""
+        return _read(self.album)
+
+    def write_album(self, data: Mapping[str, Any]) -> None:
+        """Replace the album, at once. Raises OutputError."""
+        self.create()
+        _replace(self.album, data)
 
     @property
     def learning(self) -> Path:
@@ -83,3 +88,20 @@ class Workspace:
     def remove(self) -> None:
         """Remove the folder and all in it, where it is there."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _replace(path: Path, data: Mapping[str, Any]) -> None:
+    temporary = path.with_suffix(".new")
+    try:
+        temporary.write_text(json.dumps(data), encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(f"workspace {path.parent}", expected="room and leave to write", got=str(error)) from error

@@ -6,6 +6,7 @@ _SECTIONS = ("model", "objective", "schedule")
 _SETTINGS = (
     *("style.scaling", "style.size", "style.stroke", "style.learned"),
     *("tiling.statistics", "tiling.tiles_at_once", "tiling.steps_per_round"),
+    "output.every",
 )
 
 

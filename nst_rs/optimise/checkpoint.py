@@ -109,11 +109,14 @@ class Keeper:
             kept.copy_to(now)
         return Point(now, spare, checkpoint.done, tuple(checkpoint.histories[-1]))
 
-    def keep(self, form: Form, now: RemoteState, checkpoint: Checkpoint) -> None:
-        """Keep `now` as the state that `checkpoint` describes; the keeper itself sets the checkpoint's generation."""
+    def keep(self, form: Form, now: RemoteState, checkpoint: Checkpoint, at_once: bool = False) -> None:
+        """Keep `now` as the state that `checkpoint` describes; the keeper itself sets the checkpoint's generation.
+
+        `at_once`: also where a state was copied only a moment ago.
+        """
         started = time.monotonic()
         if self._copies:
-            if started < self._pause_until:
+            if started < self._pause_until and not at_once:
                 return
             self.copy(form, now)
         before, self._generation = self._generation, self._other
@@ -121,6 +124,10 @@ class Keeper:
         if before not in self._generations:
             form.delete(self._workspace.arrays, _name(form, before))
         self._pause_until = time.monotonic() + (time.monotonic() - started) / _SHARE
+
+    def kept(self, form: Form) -> State:
+        """Return the state that was kept last."""
+        return form.open(self._workspace.arrays, _name(form, self._generation))
 
     def copy(self, form: Form, now: RemoteState) -> State:
         """Return a copy of `now` on disk, beside the one that is kept."""

@@ -14,6 +14,7 @@ from nst_rs.composite.rendering import Rendering
 from nst_rs.config.sections import OutputSection
 from nst_rs.files.storage import PixelArray
 from nst_rs.output.geotiff import StyledMap
+from nst_rs.output.on_the_way import SmallPicture
 from nst_rs.style.picture import Style
 
 
@@ -28,6 +29,8 @@ class MapContents:
     """The scene itself, and how it became RGB."""
     styles: Sequence[Style]
     """The style pictures, in the order of the configuration."""
+    on_the_way: Sequence[SmallPicture] = ()
+    """Small pictures of the map on the way, where the configuration asks for them."""
 
 
 @dataclass(frozen=True)

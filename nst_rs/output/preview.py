@@ -1,5 +1,7 @@
 """A small picture of a large one."""
 
+import base64
+import io
 import math
 
 import numpy as np
@@ -9,6 +11,7 @@ from nst_rs.files.storage import STRIP_ROWS, PixelArray, strips
 from nst_rs.output.geotiff import to_bytes
 
 PREVIEW_SIDE = 1024
+_QUALITY = 88
 
 
 def preview(picture: PixelArray, weight: PixelArray, side: int = PREVIEW_SIDE) -> Image.Image:
@@ -30,3 +33,15 @@ def preview(picture: PixelArray, weight: PixelArray, side: int = PREVIEW_SIDE) -
         box = (0, top - first, width, bottom - first)
         shown.paste(strip.resize((size[0], rows.stop - rows.start), Image.Resampling.BOX, box), (0, rows.start))
     return shown
+
+
+def as_webp(image: Image.Image) -> bytes:
+    """Return a picture as a WebP file."""
+    file = io.BytesIO()
+    image.save(file, "WEBP", quality=_QUALITY, method=4)
+    return file.getvalue()
+
+
+def webp_uri(webp: bytes) -> str:
+    """Return a WebP file as a URI that holds it."""
+    return "data:image/webp;base64," + base64.b64encode(webp).decode()

@@ -21,12 +21,18 @@ def settings_digest(config: RunConfig) -> str:
     It covers neither the places of files nor the machines that compute: the same settings have the same digest
     everywhere. The contents of the files have digests of their own.
     """
-    settings = config.model_dump(
-        mode="json", exclude={"scene": {"paths"}, "output": {"path"}, "compute": {*ELSEWHERE, "device"}, "learn": True}
-    )
+    without: dict[str, Any] = {
+        "scene": {"paths"},
+        "output": {"path", "every"},
+        "compute": {*ELSEWHERE, "device"},
+        "learn": True,
+    }
+    settings = config.model_dump(mode="json", exclude=without)
     settings["style"]["images"] = list(config.style.shares.values())
     if config.model.weights not in NAMED_WEIGHTS:
         settings["model"]["weights"] = Path(config.model.weights).name
+    if isinstance(config.schedule.init, Path):
+        settings["schedule"]["init"] = config.schedule.init.name
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,7 +1,5 @@
 """What a person looks at afterwards: one page with the map, the scene under a slider, and how the run went."""
 
-import base64
-import io
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +22,8 @@ from nst_rs.geo.footprint import lattice, north
 from nst_rs.geo.grid import Grid, crs_name
 from nst_rs.output.companion import Companion, FinishedMap
 from nst_rs.output.loss_chart import curves, draw
-from nst_rs.output.preview import preview
+from nst_rs.output.on_the_way import SmallPicture
+from nst_rs.output.preview import as_webp, preview, webp_uri
 from nst_rs.style.picture import Style
 
 PICTURE_SIDE = 1600
@@ -35,7 +34,6 @@ _NODES = 33
 """Nodes along a side of the lattice between which the page interpolates longitude and latitude."""
 _DECIMALS = 9
 """Of the lattice's numbers: of a unit vector, less than a centimetre on the ground."""
-_QUALITY = 88
 _USUAL_LEGIBILITY = {"legible": 0.52, "balanced": 0.18, "painterly": 0.12}
 """Preset → the legibility at 4 pixels of the sample scene's map."""
 
@@ -51,6 +49,8 @@ class Pictures:
     grid: Grid
     styles: Sequence[Style]
     """As they were read, in the order of the configuration."""
+    on_the_way: Sequence[SmallPicture] = ()
+    """The map on the way, from the first picture to the last."""
 
 
 def render(pictures: Pictures, tif: Path, record: Mapping[str, Any]) -> str:
@@ -69,6 +69,7 @@ def render(pictures: Pictures, tif: Path, record: Mapping[str, Any]) -> str:
         styles=_styles(config, pictures.styles),
         figures=_figures(record, config),
         levels=levels,
+        on_the_way=pictures.on_the_way,
         legend=list({curve.name: curve for level in levels for curve in level["curves"]}.values()),
         stages=_stages(record["seconds"]),
         command=f"nst-rs stylize --config {shlex.quote(tif.with_suffix('.run.json').name)}",
@@ -94,9 +95,7 @@ def _template() -> jinja2.Template:
 
 
 def _data_uri(image: Image.Image) -> str:
-    file = io.BytesIO()
-    image.save(file, "WEBP", quality=_QUALITY, method=4)
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+    return webp_uri(as_webp(image))
 
 
 def _geometry(grid: Grid) -> dict[str, Any]:
@@ -234,7 +233,9 @@ def _said(moment: str) -> str:
 def _write(path: Path, finished: FinishedMap) -> None:
     contents = finished.contents
     styled = contents.styled
-    pictures = Pictures(contents.scene, styled.picture, styled.weight, styled.grid, contents.styles)
+    pictures = Pictures(
+        contents.scene, styled.picture, styled.weight, styled.grid, contents.styles, contents.on_the_way
+    )
     path.write_text(render(pictures, finished.tif, finished.record), encoding="utf-8")
 
 

@@ -1,5 +1,6 @@
 """The canvas of a level: the scene and its border, tiles' weights, and the picture that the level starts from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -7,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from nst_rs.arrays import Pixels
-from nst_rs.files.storage import Inset, MemoryStorage, PixelArray, Storage, strips
-from nst_rs.pyramid.resample import enlarged_rows, mirror
+from nst_rs.files.storage import STRIP_ROWS, Inset, MemoryStorage, PixelArray, Storage, strips
+from nst_rs.pyramid.resample import enlarged_rows, halve, mirror
 from nst_rs.pyramid.tiling import Level, Tile
 
 Init = Literal["content", "noise"]
@@ -67,6 +68,22 @@ def first_picture(canvas: Canvas, init: Init, seed: int, picture: PixelArray) ->
         else:
             shape = (rows.stop - rows.start, *picture.shape[1:])
             picture[rows] = generator.random(shape, np.float32) * np.float32(255)
+
+
+def scaled_picture(read: Callable[[slice], Pixels], weight: PixelArray, level: Level, picture: PixelArray) -> None:
+    """Write a picture of the full scene, scaled down to a level as the scene is, into `picture`, of its canvas's shape.
+
+    `read` returns rows of it, (h, W, 3) RGB in [0, 255]; `weight` is the full scene's, (H, W). It is read strip by
+    strip, and mirrored into the border.
+    """
+    scaled = Inset(picture, level.scene_slices)
+    for rows in strips(level.shape[0], max(1, STRIP_ROWS // level.factor)):
+        source = slice(rows.start * level.factor, min(rows.stop * level.factor, weight.shape[0]))
+        image, weights = read(source), weight[source]
+        for _ in range(level.factor.bit_length() - 1):
+            image, weights = halve(image, weights)
+        scaled[rows] = image
+    mirror(picture, level)
 
 
 def next_picture(coarse: tuple[PixelArray, Level], fine: tuple[PixelArray, Level]) -> None:

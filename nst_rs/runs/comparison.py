@@ -125,14 +125,18 @@ class Run:
 
     @cached_property
     def yardstick(self) -> str:
-        """Everything but the picture that the distances depend on. Two runs compare only where theirs are equal."""
+        """Everything but the pictures, the first and the last, that the distances depend on.
+
+        Two runs compare only where theirs are equal.
+        """
         config = self.config.model_dump(mode="json", include={"composite", "style", "model", "objective"})
         # The images themselves are among the inputs, which are compared by their contents.
         config["style"]["images"] = list(self.config.style.shares.values())
         del config["style"]["stroke"]  # it is in the size
         for weight in ("alpha", "beta", "variation", "terms"):
             del config["objective"][weight]
-        inputs = [entry["sha256"] for entry in self.record["inputs"]]
+        started_from = str(self.config.started_from)
+        inputs = [entry["sha256"] for entry in self.record["inputs"] if entry["path"] != started_from]
         return json.dumps([config, inputs, self.record["scene"]["shape"]], sort_keys=True)
 
 

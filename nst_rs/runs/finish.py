@@ -17,6 +17,7 @@ from nst_rs.output.figures import describe, measure
 from nst_rs.output.files import Outputs
 from nst_rs.output.flat_areas import measure_flat_areas
 from nst_rs.output.geotiff import StyledMap
+from nst_rs.output.on_the_way import SmallPicture
 from nst_rs.output.publish import publish
 from nst_rs.output.published import map_to_xarray, read_map, thumbnail
 from nst_rs.runs import record
@@ -43,6 +44,8 @@ class Finished:
     """The objective at every iteration; empty where nothing was optimised."""
     record: Mapping[str, Any]
     """The parts of the record that only this kind of run has."""
+    on_the_way: tuple[SmallPicture, ...] = ()
+    """Small pictures of the map on the way, in order."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,7 +127,7 @@ def _publish(job: Job, finished: Finished, finished_record: Callable[[], Mapping
     picture, weight = with_unstyled(finished.picture, scene.weight, scene.unstyled)
     composite, _ = with_unstyled(scene.image, scene.weight, scene.unstyled)
     styled = StyledMap(picture, weight, grid, profile, tags)
-    contents = MapContents(styled, composite, job.inputs.rendering, job.inputs.styles)
+    contents = MapContents(styled, composite, job.inputs.rendering, job.inputs.styles, finished.on_the_way)
 
     def verify() -> None:
         if "bands" in job.outputs.companions:  # they are read again, and must be of the same pixels as the map

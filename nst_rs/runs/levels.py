@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nst_rs.arrays import Pixels
+from nst_rs.composite.starting_picture import StartingPicture
 from nst_rs.config.sections import Color
 from nst_rs.executors.base import Executor, LevelTask
 from nst_rs.executors.recipes import KernelRecipe
@@ -19,14 +20,16 @@ from nst_rs.learned.windows import paint_all
 from nst_rs.neural.build import build_kernel, build_objective
 from nst_rs.neural.generator import GeneratorNetwork
 from nst_rs.neural.window_model import WindowModel
-from nst_rs.objective.losses import Objective
+from nst_rs.objective.losses import Losses, Objective
 from nst_rs.objective.terms.content import Content
 from nst_rs.optimise.checkpoint import Checkpoint, Keeper
 from nst_rs.optimise.descent import Point, Step
 from nst_rs.optimise.state import Form, State
-from nst_rs.pyramid.canvas import Canvas, first_picture, next_picture
+from nst_rs.output.on_the_way import SmallPicture
+from nst_rs.pyramid.canvas import Canvas, first_picture, next_picture, scaled_picture
 from nst_rs.pyramid.resample import halve_into, mirror
 from nst_rs.runs import progress, record
+from nst_rs.runs.album import Album
 from nst_rs.runs.compose import ComposedScene, compose_scene
 from nst_rs.runs.finish import Finished
 from nst_rs.runs.optimised_job import OptimisedJob
@@ -80,12 +83,23 @@ def _set_aside(color: Color, finest: Canvas, storage: Storage) -> PixelArray:
 class Levels:
     """The stages of an optimised picture: one per level. See :class:`nst_rs.runs.session.Work`."""
 
-    def __init__(self, job: OptimisedJob, executor: Executor, watch: Stopwatch, listener: progress.Listener) -> None:
-        """Prepare to compute the levels of `job` with `executor`, telling `listener` where it stands."""
+    def __init__(
+        self,
+        job: OptimisedJob,
+        executor: Executor,
+        watch: Stopwatch,
+        listener: progress.Listener,
+        show: Callable[[SmallPicture], None],
+    ) -> None:
+        """Prepare to compute the levels of `job` with `executor`, telling `listener` where it stands.
+
+        `show` is called with every picture on the way.
+        """
         self._job = job
         self._executor = executor
         self._watch = watch
         self._listener = listener
+        self._show = show
         self._pictures: dict[int, PixelArray] = {}
 
     def compose(self) -> None:
@@ -104,6 +118,7 @@ class Levels:
             end = self._executor.descend(self._task(index, start))
         if self._executor.seconds_to_connect is not None:
             self._watch.note("cluster", self._executor.seconds_to_connect)
+        self._take(index, self._iterations(index), self._tracker.history[index], end)
         self._pictures[index] = end.result
         if index > 0:
             self._pictures.pop(index - 1, None)
@@ -116,16 +131,22 @@ class Levels:
         result = Inset(self._pictures[len(job.plan.levels) - 1], level.scene_slices)
         shown = _Shown(job.config.style.color, result, composed.scene.image)
         losses = tuple(losses.total for history in self._tracker.history for losses in history)
-        return Finished(composed.scene, shown, (level.rows.seams, level.columns.seams), losses, self._record())
+        seams, on_the_way = (level.rows.seams, level.columns.seams), self._album.pictures
+        return Finished(composed.scene, shown, seams, losses, self._record(), on_the_way)
 
     def _task(self, index: int, start: Point[State]) -> LevelTask:
-        job, (kernel, objectives) = self._job, self._network
+        job, descent, (kernel, objectives) = self._job, self._job.descent(index), self._network
 
         def hear(step: Step) -> None:
             self._tracker.hear(index, step)
 
         def keep(reached: Point[Any]) -> None:
-            self._keeper.keep(self._forms[index], reached.now, self._checkpoint_at(index, reached))
+            form, remote = self._forms[index], not isinstance(reached.now, State)
+            due = reached.done < descent.iterations and self._album.is_due(reached.done)
+            self._keeper.keep(form, reached.now, self._checkpoint_at(index, reached), at_once=due and remote)
+            if due:
+                state = self._keeper.kept(form) if remote else reached.now
+                self._take(index, reached.done, reached.history, state)
 
         return LevelTask(
             kernel=kernel,
@@ -134,7 +155,7 @@ class Levels:
             objective=objectives[index].weighted(Content.name, job.config.level_alphas[index]),
             predicted=job.is_predicted(index),
             kept_windows=job.kept_windows(index),
-            descent=job.descent(index),
+            descent=descent,
             keeper=self._keeper,
             form=self._forms[index],
             start=start,
@@ -142,6 +163,17 @@ class Levels:
             keep=keep,
             folder=job.workspace.folder,
         )
+
+    def _take(self, index: int, iteration: int, history: Sequence[Losses], state: State) -> None:
+        """Keep a picture of a level as it stands after an iteration."""
+        canvas, loss = self._composed.canvases[index], history[-1].total if history else None
+        result = Inset(state.result, canvas.level.scene_slices)
+        self._album.take(index + 1, iteration, loss, result, canvas.scene_weight)
+
+    def _iterations(self, index: int) -> int:
+        """Return the number of iterations that a level has taken, once it has ended."""
+        rounds, steps = len(self._tracker.history[index]), self._job.config.tiling.steps_per_round
+        return min(self._job.config.schedule.level_iterations[index], rounds * steps)
 
     def _start(self, index: int, checkpoint: Checkpoint | None) -> Point[State]:
         """Return the point where a level begins, or the point that a killed run or a failed attempt has reached."""
@@ -159,11 +191,24 @@ class Levels:
 
     def _draw(self, canvas: Canvas, picture: PixelArray) -> None:
         """Write the picture that the coarsest level starts from."""
-        schedule, learned, device = self._job.config.schedule, self._job.first_picture, self._job.device.name
-        if learned is None:
+        schedule, first, device = self._job.config.schedule, self._job.first_picture, self._job.device.name
+        if first is None:
             first_picture(canvas, "noise" if schedule.init == "noise" else "content", schedule.seed, picture)
-            return
-        paint_all(GeneratorNetwork(learned.facts.architecture, learned.weights, device), canvas.image, picture)
+        elif isinstance(first, StartingPicture):
+            self._draw_from(first, canvas, picture)
+        else:
+            paint_all(GeneratorNetwork(first.facts.architecture, first.weights, device), canvas.image, picture)
+
+    def _draw_from(self, start: StartingPicture, canvas: Canvas, picture: PixelArray) -> None:
+        """Scale a picture down to a level; where it has no data the scene stands."""
+        color, finest = self._job.config.style.color, self._composed.canvases[-1]
+
+        def read(rows: slice) -> Pixels:
+            pixels, held = start.read(rows)
+            return np.where(held[..., np.newaxis], to_optimise(color, pixels), finest.scene_image[rows])
+
+        scaled_picture(read, finest.scene_weight, canvas.level, picture)
+        self._job.inputs.check_unchanged()  # else the fingerprint in the record may be another picture's
 
     def _checkpoint_at(self, index: int, point: Point[Any]) -> Checkpoint:
         histories = [*self._tracker.history[:index], point.history]
@@ -179,6 +224,10 @@ class Levels:
     @cached_property
     def _identity(self) -> dict[str, Any]:
         return record.identity(self._job.config, self._composed.scene.fingerprints)
+
+    @cached_property
+    def _album(self) -> Album:
+        return Album(self._job, self._identity, self._composed.scene, self._show)
 
     @cached_property
     def _keeper(self) -> Keeper:
@@ -230,12 +279,10 @@ class Levels:
 
     def _record(self) -> dict[str, Any]:
         """Return the parts of the record that only an optimised run has."""
-        job, steps = self._job, self._job.config.tiling.steps_per_round
-        levels = zip(job.plan.levels, job.config.schedule.level_iterations, self._tracker.history, strict=True)
+        levels = enumerate(zip(self._job.plan.levels, self._tracker.history, strict=True))
         return {
             "levels": [
-                record.level_record(level, min(planned, len(history) * steps), history)
-                for level, planned, history in levels
+                record.level_record(level, self._iterations(index), history) for index, (level, history) in levels
             ],
             "effort": self._effort(),
         }

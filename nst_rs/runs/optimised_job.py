@@ -3,9 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from nst_rs.composite.rendering import Rendering
+from nst_rs.composite.starting_picture import StartingPicture
 from nst_rs.config.loading import Decisions, override
 from nst_rs.config.sections import RunConfig, trunk_of
 from nst_rs.errors import ConfigError
@@ -30,8 +32,9 @@ class OptimisedJob(Job):
     """A run whose picture the optimiser finds."""
 
     plan: Plan
-    first_picture: LearnedStyle | None = None
-    """The learned style that paints the picture from which the descent starts; None where it starts otherwise."""
+    first_picture: LearnedStyle | StartingPicture | None = None
+    """The picture from which the descent starts, or the learned style that paints it; None where it starts from the
+    scene or from noise."""
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -172,21 +175,21 @@ class OptimisedJob(Job):
 class OptimisedKind:
     """The kind of run whose picture the optimiser finds; see :class:`nst_rs.runs.job.Kind`."""
 
-    first_picture: LearnedStyle | None
+    learned: LearnedStyle | None
     """The learned style that makes the picture the descent starts from, where it is to start from one."""
 
     @classmethod
     def of(cls, config: RunConfig) -> "OptimisedKind":
         """Return the kind, with the learned style to start from read once. Raises NstError."""
-        return cls(_first_picture(config))
+        return cls(_learned_start(config))
 
     def completed(self, config: RunConfig) -> RunConfig:
         """Return `config`: style pictures decide nothing before the scene is opened."""
         return config
 
     def files(self, config: RunConfig) -> tuple[str, ...]:
-        """Return the learned style that the descent starts from, where there is one, and the style pictures."""
-        started_from = [] if self.first_picture is None else [str(config.style.learned)]
+        """Return the file that the descent starts from, where there is one, and the style pictures."""
+        started_from = [] if config.started_from is None else [str(config.started_from)]
         return (*started_from, *map(str, config.style.images))
 
     def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:
@@ -199,9 +202,12 @@ class OptimisedKind:
         return read_styles(config.style.shares, config.style.longer_side)
 
     def job(self, config: RunConfig, inputs: Inputs, device: Device, budget: float) -> OptimisedJob:
-        """Return the job with its tiles cut, and with the kind of statistics decided."""
+        """Return the job with its tiles cut, and with the kind of statistics decided.
+
+        Raises ConfigError for a picture that the descent cannot start from.
+        """
         plan = _plan(config, inputs.scene.grid.shape, device, budget)
-        job = OptimisedJob(config, inputs, device, budget, plan, self.first_picture)
+        job = OptimisedJob(config, inputs, device, budget, plan, self._first_picture(config, inputs))
         statistics = _statistics(job) if config.tiling.statistics == "auto" else config.tiling.statistics
         decisions = {"tiling.tile": plan.tile, "tiling.statistics": statistics}
         job = replace(job, config=override(config, decisions))
@@ -211,8 +217,14 @@ class OptimisedKind:
             job = replace(job, config=override(job.config, {"tiling.tiles_at_once": at_once}))
         return job
 
+    def _first_picture(self, config: RunConfig, inputs: Inputs) -> LearnedStyle | StartingPicture | None:
+        """Return what the descent starts from, where it is neither the scene nor noise. Raises ConfigError."""
+        if isinstance(config.schedule.init, Path):
+            return StartingPicture.open(config.schedule.init, inputs.scene.grid, config.scene.resampling)
+        return self.learned
 
-def _first_picture(config: RunConfig) -> LearnedStyle | None:
+
+def _learned_start(config: RunConfig) -> LearnedStyle | None:
     """Return the learned style that the descent starts from, None where there is none. Raises NstError."""
     if config.schedule.init != "learned" or config.style.learned is None:
         return None

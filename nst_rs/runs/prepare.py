@@ -113,8 +113,8 @@ def _as_begun(config: RunConfig) -> RunConfig:
     except (KeyError, TypeError, ValidationError):  # another version's: the run will start anew
         return config
     decided = decided_as(config, made)
-    elsewhere = {f"compute.{key}": getattr(config.compute, key) for key in ELSEWHERE}
-    return decided if decided == override(made, elsewhere) else config
+    other = {f"compute.{key}": getattr(config.compute, key) for key in ELSEWHERE}
+    return decided if decided == override(made, {**other, "output.every": config.output.every}) else config
 
 
 def _budget(config: RunConfig, device: Device) -> float:

@@ -115,6 +115,9 @@ def warn_of_changes(config: Path, inputs: Iterable[str]) -> None:
 
 
 def identity(config: RunConfig, inputs: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return what must be the same for a run to go on where another was killed: settings, inputs, versions."""
-    settings = json.loads(config.model_dump_json(exclude={"compute": set(ELSEWHERE)}))
+    """Return what must be the same for a run to go on where another was killed: settings, inputs, versions.
+
+    Pictures on the way may be asked for, or not, at any time.
+    """
+    settings = json.loads(config.model_dump_json(exclude={"compute": set(ELSEWHERE), "output": {"every"}}))
     return {"configuration": settings, "inputs": [entry["sha256"] for entry in inputs], "versions": versions()}

@@ -4,10 +4,11 @@
 picture is computed by :mod:`nst_rs.runs.levels` or :mod:`nst_rs.runs.painting`.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from nst_rs.executors.base import Executor
 from nst_rs.executors.choice import executor_for
+from nst_rs.output.on_the_way import SmallPicture
 from nst_rs.runs import progress
 from nst_rs.runs.finish import Finished, Result, finish
 from nst_rs.runs.job import Job
@@ -37,15 +38,27 @@ class Session:
     As a context it lets go of the workers that it has started; so does :meth:`close`.
     """
 
-    def __init__(self, job: Job, listener: progress.Listener = progress.ignore, connect: Any = None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        listener: progress.Listener = progress.ignore,
+        connect: Any = None,
+        show: Callable[[SmallPicture], None] = lambda _: None,
+    ) -> None:
         """Prepare to run `job`, telling `listener` where it stands.
 
-        `connect` replaces the function by which the executor connects to its workers.
+        `connect` replaces the function by which the executor connects to its workers. `show` is called with every
+        picture on the way, where the configuration asks for them.
         """
         self.job = job
         self._watch = Stopwatch()
         self._executor = executor_for(job.config.compute, job.workers, connect)
-        self._work = _work(job, self._executor, self._watch, listener)
+        if isinstance(job, OptimisedJob):
+            self._work: Work = Levels(job, self._executor, self._watch, listener, show)
+        elif isinstance(job, LearnedJob):
+            self._work = Painting(job, self._executor, self._watch, listener)
+        else:
+            raise TypeError(f"no work for {type(job).__name__}")
 
     def __enter__(self) -> "Session":
         return self
@@ -77,11 +90,3 @@ def run(job: Job, listener: progress.Listener = progress.ignore) -> Result:
         for index in range(len(job.stages)):
             session.compute(index)
         return session.publish()
-
-
-def _work(job: Job, executor: Executor, watch: Stopwatch, listener: progress.Listener) -> Work:
-    if isinstance(job, OptimisedJob):
-        return Levels(job, executor, watch, listener)
-    if isinstance(job, LearnedJob):
-        return Painting(job, executor, watch, listener)
-    raise TypeError(f"no work for {type(job).__name__}")

@@ -184,12 +184,42 @@ def _missing_sources(vrt: str) -> list[str]:
     return [str(path) for path in paths if not path.exists()]
 
 
-def read_header(location: str) -> Header:
-    """Return what a file says of itself. Raises SceneError for one that cannot be a part of a scene."""
+def read_header(location: str, place: Grid | None = None) -> Header:
+    """Return what a file says of itself. Raises SceneError for one that cannot be a part of a scene.
+
+    Where a `place` is given, a picture of its size that does not say where it lies is taken to lie there.
+    """
     with opened(location) as source:
         _check_size(location, source)
+        if place is not None and _lies_nowhere(source):
+            _check_fits(location, source, place)
+            return replace(_header(location, source), grid=place)
         _check_place(location, source)
         return _header(location, source)
+
+
+def _lies_nowhere(source: Any) -> bool:
+    """Whether a file says nothing of where its pixels lie, as ordinary pictures do."""
+    said = source.crs is not None or source.gcps[0] or source.rpcs is not None
+    return source.transform == Affine.identity() and not said
+
+
+def _check_fits(location: str, source: Any, place: Grid) -> None:
+    """Refuse an ordinary picture that is not one of all pixels of `place`, from the upper left corner on."""
+    if source.shape != place.shape:
+        raise SceneError(
+            f"scene {location}",
+            expected=f"the scene's size, {place.width} × {place.height} pixels, as it does not say where it lies",
+            got=f"{source.width} × {source.height} pixels",
+            do="scale it to that size, or georeference it with gdal_translate -a_srs and -a_ullr",
+        )
+    if source.tags().get("EXIF_Orientation", "1") != "1":
+        raise SceneError(
+            f"scene {location}",
+            expected="a picture that is stored upright",
+            got="one that its camera has turned",
+            do="open it in a picture editor and save it again",
+        )
 
 
 def _check_size(location: str, source: Any) -> None:

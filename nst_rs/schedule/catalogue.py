@@ -161,22 +161,24 @@ def clashes(arrivals: Iterable[Arrival], catalogue: Catalogue) -> dict[str, str]
 def product_name(config: RunConfig) -> str:
     """Return the name of the folder for the maps of a style and a configuration: the styles' names, and a digest.
 
-    The digest is of all that the maps depend on: the style images' contents and weights, and every setting that is not
-    the default. The places of files and the size of the memory make no difference. Raises
-    ConfigError without a style image.
+    The digest is of all that the maps depend on: the contents of the style images and of the picture that the descent
+    starts from, the images' weights, and every setting that is not the default. The places of files and the size of the
+    memory make no difference. Raises ConfigError without a style image.
     """
     if not config.style.images:
         raise ConfigError("style.images", expected="an image", got="none", do="name one with --style")
     settings = config.model_dump(
         mode="json",
         exclude_defaults=True,
-        exclude={"scene": {"paths"}, "output": {"path"}, "compute": {*ELSEWHERE, "device"}},
+        exclude={"scene": {"paths"}, "output": {"path", "every"}, "compute": {*ELSEWHERE, "device"}},
     )
     shares = sorted((_digest(path), share) for path, share in config.style.shares.items() if share)
     settings = {name: section for name, section in settings.items() if section}
     settings["style"]["images"] = shares
     if config.model.weights not in NAMED_WEIGHTS:
         settings["model"]["weights"] = _digest(Path(config.model.weights))
+    if isinstance(config.schedule.init, Path):
+        settings["schedule"]["init"] = _digest(config.schedule.init)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return f"{'+'.join(path.stem for path in config.style.images)}-{digest[:12]}"
 

@@ -22,6 +22,7 @@ FORMS: dict[str, Any] = {
     "style.images": {"PATH": 2},
     "style.learned": "PATH",
     "model.weights": "PATH",
+    "schedule.init": "PATH",
     "learn.start": "PATH",
     "learn.held_out": ["PATH"],
     "output.path": "PATH",
@@ -135,6 +136,21 @@ def test_no_folder_changes_what_lies_elsewhere(name: str, location: str, tmp_pat
 def test_weights_that_are_named_are_no_path(name: str, tmp_path: Path) -> None:
     config = load_config(write_configuration(tmp_path / "run.yaml", {"model": {"weights": name}}))
     assert with_absolute_paths(config).model.weights == config.model.weights == name
+
+
+@pytest.mark.parametrize("name", ["content", "noise", "learned"])
+def test_a_start_that_is_named_is_no_path_and_a_file_of_that_name_is_written_with_its_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for written, meant in ((name, name), (f"./{name}", tmp_path / name)):
+        data = {"schedule": {"init": written}, "style": {"learned": "a.style"}}
+        for file in (Path("run.yaml"), tmp_path / "run.yaml"):
+            config = load_config(write_configuration(file, data))
+            again = RunConfig.model_validate_json(with_absolute_paths(config).model_dump_json())
+            assert with_absolute_paths(config).schedule.init == again.schedule.init == meant
+        assigned = load_config(None, [f"schedule.init={written}", "style.learned=a.style"])
+        assert with_absolute_paths(assigned).schedule.init == meant
 
 
 def test_text_that_is_no_path_is_not_changed(tmp_path: Path) -> None:

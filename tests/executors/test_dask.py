@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -34,6 +35,7 @@ from tests.cluster_run import CANVAS, go
 from tests.learned_styles import small_style
 from tests.operated import ROOT, free_address, operated, wait_for
 from tests.pixel_kernel import PixelKernel, problem_of
+from tests.rasters import random_values, write_raster
 
 TILES = len(CANVAS.tiles)
 
@@ -323,11 +325,18 @@ def small(olinda: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def place_of(path: Path) -> dict[str, Any]:
+    with rasterio.open(path) as source:
+        return {"crs": source.crs, "transform": source.transform}
+
+
 def test_the_map_of_two_workers_is_that_of_one_process(
     small: Path, harvest: Path, quick: dict[str, object], tmp_path: Path
 ) -> None:
+    start = write_raster(tmp_path / "start.tif", random_values((3, 64, 60)), **place_of(small))
     settings = {**quick, "schedule.levels": 1, "schedule.iterations": 3, "tiling.tile": 64, "compute.memory": "1GB"}
-    dask = {"compute.executor": "dask", "compute.workers": 2}
+    settings["schedule.init"] = start  # which covers the scene's left half
+    dask = {"compute.executor": "dask", "compute.workers": 2, "output.every": 2}
     (tmp_path / "dask").mkdir()
     alone = nst_rs.stylize(small, harvest, tmp_path / "alone.tif", settings={**settings, "tiling.statistics": "exact"})
     made = nst_rs.stylize(small, harvest, tmp_path / "dask" / "map.tif", settings={**settings, **dask})
@@ -338,3 +347,4 @@ def test_the_map_of_two_workers_is_that_of_one_process(
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.001
     assert not (tmp_path / "dask" / ".map.tif.work").exists()
+    assert re.findall(r"<figcaption>Level 1, iteration (\d)<", made.report.read_text()) == ["2", "3"]

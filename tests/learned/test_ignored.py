@@ -27,10 +27,19 @@ def test_what_a_learned_style_heeds_is_not_named() -> None:
 
 
 def test_what_it_ignores_is_named_in_the_order_of_the_configuration() -> None:
-    ignored = {"tiling.steps_per_round": 2, "schedule.iterations": 3, "style.stroke": 600, "model.pooling": "average"}
+    ignored = {
+        "tiling.steps_per_round": 2,
+        "schedule.init": "a.tif",
+        "schedule.iterations": 3,
+        "style.stroke": 600,
+        "model.pooling": "average",
+        "output.every": "level",
+    }
     assert ignored_settings(override(RunConfig(), ignored)) == [
         "style.stroke",
         "model.pooling",
         "schedule.iterations",
+        "schedule.init",
         "tiling.steps_per_round",
+        "output.every",
     ]

@@ -92,6 +92,17 @@ def test_states_in_memory_are_copied_no_more_often_than_is_worth_it(workspace: W
     assert found.done == 3
 
 
+def test_a_state_that_is_wanted_at_once_is_kept_and_read(workspace: Workspace) -> None:
+    keeper = Keeper(workspace, in_memory=True)
+    point = keeper.start(FORM, 0)
+    for number in (3, 4, 5):
+        point.now.picture[:, :] = number
+        keeper.keep(FORM, point.now, replace(REACHED, done=number), at_once=True)
+        assert (keeper.kept(FORM).picture[:, :] == number).all()
+    assert (found := Checkpoint.read(workspace)) is not None
+    assert found.done == 5
+
+
 def test_a_forgotten_level_leaves_nothing(workspace: Workspace) -> None:
     keeper = Keeper(workspace, in_memory=False)
     keeper.start(FORM, 0)

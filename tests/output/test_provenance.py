@@ -28,11 +28,12 @@ def test_the_tags_name_program_style_settings_and_inputs_but_no_folder() -> None
     [
         {"scene.paths": ("elsewhere",)},
         {"output.path": "elsewhere.tif"},
+        {"output.every": 10},
         {"compute.memory": "2GB"},
         {"style.images": {"moved/a.jpg": 4, "moved/b.jpg": 2}},
     ],
 )
-def test_where_files_lie_does_not_change_the_settings_digest(same: dict[str, Any]) -> None:
+def test_where_files_lie_and_what_is_shown_on_the_way_do_not_change_the_settings_digest(same: dict[str, Any]) -> None:
     assert settings_digest(override(CONFIG, same)) == settings_digest(CONFIG)
 
 
@@ -56,6 +57,8 @@ def test_every_setting_that_the_map_depends_on_changes_the_digest(other: dict[st
     assert settings_digest(override(CONFIG, other)) != settings_digest(CONFIG)
 
 
-def test_a_network_of_ones_own_counts_by_its_name() -> None:
-    here, there = (override(CONFIG, {"model.weights": f"{folder}/own.h5"}) for folder in ("/a", "/b"))
+@pytest.mark.parametrize("setting", ["model.weights", "schedule.init"])
+def test_a_file_of_ones_own_counts_by_its_name(setting: str) -> None:
+    here, there = (override(CONFIG, {setting: f"{folder}/own.h5"}) for folder in ("/a", "/b"))
     assert settings_digest(here) == settings_digest(there)
+    assert settings_digest(here) != settings_digest(CONFIG)

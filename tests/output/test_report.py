@@ -3,11 +3,13 @@
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 from rasterio.warp import transform
@@ -20,6 +22,8 @@ from nst_rs.config.loading import PRESETS
 from nst_rs.geo.footprint import turned
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
+from nst_rs.output.on_the_way import SmallPicture
+from nst_rs.output.preview import as_webp
 from nst_rs.output.report import render
 from tests.browser import DESKTOP, PHONE, browsing, complaints, pixels
 from tests.finished_runs import MAP, SCENE, pictures_of, record_of
@@ -36,10 +40,17 @@ PLACES = (
 )
 
 
+ON_THE_WAY = [
+    SmallPicture(level, iteration, loss, as_webp(Image.new("RGBA", (60 * level, 40 * level), MAP)))
+    for level, iteration, loss in ((1, 50, 3.25), (1, 100, 2.5), (2, 4, None))
+]
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     made = Outputs(tmp_path_factory.mktemp("report") / "map.tif")
-    made.report.write_text(render(pictures_of(), made.tif, record_of()), encoding="utf-8")
+    pictures = replace(pictures_of(), on_the_way=ON_THE_WAY)
+    made.report.write_text(render(pictures, made.tif, record_of()), encoding="utf-8")
     return made.report.as_uri()
 
 
@@ -83,6 +94,19 @@ def test_the_page_is_never_wider_than_its_window(browser: webdriver.Chrome, page
         element.click()
     width, window = browser.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
     assert width <= window
+
+
+def test_the_page_shows_how_the_map_came_about(browser: webdriver.Chrome, page: str) -> None:
+    opened(browser, page)
+    shown = browser.find_elements(By.CSS_SELECTOR, "section[aria-labelledby=way-title] figure")
+    assert [figure.text.split("\n") for figure in shown] == [
+        ["Level 1, iteration 50", "loss 3.25"],
+        ["Level 1, iteration 100", "loss 2.5"],
+        ["Level 2, iteration 4"],
+    ]
+    sizes = [figure.find_element(By.TAG_NAME, "img").size for figure in shown]
+    assert sizes[0] == sizes[1] == sizes[2]  # of different levels, and of one place
+    assert sizes[0]["width"] / sizes[0]["height"] == pytest.approx(1.5, rel=0.05)
 
 
 def test_the_slider_goes_from_the_map_to_the_scene_by_keyboard(browser: webdriver.Chrome, page: str) -> None:

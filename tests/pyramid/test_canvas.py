@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_rs.files.storage import DiskStorage, MemoryStorage
-from nst_rs.pyramid.canvas import Canvas, Init, first_picture, next_picture
-from nst_rs.pyramid.resample import enlarge, mirror
+from nst_rs.pyramid.canvas import Canvas, Init, first_picture, next_picture, scaled_picture
+from nst_rs.pyramid.resample import enlarge, halve, mirror
 from nst_rs.pyramid.tiling import make_plan
 from tests.pixel_kernel import TRUNK, canvas_of, level_of
 
@@ -110,6 +110,41 @@ def test_pictures_are_the_same_on_disk_and_as_a_whole(tmp_path: Path, shape: tup
         enlarged = storage.create("fine", (*fine.canvas_shape, 3), np.float32)
         next_picture((picture, coarse), (enlarged, fine))
         assert (enlarged[:, :] == twice[rows][:, columns]).all()
+
+
+@given(st.tuples(st.integers(64, 90), st.integers(64, 90)), st.integers(1, 3))
+@settings(max_examples=20)
+def test_the_scene_itself_scaled_down_is_the_canvas_of_every_level(shape: tuple[int, int], levels: int) -> None:
+    generator = np.random.default_rng(shape[0])
+    image = generator.uniform(0, 255, (*shape, 3)).astype(np.float32)
+    weight = (generator.random(shape) > 0.3).astype(np.float32)
+    halved = image, weight
+    for level in reversed(make_plan(shape, levels=levels, tile=512, trunk=TRUNK).levels):
+        picture = np.zeros((*level.canvas_shape, 3), np.float32)
+        scaled_picture(lambda rows: image[rows], weight, level, picture)
+        assert (picture == Canvas.around(level, *halved).image).all()
+        halved = halve(*halved)
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_a_picture_is_scaled_down_by_strips_as_a_whole_and_onto_a_disk(tmp_path: Path, levels: int) -> None:
+    shape = (1051, 37)
+    image = np.random.default_rng(0).uniform(0, 255, (*shape, 3)).astype(np.float32)
+    weight = np.ones(shape, np.float32)
+    level = make_plan(shape, levels=levels, tile=512, trunk=TRUNK).levels[0]
+    read: list[int] = []
+
+    def rows_of(rows: slice) -> np.ndarray:
+        read.append(rows.stop - rows.start)
+        return image[rows]
+
+    disk = DiskStorage(tmp_path).create("picture", (*level.canvas_shape, 3), np.float32)
+    scaled_picture(rows_of, weight, level, disk)
+    assert max(read) == 512
+    halved = image, weight
+    for _ in range(levels - 1):
+        halved = halve(*halved)
+    assert (disk[:, :] == Canvas.around(level, *halved).image).all()
 
 
 def test_windows_of_a_canvas_on_disk_are_those_of_one_in_memory(tmp_path: Path) -> None:

@@ -54,6 +54,17 @@ def test_the_report_draws_and_explains_every_term_of_the_run(made: list[Run]) ->
     assert "energy" not in made[1].outputs.report.read_text().split("Losses by level")[1].split("</section>")[0]
 
 
+def test_runs_that_start_from_different_pictures_compare(made: list[Run], tmp_path: Path) -> None:
+    record = json.loads(made[1].outputs.record.read_text())
+    record["configuration"]["schedule"]["init"] = "/maps/start.tif"
+    start = {"path": "/maps/start.tif", "bytes": 3, "sha256": "ab" * 32}
+    outputs = Outputs(tmp_path / "begun.tif")
+    outputs.record.write_text(json.dumps({**record, "inputs": [start, *record["inputs"]]}))
+    assert Run("begun", outputs).yardstick == made[1].yardstick
+    outputs.record.write_text(json.dumps({**record, "inputs": [{**start, "path": "/scene.tif"}, *record["inputs"]]}))
+    assert Run("begun", outputs).yardstick != made[1].yardstick
+
+
 def width(picture: Path) -> int:
     with Image.open(picture) as opened:
         return opened.width

@@ -180,12 +180,13 @@ def test_another_setting_is_another_product(config: RunConfig, setting: dict) ->
     [
         {"scene.paths": ("a.tif",)},
         {"output.path": "b.tif"},
+        {"output.every": 10},
         {"compute.memory": "2GB"},
         {"compute.device": "cpu"},
         {"objective.alpha": 0.2},
     ],
 )
-def test_where_it_is_made_makes_no_other_product(config: RunConfig, setting: dict) -> None:
+def test_where_it_is_made_and_what_is_shown_on_the_way_make_no_other_product(config: RunConfig, setting: dict) -> None:
     assert product_name(override(config, setting)) == product_name(config)
 
 
@@ -205,6 +206,16 @@ def test_another_painting_under_the_same_name_is_another_product_and_the_same_el
     assert product_name(override(config, {"style.images": copy})) == before
     style.write_bytes(b"another painting")
     assert product_name(config) != before
+
+
+def test_another_picture_to_start_from_is_another_product(config: RunConfig, tmp_path: Path) -> None:
+    start = tmp_path / "start.png"
+    start.write_bytes(b"a picture")
+    begun = override(config, {"schedule.init": start})
+    before = product_name(begun)
+    assert before != product_name(config)
+    start.write_bytes(b"another picture")
+    assert product_name(begun) not in (before, product_name(config))
 
 
 def test_a_product_needs_a_style(config: RunConfig) -> None:

@@ -188,6 +188,16 @@ def test_nothing_but_the_map_and_its_scene_is_served(
         assert json.loads(text)["width"] == SHAPE[1]
 
 
+def test_the_scene_is_shown_though_the_picture_that_the_map_was_started_from_is_gone(tmp_path: Path) -> None:
+    made = map_of(tmp_path)
+    record = json.loads(Outputs(made).record.read_text())
+    record["configuration"]["schedule"]["init"] = "/nowhere/start.tif"
+    record["inputs"].insert(1, {"path": "/nowhere/start.tif", "bytes": 3, "sha256": "ab" * 32})
+    Outputs(made).record.write_text(json.dumps(record))
+    with viewing(made) as found:
+        assert found.scene is not None
+
+
 @pytest.mark.parametrize(
     ("how", "reason"),
     [

@@ -136,11 +136,16 @@ def changed(config: RunConfig) -> dict[str, Any]:
 
 
 def _outcome(cluster: "Cluster", future: Any) -> str:
-    """Return what a scene's task has come to: why there is no map, or nothing."""
+    """Return what a scene's task has come to: why there is no map, or nothing.
+
+    Raises ResourceError where the cluster is lost, or lacks this checkout.
+    """
     try:
         state = cluster.result(future)
-    except ResourceError as error:  # workers died of it
-        return _in_a_line(str(error))
+    except ResourceError as error:
+        if isinstance(error.__cause__, OSError):  # the scheduler was lost, which is not the scene's fault
+            raise
+        return _in_a_line(str(error))  # workers died of it
     except (ImportError, RuntimeError) as error:  # a scheduler's has the ImportError for its cause
         need, got = "scheduler and workers started in this checkout", str(error.__cause__ or error)
         raise ResourceError(f"cluster {cluster.address}", expected=need, got=got, do="use PYTHONPATH=.") from error

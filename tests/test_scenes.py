@@ -132,6 +132,7 @@ def test_a_scheduler_that_is_killed_ends_the_run_with_one_line_and_no_attempt(
             return ask(self, *arguments)
 
         monkeypatch.setattr(Cluster, moment, killed_before)
+        monkeypatch.setattr("flows.workers.SECONDS_TO_ANSWER", 10)  # for so long Dask looks whether it is back
         state = flows.stylize_inbox(**given, address=address)
     assert state.is_failed()
     assert state.message.startswith(f"cluster {address}: expected an answer of its scheduler, got none")

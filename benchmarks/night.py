@@ -29,7 +29,7 @@ T = TypeVar("T")
 SETTINGS = {
     "style.size": 128,
     "schedule.levels": 2,
-    "schedule.iterations": [10, 5],
+    "schedule.iterations": [8, 4],
     "compute.device": "cpu",
     "compute.memory": "2GB",
 }
@@ -122,8 +122,8 @@ class Night:
         return runs
 
     def states(self) -> Counter[str]:
-        """Return how many runs have which state on Prefect's page."""
-        return Counter(run["state_name"] for run in self.runs())
+        """Return how many runs have which state on Prefect's page, but for those that are to come."""
+        return Counter(run["state_name"] for run in self.runs() if run["state_type"] != "SCHEDULED")
 
     def said(self, words: str) -> int:
         """Return how often the parts' logs have these words."""

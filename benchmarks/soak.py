@@ -1,6 +1,6 @@
 """A night with faults: an inbox is styled on a cluster while Prefect's server, a worker and the scheduler are killed.
 
-    python -m benchmarks soak [--scenes 20] [--away 10] [--every 3]
+    python -m benchmarks soak [--scenes 20] [--away 10] [--every 5]
 
 Afterwards every map is compared with the one that this process makes of the same scene by itself.
 """
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> tuple[dict[str, float], list[str]]:
     parser = argparse.ArgumentParser(prog="python -m benchmarks soak")
     parser.add_argument("--scenes", type=int, default=20, help="scenes in the inbox, 6 at least")
     parser.add_argument("--away", type=float, default=10, help="minutes for which Prefect's server is away")
-    parser.add_argument("--every", type=int, default=3, help="minutes from one run over the inbox to the next")
+    parser.add_argument("--every", type=int, default=5, help="minutes from one run over the inbox to the next")
     options = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     print(f"All of it lies in {folder} until it has gone well.", flush=True)

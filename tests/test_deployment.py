@@ -53,6 +53,12 @@ def test_one_scene_on_demand_and_the_inbox_on_a_schedule(deployments: dict[str, 
     assert all(found["work_pool_name"] == "styling" for found in deployments.values())
 
 
+def test_the_server_makes_the_runs_of_the_schedule(server: Server, deployments: dict[str, Any]) -> None:
+    body = {"flow_runs": {"deployment_id": {"any_": [deployments["stylize-inbox"]["id"]]}}}
+    runs = wait_for(lambda: [run for run in server.ask("flow_runs/filter", body) if run["auto_scheduled"]])
+    assert {run["expected_start_time"][11:16] for run in runs} == {"02:00"}
+
+
 def test_every_parameter_has_a_type_and_is_explained(deployments: dict[str, Any]) -> None:
     from nst_rs.config.loading import PRESETS
 

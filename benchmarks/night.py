@@ -21,7 +21,7 @@ from benchmarks.scenes import cut_scenes
 from nst_rs.files.lock import Holder, path_for
 from nst_rs.files.workspace import Workspace
 from nst_rs.schedule.catalogue import Catalogue, Entry
-from tests.deployed import CHECKOUT, PREFECT, Server
+from tests.deployed import CHECKOUT, PATIENT, PREFECT, Server
 from tests.operated import free_address
 
 T = TypeVar("T")
@@ -195,7 +195,9 @@ def _parts(folder: Path, server: Server, address: str) -> dict[str, Part]:
     # Workers of Dask's are told of Prefect's server by the run.
     untold = {key: value for key, value in server.environment.items() if key != "PREFECT_API_URL"}
     environment = {**untold, "PYTHONPATH": str(CHECKOUT)}
-    prefect = Part((*PREFECT, "worker", "start", "--pool", "styling"), server.environment, folder / "prefect.log")
+    prefect = Part(
+        (*PREFECT, "worker", "start", "--pool", "styling"), server.environment | PATIENT, folder / "prefect.log"
+    )
     dask = {name: Part(command, environment, folder / f"{name}.log") for name, command in commands.items()}
     return {**dask, "prefect": prefect}
 

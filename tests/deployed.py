@@ -17,6 +17,8 @@ from urllib.error import HTTPError, URLError
 
 CHECKOUT = Path(__file__).parents[1]
 PREFECT = (sys.executable, "-m", "prefect")
+PATIENT = {"PREFECT_CLIENT_MAX_RETRIES": "12"}
+"""What a worker is started with so as to outlast its server's absence."""
 PATIENCE = 900.0
 """Seconds for anything to happen: a first start migrates a database, and the machine may be busy."""
 

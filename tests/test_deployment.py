@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 import pytest
 
 from nst_rs.output.files import Outputs
-from tests.deployed import Server, running, wait_for
+from tests.deployed import CHECKOUT, PATIENT, Server, running, wait_for
 from tests.operated import free_address, operated
 
 
@@ -38,7 +38,7 @@ def deployments(server: Server) -> dict[str, Any]:
 def worker(server: Server, deployments: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A worker's log."""
     log = tmp_path_factory.mktemp("worker") / "worker.log"
-    with running("worker", "start", "--pool", "styling", environment=server.environment, log=log):
+    with running("worker", "start", "--pool", "styling", environment=server.environment | PATIENT, log=log):
         yield log
 
 
@@ -57,6 +57,18 @@ def test_the_server_makes_the_runs_of_the_schedule(server: Server, deployments: 
     body = {"flow_runs": {"deployment_id": {"any_": [deployments["stylize-inbox"]["id"]]}}}
     runs = wait_for(lambda: [run for run in server.ask("flow_runs/filter", body) if run["auto_scheduled"]])
     assert {run["expected_start_time"][11:16] for run in runs} == {"02:00"}
+
+
+def test_the_worker_that_the_page_starts_outlasts_the_longest_outage_and_gives_its_runs_no_such_patience(
+    deployments: dict[str, Any],
+) -> None:
+    from flows.server import LONGEST_OUTAGE_SECONDS
+
+    # Prefect's worker ends, with its runs, after 12 calls without an answer, in each of which it waits 2, 4, 8 ... s.
+    ((name, retries),) = PATIENT.items()
+    assert f"{name}={retries} prefect worker start" in (CHECKOUT / "docs" / "operations.md").read_text()
+    assert 12 * sum(2**n for n in range(1, int(retries) + 1)) > LONGEST_OUTAGE_SECONDS
+    assert all(found["job_variables"] == {"env": {name: "5"}} for found in deployments.values())
 
 
 def test_every_parameter_has_a_type_and_is_explained(deployments: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from benchmarks import engine, faithfulness, learned, loop, memory, publishing, scaling, whole
+from benchmarks import engine, faithfulness, learned, loop, memory, publishing, scaling, soak, whole
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "the step against the matrix product": engine.step_against_matrix_product,
@@ -30,18 +30,28 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
 
 
 def main(wanted: Sequence[str]) -> None:
-    """Run and report the benchmarks whose names hold one of the words `wanted`; all where there is none."""
-    target = Path(__file__).parent / "results" / f"{platform.node() or 'here'}.json"
-    found = json.loads(target.read_text()) if target.exists() else {}
+    """Run and report the benchmarks whose names hold one of the words `wanted`; all where there is none.
+
+    ``soak``, with its options, runs where it is named and only there: it takes most of an hour.
+    """
+    if wanted[:1] == ["soak"]:
+        figures, wrong = soak.main(wanted[1:])
+        _report(soak.NAME, figures)
+        sys.exit("\n".join(wrong) or 0)
     for name, benchmark in BENCHMARKS.items():
-        if wanted and not any(word in name for word in wanted):
-            continue
-        found[name] = benchmark()
-        print(name)
-        for figure, value in found[name].items():
-            print(f"    {figure:<64} {value:10.4g}", flush=True)
+        if not wanted or any(word in name for word in wanted):
+            _report(name, benchmark())
+
+
+def _report(name: str, figures: dict[str, float]) -> None:
+    """Print a benchmark's figures, and keep them with those of the others."""
+    print(name)
+    for figure, value in figures.items():
+        print(f"    {figure:<64} {value:10.4g}", flush=True)
+    target = Path(__file__).parent / "results" / f"{platform.node() or 'here'}.json"
+    kept = json.loads(target.read_text()) if target.exists() else {}
     target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(found, indent=1) + "\n")
+    target.write_text(json.dumps({**kept, name: figures}, indent=1) + "\n")
     print(f"kept in {target.relative_to(Path.cwd())}")
 
 

@@ -5,6 +5,7 @@ failure move. What is asked of a worker is this checkout, and the folder of the 
 """
 
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -20,7 +21,7 @@ from flows.server import is_outage, wait_for_answer
 from flows.stylize_scene import stage, stylize_scene
 from nst_rs.config.loading import name_files
 from nst_rs.config.sections import RunConfig
-from nst_rs.errors import NstError, ResourceError
+from nst_rs.errors import LockedError, NstError, ResourceError
 from nst_rs.files import lock
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.schedule.catalogue import Entry
@@ -34,6 +35,8 @@ if TYPE_CHECKING:  # they bring Dask, which most runs do without
 LONGEST_REASON = 500
 MOST_OUTAGES = 20
 """How often Prefect's server may go away in the middle of one scene."""
+SECONDS_TO_LET_GO = 60.0
+"""How long a process that ends may hold a scene: a worker that has lost its scheduler computes on for half a minute."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def make(order: Order) -> str:
 
 def _make(order: Order) -> str:
     """Do what :func:`make` does, once. Raises what Prefect's client raises where the server is away."""
+    _wait_until_free(order.tif)
     incoming = order.tif.with_name(f".{order.arrival.name}.incoming")
     try:
         fetched = fetch(order.inbox, order.arrival, incoming, return_state=True)
@@ -136,15 +140,33 @@ def changed(config: RunConfig) -> dict[str, Any]:
 
 
 def _outcome(cluster: "Cluster", future: Any) -> str:
-    """Return what a scene's task has come to: why there is no map, or nothing."""
+    """Return what a scene's task has come to: why there is no map, or nothing.
+
+    Raises ResourceError where the cluster is lost, or lacks this checkout.
+    """
     try:
         state = cluster.result(future)
-    except ResourceError as error:  # workers died of it
-        return _in_a_line(str(error))
+    except ResourceError as error:
+        if isinstance(error.__cause__, OSError):  # the scheduler was lost, which is not the scene's fault
+            raise
+        return _in_a_line(str(error))  # workers died of it
     except (ImportError, RuntimeError) as error:  # a scheduler's has the ImportError for its cause
         need, got = "scheduler and workers started in this checkout", str(error.__cause__ or error)
         raise ResourceError(f"cluster {cluster.address}", expected=need, got=got, do="use PYTHONPATH=.") from error
     return str(state.result()) if state.is_completed() else _reason(state)
+
+
+def _wait_until_free(tif: Path) -> None:
+    """Wait for a process that is still at a map and may be about to end. One that stays is told when it is styled."""
+    until = time.monotonic() + SECONDS_TO_LET_GO
+    while time.monotonic() < until:
+        try:
+            with lock.alone(lock.path_for(tif), f"output {tif}"):
+                return
+        except LockedError:
+            time.sleep(1)
+        except NstError:
+            return  # it will be told when the scene is styled
 
 
 def _is_made(order: Order, scene: str) -> bool:

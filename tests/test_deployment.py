@@ -1,133 +1,19 @@
 """The deployments on a real server with a real worker, on loopback: deployed, run on a schedule, watched to the end."""
 
 import json
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 
 import pytest
 
 from nst_rs.output.files import Outputs
+from tests.deployed import CHECKOUT, PATIENT, Server, running, wait_for
 from tests.operated import free_address, operated
-
-CHECKOUT = Path(__file__).parents[1]
-PREFECT = (sys.executable, "-m", "prefect")
-PATIENCE = 900.0
-"""Seconds for anything to happen: a first start migrates a database, and the machine may be busy."""
-
-
-@dataclass
-class Server:
-    """A Prefect server, and the environment in which commands find it."""
-
-    port: int
-    home: Path
-    environment: dict[str, str]
-    process: "subprocess.Popen[bytes] | None" = None
-
-    @classmethod
-    def at(cls, home: Path) -> "Server":
-        port = free_port()
-        settings = {
-            "PREFECT_HOME": str(home),
-            "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1",
-        }
-        return cls(port, home, {**os.environ, **settings})
-
-    @property
-    def url(self) -> str:
-        return self.environment["PREFECT_API_URL"]
-
-    def start(self) -> None:
-        command = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
-        with (self.home / "server.log").open("a") as log:
-            self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
-        wait_for(self.is_up)
-
-    def stop(self) -> None:
-        assert self.process is not None
-        end(self.process)
-
-    def ask(self, path: str, body: Any = None, method: str = "POST") -> Any:
-        data = None if method == "GET" else json.dumps(body or {}).encode()
-        request = urllib.request.Request(  # noqa: S310
-            f"{self.url}/{path}", data, {"Content-Type": "application/json"}, method=method
-        )
-        return wait_for(partial(answer_of, request))[0]
-
-    def is_up(self) -> bool:
-        try:
-            return bool(self.ask("health", method="GET"))
-        except (URLError, ConnectionError):
-            return False
-
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [*PREFECT, "--no-prompt", *arguments]
-        return subprocess.run(
-            command, cwd=CHECKOUT, env=self.environment, capture_output=True, text=True, timeout=PATIENCE, check=True
-        )
-
-
-def wait_for(what: Callable[[], Any]) -> Any:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.5)
-    raise TimeoutError
-
-
-@contextmanager
-def running(*arguments: str, environment: dict[str, str], log: Path) -> Iterator[None]:
-    """Run a command of Prefect's for the time of the context, with all that it starts."""
-    with log.open("w") as file:
-        process = subprocess.Popen([*PREFECT, *arguments], env=environment, stdout=file, stderr=file)
-        try:
-            yield
-        finally:
-            end(process)
-
-
-def end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def answer_of(request: urllib.request.Request) -> tuple[Any] | None:
-    """Return the server's answer; None where it has no time for one."""
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            return (json.load(answer),)
-    except HTTPError as error:
-        if error.code != 503:
-            raise
-        error.close()
-        return None
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +38,7 @@ def deployments(server: Server) -> dict[str, Any]:
 def worker(server: Server, deployments: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A worker's log."""
     log = tmp_path_factory.mktemp("worker") / "worker.log"
-    with running("worker", "start", "--pool", "styling", environment=server.environment, log=log):
+    with running("worker", "start", "--pool", "styling", environment=server.environment | PATIENT, log=log):
         yield log
 
 
@@ -165,6 +51,24 @@ def test_one_scene_on_demand_and_the_inbox_on_a_schedule(deployments: dict[str, 
     # A limit's place would be lost while the server is away, and held by a run that was killed.
     assert deployments["stylize-inbox"]["concurrency_limit"] is None
     assert all(found["work_pool_name"] == "styling" for found in deployments.values())
+
+
+def test_the_server_makes_the_runs_of_the_schedule(server: Server, deployments: dict[str, Any]) -> None:
+    body = {"flow_runs": {"deployment_id": {"any_": [deployments["stylize-inbox"]["id"]]}}}
+    runs = wait_for(lambda: [run for run in server.ask("flow_runs/filter", body) if run["auto_scheduled"]])
+    assert {run["expected_start_time"][11:16] for run in runs} == {"02:00"}
+
+
+def test_the_worker_that_the_page_starts_outlasts_the_longest_outage_and_gives_its_runs_no_such_patience(
+    deployments: dict[str, Any],
+) -> None:
+    from flows.server import LONGEST_OUTAGE_SECONDS
+
+    # Prefect's worker ends, with its runs, after 12 calls without an answer, in each of which it waits 2, 4, 8 ... s.
+    ((name, retries),) = PATIENT.items()
+    assert f"{name}={retries} prefect worker start" in (CHECKOUT / "docs" / "operations.md").read_text()
+    assert 12 * sum(2**n for n in range(1, int(retries) + 1)) > LONGEST_OUTAGE_SECONDS
+    assert all(found["job_variables"] == {"env": {name: "5"}} for found in deployments.values())
 
 
 def test_every_parameter_has_a_type_and_is_explained(deployments: dict[str, Any]) -> None:

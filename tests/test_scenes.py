@@ -17,6 +17,7 @@ import rasterio
 from nst_rs.errors import ResourceError
 from nst_rs.executors.dask import cluster as dask
 from nst_rs.executors.dask.cluster import Cluster
+from tests.operated import free_address, operated
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -115,6 +116,27 @@ def test_a_cluster_that_is_lost_is_no_scenes_fault(
         "a": ("arriving", 0),
         "b": ("arriving", 0),
     }
+
+
+@pytest.mark.parametrize("moment", ["prove", "finished", "result"])
+def test_a_scheduler_that_is_killed_ends_the_run_with_one_line_and_no_attempt(
+    flows: Any, given: dict[str, Any], moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a scene is sent to a worker, while it is styled, and when it is asked what has become of it."""
+    address, ask = free_address(), getattr(Cluster, moment)
+    with operated(address) as (scheduler, *_):
+
+        def killed_before(self: Cluster, *arguments: Any) -> Any:
+            scheduler.kill()
+            scheduler.wait()
+            return ask(self, *arguments)
+
+        monkeypatch.setattr(Cluster, moment, killed_before)
+        monkeypatch.setattr("flows.workers.SECONDS_TO_ANSWER", 10)  # for so long Dask looks whether it is back
+        state = flows.stylize_inbox(**given, address=address)
+    assert state.is_failed()
+    assert state.message.startswith(f"cluster {address}: expected an answer of its scheduler, got none")
+    assert {(entry["state"], entry["attempts"]) for entry in entries(given).values()} == {("arriving", 0)}
 
 
 @pytest.mark.parametrize(

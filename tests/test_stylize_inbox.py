@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import httpx
 import pytest
 import rasterio
 
+from nst_rs.files import lock
 from nst_rs.output.files import Outputs
 from tests.items import item_of
 
@@ -262,6 +265,31 @@ def test_a_server_that_goes_away_under_a_scene_costs_it_no_attempt(
     assert night().message == "2 made, 0 failed, 0 given up, 0 arriving"
     assert stylist.seen == ["centre", "centre", "tiles"]
     assert entries(inbox)["centre"]["attempts"] == 1
+
+
+def test_a_scene_that_a_process_is_still_at_is_waited_for(
+    night: Callable[..., Any], stylist: Stylist, inbox: Path
+) -> None:
+    """A worker that has lost its scheduler computes on for half a minute: its scene has not failed."""
+    night()
+    os.utime(inbox / "centre.tif", (0, 0))  # delivered anew
+    path, held, free = lock.path_for(product(inbox) / "centre.tif"), ExitStack(), []
+    held.enter_context(lock.alone(path, "the map of a worker"))
+    stylist.before = lambda: free.append(not path.exists())
+    threading.Timer(2, held.close).start()
+    assert night().message == "1 made, 0 failed, 0 given up, 0 arriving"
+    assert free == [True]
+
+
+def test_a_scene_that_a_process_stays_at_fails_when_it_has_been_waited_for(
+    night: Callable[..., Any], stylist: Stylist, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.scenes.SECONDS_TO_LET_GO", 0.5)
+    night()
+    os.utime(inbox / "centre.tif", (0, 0))  # delivered anew
+    stylist.reasons["centre"] = "output centre.tif: expected no other run at it"
+    with lock.alone(lock.path_for(product(inbox) / "centre.tif"), "the map of a worker"):
+        assert night().message == "0 made, 1 failed, 0 given up, 0 arriving"
 
 
 def test_the_command_line_takes_a_preset_and_settings(flows: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,6 +167,17 @@ def test_one_scene_on_demand_and_the_inbox_on_a_schedule(deployments: dict[str, 
     assert all(found["work_pool_name"] == "styling" for found in deployments.values())
 
 
+def test_the_server_itself_makes_the_runs_of_the_nights_to_come(server: Server, deployments: dict[str, Any]) -> None:
+    body = {"flow_runs": {"deployment_id": {"any_": [deployments["stylize-inbox"]["id"]]}}}
+
+    def nights() -> list[dict[str, Any]]:
+        return [run for run in server.ask("flow_runs/filter", body) if run["auto_scheduled"]]
+
+    runs = wait_for(nights)
+    assert {run["state_type"] for run in runs} == {"SCHEDULED"}
+    assert all(run["expected_start_time"][11:19] == "02:00:00" for run in runs)
+
+
 def test_every_parameter_has_a_type_and_is_explained(deployments: dict[str, Any]) -> None:
     from nst_rs.config.loading import PRESETS
 

@@ -83,9 +83,12 @@ def best_effort(what: str) -> Iterator[None]:
 @contextmanager
 def place(limit: str) -> Iterator[None]:
     """Hold a place under Prefect's global concurrency limit of that name, where there is one."""
-    if not patiently(lambda: _is_set(limit)):
+    free = patiently(lambda: _free_places(limit))
+    if free is None:
         yield
         return
+    if free < 1:
+        _log().info("waiting for a place under Prefect's limit %s: none is free", limit)
     give_back = patiently(lambda: _entered(limit))
     try:
         yield
@@ -101,13 +104,14 @@ def _entered(limit: str) -> Callable[[], None]:
     return held.close
 
 
-def _is_set(limit: str) -> bool:
+def _free_places(limit: str) -> int | None:
+    """Return how many places are free under a limit; None where it is not set."""
     with get_client(sync_client=True) as client:
         try:
-            client.read_global_concurrency_limit_by_name(limit)
+            found = client.read_global_concurrency_limit_by_name(limit)
         except ObjectNotFound:
-            return False
-        return True
+            return None
+        return found.limit - found.active_slots
 
 
 def _answers() -> bool:

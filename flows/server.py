@@ -13,7 +13,7 @@ import httpx
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
-from prefect.exceptions import MissingContextError, ObjectNotFound, PrefectException
+from prefect.exceptions import ExternalSignal, MissingContextError, ObjectNotFound, PrefectException
 from prefect.settings import PREFECT_API_URL
 
 from nst_rs.errors import ResourceError
@@ -30,14 +30,29 @@ _UNANSWERED = (httpx.HTTPError, PrefectException, OSError)
 
 
 def is_outage(error: object) -> bool:
-    """Return whether an error comes from a server that was away, and from nothing that a run did."""
+    """Return whether an error comes from a server that was away, and from nothing that a run did.
+
+    A run that is told to stop and cannot tell the server so is to stop all the same: a server that Prefect has started
+    for the run ends by the same signal, and never comes back.
+    """
+    causes = list(_causes(error))
+    return any(map(_is_unanswered, causes)) and not any(isinstance(each, _REQUESTS_TO_STOP) for each in causes)
+
+
+_REQUESTS_TO_STOP = (ExternalSignal, KeyboardInterrupt)
+
+
+def _causes(error: object) -> Iterator[BaseException]:
+    """Return an error and those that it came of."""
     while isinstance(error, BaseException):
-        if isinstance(error, httpx.TransportError):
-            return True
-        if isinstance(error, httpx.HTTPStatusError) and error.response.status_code >= 500:
-            return True
+        yield error
         error = error.__cause__ or error.__context__
-    return False
+
+
+def _is_unanswered(error: BaseException) -> bool:
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code >= 500
+    return isinstance(error, httpx.TransportError)
 
 
 def check_answers() -> None:

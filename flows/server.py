@@ -13,7 +13,7 @@ import httpx
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
-from prefect.exceptions import MissingContextError, ObjectNotFound, PrefectException
+from prefect.exceptions import ExternalSignal, MissingContextError, ObjectNotFound, PrefectException
 from prefect.settings import PREFECT_API_URL
 
 from nst_rs.errors import ResourceError
@@ -30,14 +30,29 @@ _UNANSWERED = (httpx.HTTPError, PrefectException, OSError)
 
 
 def is_outage(error: object) -> bool:
-    """Return whether an error comes from a server that was away, and from nothing that a run did."""
+    """Return whether an error comes from a server that was away, and from nothing that a run did.
+
+    A run that is told to stop and cannot tell the server so is to stop all the same: a server that Prefect has started
+    for the run ends by the same signal, and never comes back.
+    """
+    causes = list(_causes(error))
+    return any(map(_is_unanswered, causes)) and not any(isinstance(each, _REQUESTS_TO_STOP) for each in causes)
+
+
+_REQUESTS_TO_STOP = (ExternalSignal, KeyboardInterrupt)
+
+
+def _causes(error: object) -> Iterator[BaseException]:
+    """Return an error and those that it came of."""
     while isinstance(error, BaseException):
-        if isinstance(error, httpx.TransportError):
-            return True
-        if isinstance(error, httpx.HTTPStatusError) and error.response.status_code >= 500:
-            return True
+        yield error
         error = error.__cause__ or error.__context__
-    return False
+
+
+def _is_unanswered(error: BaseException) -> bool:
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code >= 500
+    return isinstance(error, httpx.TransportError)
 
 
 def check_answers() -> None:
@@ -83,9 +98,12 @@ def best_effort(what: str) -> Iterator[None]:
 @contextmanager
 def place(limit: str) -> Iterator[None]:
     """Hold a place under Prefect's global concurrency limit of that name, where there is one."""
-    if not patiently(lambda: _is_set(limit)):
+    free = patiently(lambda: _free_places(limit))
+    if free is None:
         yield
         return
+    if free < 1:
+        _log().info("waiting for a place under Prefect's limit %s: none is free", limit)
     give_back = patiently(lambda: _entered(limit))
     try:
         yield
@@ -101,13 +119,14 @@ def _entered(limit: str) -> Callable[[], None]:
     return held.close
 
 
-def _is_set(limit: str) -> bool:
+def _free_places(limit: str) -> int | None:
+    """Return how many places are free under a limit; None where it is not set."""
     with get_client(sync_client=True) as client:
         try:
-            client.read_global_concurrency_limit_by_name(limit)
+            found = client.read_global_concurrency_limit_by_name(limit)
         except ObjectNotFound:
-            return False
-        return True
+            return None
+        return found.limit - found.active_slots
 
 
 def _answers() -> bool:

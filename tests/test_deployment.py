@@ -53,12 +53,6 @@ def test_one_scene_on_demand_and_the_inbox_on_a_schedule(deployments: dict[str, 
     assert all(found["work_pool_name"] == "styling" for found in deployments.values())
 
 
-def test_the_server_makes_the_runs_of_the_schedule(server: Server, deployments: dict[str, Any]) -> None:
-    body = {"flow_runs": {"deployment_id": {"any_": [deployments["stylize-inbox"]["id"]]}}}
-    runs = wait_for(lambda: [run for run in server.ask("flow_runs/filter", body) if run["auto_scheduled"]])
-    assert {run["expected_start_time"][11:16] for run in runs} == {"02:00"}
-
-
 def test_the_worker_that_the_page_starts_outlasts_the_longest_outage_and_gives_its_runs_no_such_patience(
     deployments: dict[str, Any],
 ) -> None:
@@ -69,6 +63,17 @@ def test_the_worker_that_the_page_starts_outlasts_the_longest_outage_and_gives_i
     assert f"{name}={retries} prefect worker start" in (CHECKOUT / "docs" / "operations.md").read_text()
     assert 12 * sum(2**n for n in range(1, int(retries) + 1)) > LONGEST_OUTAGE_SECONDS
     assert all(found["job_variables"] == {"env": {name: "5"}} for found in deployments.values())
+
+
+def test_the_server_itself_makes_the_runs_of_the_nights_to_come(server: Server, deployments: dict[str, Any]) -> None:
+    body = {"flow_runs": {"deployment_id": {"any_": [deployments["stylize-inbox"]["id"]]}}}
+
+    def nights() -> list[dict[str, Any]]:
+        return [run for run in server.ask("flow_runs/filter", body) if run["auto_scheduled"]]
+
+    runs = wait_for(nights)
+    assert {run["state_type"] for run in runs} == {"SCHEDULED"}
+    assert all(run["expected_start_time"][11:19] == "02:00:00" for run in runs)
 
 
 def test_every_parameter_has_a_type_and_is_explained(deployments: dict[str, Any]) -> None:

@@ -137,8 +137,8 @@ def test_a_flow_to_an_output_that_another_run_is_at_fails_with_one_line(
     assert state.message.startswith(f"output {output}: expected no other run at it, got process {os.getpid()} on ")
 
 
-def test_levels_wait_for_a_place_under_prefects_limit(
-    flows: Any, olinda: Path, harvest: Path, quick: Settings, tmp_path: Path
+def test_levels_wait_for_a_place_under_prefects_limit_and_say_so(
+    flows: Any, olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from prefect import get_client
     from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
@@ -163,6 +163,7 @@ def test_levels_wait_for_a_place_under_prefects_limit(
     with get_client(sync_client=True) as client:
         client.delete_global_concurrency_limit_by_name("cpu")
     assert Path(made).stat().st_mtime > freed[0]
+    assert caplog.text.count("waiting for a place under Prefect's limit cpu: none is free") == 1
 
 
 def test_a_wrong_scene_fails_the_flow_with_its_one_line_and_no_traceback(

@@ -292,6 +292,18 @@ def test_a_scene_that_a_process_stays_at_fails_when_it_has_been_waited_for(
         assert night().message == "0 made, 1 failed, 0 given up, 0 arriving"
 
 
+def test_a_run_that_is_told_to_stop_when_its_server_has_gone_is_no_outage_to_wait_out() -> None:
+    from prefect.exceptions import TerminationSignal
+
+    from flows.server import is_outage
+
+    for request in (TerminationSignal(15), KeyboardInterrupt()):
+        unreported = httpx.ConnectError("no connection")
+        unreported.__context__ = request
+        assert not is_outage(unreported)
+        assert is_outage(httpx.ConnectError("no connection"))
+
+
 def test_the_command_line_takes_a_preset_and_settings(flows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from prefect.states import Completed
 

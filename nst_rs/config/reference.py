@@ -27,7 +27,7 @@ class Setting:
     name: str
     """Its section and key, such as ``tiling.tile``."""
     default: str
-    """The value that it has where a configuration does not set it; ``none`` where it then has no value."""
+    """The value that it has where a configuration does not set it; ``not set`` where it then has no value."""
     values: str
     """What values it takes."""
     meaning: str
@@ -55,7 +55,7 @@ def _settings(name: str, model: type[Section]) -> Iterator[Setting]:
 def _written(default: Any) -> str:
     """Return a default as a configuration writes it."""
     if default in (None, "", [], {}):
-        return "none"
+        return "not set"  # not "none", which some settings take for a value
     if isinstance(default, Mapping):
         return "{" + ", ".join(f"{key}: {_written(value)}" for key, value in default.items()) + "}"
     if isinstance(default, Sequence) and not isinstance(default, str):
@@ -64,7 +64,7 @@ def _written(default: Any) -> str:
 
 
 def _values(schema: Schema) -> str:
-    """Return in words what values a schema allows. That nothing is set is not said: the default then is ``none``."""
+    """Return in words what values a schema allows. That nothing is set is not said: the default then is ``not set``."""
     *others, last = _alternatives(schema)
     are_words = not any(" " in each for each in (*others, last))
     return f"{', '.join(others)}{' or ' if are_words else ', or '}{last}" if others else last

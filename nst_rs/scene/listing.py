@@ -23,7 +23,8 @@ def files_at(location: str) -> list[str]:
     path = Path(location)
     if path.is_dir():
         names = [str(file) for file in _below(path) if file.is_file()]
-        return _rasters(f"scene folder {path}", names, str(path))
+        folders = any(each.is_dir() and not is_hidden(each.name) for each in path.iterdir())
+        return _rasters(f"scene folder {path}", names, str(path), do="give one of the folders in it" if folders else "")
     if path.suffix.lower() in archives.SUFFIXES and path.is_file():
         try:
             names = archives.locations_in(path)
@@ -53,12 +54,12 @@ def _below(folder: Path) -> Iterable[Path]:
     return (*folder.iterdir(), *folder.glob("GRANULE/*/IMG_DATA/**/*"))
 
 
-def _rasters(what: str, names: list[str], root: str) -> list[str]:
+def _rasters(what: str, names: list[str], root: str, do: str = "") -> list[str]:
     """Return the rasters among the files below `root`, of a SAFE folder its bands alone."""
     inner = {name: name.partition(root)[2].lstrip("/") for name in names}
     rasters = [name for name in sorted(names) if PurePosixPath(name).suffix.lower() in SUFFIXES]
     shown = [name for name in rasters if not is_hidden(inner[name])]
     bands = [name for name in shown if _BAND_OF_SAFE.match(inner[name])]
     if not shown:
-        raise SceneError(what, expected="GeoTIFF files", got="none")
+        raise SceneError(what, expected="GeoTIFF files", got="none", do=do)
     return bands or shown

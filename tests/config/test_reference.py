@@ -8,7 +8,7 @@ from nst_rs.config.sections import RunConfig, sections, setting_names
 from nst_rs.errors import ConfigError
 
 EVERY = describe()
-WITHOUT = [setting for setting in EVERY if setting.default == "none" and setting.name != "composite.mask"]
+WITHOUT = [setting for setting in EVERY if setting.default == "not set"]
 WITH_A_DEFAULT = [setting for setting in EVERY if setting not in WITHOUT]
 by_name = pytest.mark.parametrize("setting", EVERY, ids=[setting.name for setting in EVERY])
 
@@ -42,7 +42,7 @@ def test_a_default_given_as_it_is_described_changes_nothing(setting: Setting) ->
 
 
 @pytest.mark.parametrize("setting", WITHOUT, ids=[setting.name for setting in WITHOUT])
-def test_a_setting_whose_default_is_none_has_no_value(setting: Setting) -> None:
+def test_a_setting_that_is_not_set_has_no_value(setting: Setting) -> None:
     section, key = setting.name.split(".")
     assert not getattr(getattr(RunConfig(), section), key)
 
@@ -60,12 +60,13 @@ def test_a_setting_whose_default_is_none_has_no_value(setting: Setting) -> None:
         ("composite.stretch", "percentile", "percentile or minmax"),
         ("composite.mask", "none", "none or clouds"),
         ("objective.content_layers", "{conv4_2: 6e-05}", "layers of VGG16 with weights"),
-        ("style.stroke", "none", "a number above 0"),
-        ("style.learned", "none", "a path"),
-        ("scene.paths", "none", "a list, each a path or a location such as s3://bucket/name"),
+        ("style.stroke", "not set", "a number above 0"),
+        ("style.learned", "not set", "a path"),
+        ("scene.nodata", "not set", "a number, guess, or none"),
+        ("scene.paths", "not set", "a list, each a path or a location such as s3://bucket/name"),
         ("model.weights", "packaged", "packaged, imagenet, or a path"),
-        ("output.bands", "none", "all, or a list, each a band's number from 1 or its name"),
-        ("learn.licence", "none", "text"),
+        ("output.bands", "not set", "all, or a list, each a band's number from 1 or its name"),
+        ("learn.licence", "not set", "text"),
     ],
 )
 def test_a_setting_is_described(name: str, default: str, values: str) -> None:

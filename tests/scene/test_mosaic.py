@@ -128,7 +128,15 @@ def test_a_folder_is_its_rasters_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SceneError, match=f"scene folder {tmp_path}: expected GeoTIFF files, got none"):
+    with pytest.raises(SceneError, match=f"scene folder {tmp_path}: expected GeoTIFF files, got none$"):
+        open_scene([tmp_path])
+
+
+def test_a_folder_of_scenes_is_refused_saying_that_one_of_them_is_to_be_given(tmp_path: Path) -> None:
+    scene = tmp_path / "scene"
+    scene.mkdir()
+    write_tiles(scene, random_values((1, 6, 6)), [2], [3])
+    with pytest.raises(SceneError, match=r"got none; give one of the folders in it$"):
         open_scene([tmp_path])
 
 

@@ -35,7 +35,21 @@ def harvest() -> Path:
 
 
 @pytest.fixture(scope="session")
-def quick() -> dict[str, Any]:
+def one_network() -> Iterator[None]:
+    """Runs in this process share a network of a kind."""
+    from nst_rs.learning import session
+    from nst_rs.neural import build
+    from nst_rs.runs import levels
+    from tests.networks import built_once
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (build, levels, session):
+            patch.setattr(module, "build_kernel", built_once)
+        yield
+
+
+@pytest.fixture(scope="session")
+def quick(one_network: None) -> dict[str, Any]:
     """Settings under which the real pipeline runs in a second: VGG16's first blocks, few iterations."""
     return {
         "style.size": 96,

@@ -20,6 +20,25 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 SAMPLES = Path(__file__).parents[1] / "sample_data"
+LONGEST = (
+    "test_deployment.py",
+    "test_faults.py",
+    "runs/test_levels.py",
+    "executors/test_dask.py",
+    "cli/test_commands.py",
+    "test_flow.py",
+    "view/test_server.py",
+    "test_scenes.py",
+    "test_stylize_inbox.py",
+    "runs/test_session.py",
+)
+"""The files that take longest, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files: at the end, when no file is left to begin, no process waits long for another."""
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +54,21 @@ def harvest() -> Path:
 
 
 @pytest.fixture(scope="session")
-def quick() -> dict[str, Any]:
+def one_network() -> Iterator[None]:
+    """Runs in this process share a network of a kind."""
+    from nst_rs.learning import session
+    from nst_rs.neural import build
+    from nst_rs.runs import levels
+    from tests.networks import built_once
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (build, levels, session):
+            patch.setattr(module, "build_kernel", built_once)
+        yield
+
+
+@pytest.fixture(scope="session")
+def quick(one_network: None) -> dict[str, Any]:
     """Settings under which the real pipeline runs in a second: VGG16's first blocks, few iterations."""
     return {
         "style.size": 96,

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -41,6 +42,17 @@ class Orders:
     """Wait after this many windows."""
 
 
+@dataclass(frozen=True)
+class Tally:
+    """What a run has done that came to its end."""
+
+    changes: int
+    """Of files, in all."""
+    publishing: int
+    """Of files, from when the output is written."""
+    seconds: float
+
+
 class ForkedRun:
     """A run in a process of its own."""
 
@@ -57,7 +69,7 @@ class ForkedRun:
         return self.process.exitcode
 
     def said(self) -> Any:
-        """Return what it says next: ``waiting``, an error in one line, or at its end how often it changed a file."""
+        """Return what it says next: ``waiting``, an error in one line, or at its end a `Tally`."""
         assert self._here.poll(_PATIENCE)
         return self._here.recv()
 
@@ -74,7 +86,7 @@ def use_pixels_for_features(put: Callable[[object, str, object], None] = setattr
 
 
 def _run(orders: Orders, there: Any) -> None:
-    changes = _count_changes(orders)
+    changes, started = _count_changes(orders), time.monotonic()
     if not orders.network:
         use_pixels_for_features()
     try:
@@ -82,7 +94,7 @@ def _run(orders: Orders, there: Any) -> None:
     except NstError as error:
         there.send(f"{type(error).__name__}: {error}")
         sys.exit(2)
-    there.send(changes())
+    there.send(Tally(*changes(), time.monotonic() - started))
 
 
 def _waiting(after: int | None, there: Any) -> Callable[[Progress], None]:
@@ -97,18 +109,19 @@ def _waiting(after: int | None, there: Any) -> Callable[[Progress], None]:
     return hear
 
 
-def _count_changes(orders: Orders) -> Callable[[], int]:
-    """Count what this process does to files, as Python tells of it, and die when it is time."""
-    counted = 0
+def _count_changes(orders: Orders) -> Callable[[], tuple[int, int]]:
+    """Count what this process does to files, in all and while publishing, and die when it is time."""
+    counted, publishing = 0, 0
 
     def count(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal counted
+        nonlocal counted, publishing
         writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
         if writes or event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir"):
-            counted += bool(counted) or not orders.publishing or str(arguments[0]).endswith("/scratch")
+            counted += 1
+            publishing += bool(publishing) or str(arguments[0]).endswith("/scratch")
             moved = event == "os.rename" and os.path.basename(arguments[1]) == orders.before_moving
-            if moved or counted == orders.kill_at:
+            if moved or (publishing if orders.publishing else counted) == orders.kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(count)
-    return lambda: counted
+    return lambda: (counted, publishing)

@@ -23,7 +23,7 @@ from nst_rs.runs import compose as composing
 from nst_rs.runs.prepare import prepare
 from nst_rs.runs.session import run
 from nst_rs.runs.sweep import Variant, is_done
-from tests.forked import ForkedRun, Orders, use_pixels_for_features
+from tests.forked import ForkedRun, Orders, Tally, use_pixels_for_features
 from tests.full_disk import files_of_at_most
 from tests.operated import free_address, operated
 
@@ -40,14 +40,12 @@ class Case:
 
     orders: Orders
     whole: bytes
-    changes: int
-    """Of files, in all."""
-    publishing: int
-    """Of files, from when the output is written."""
-    seconds: float
+    tally: Tally
     folder: Path
     workers: tuple[int, ...] = ()
     """The processes that compute, where they are not the run's own."""
+    offset: float = 0.0
+    """From 0 to 1, for each case to be killed at other moments."""
 
     @property
     def output(self) -> Path:
@@ -89,7 +87,7 @@ def tiles(scene: Path, tmp_path: Path) -> Path:
 
 def assignments(scene: Path, harvest: Path, memory: str = "2GB", network: bool = False) -> tuple[str, ...]:
     files = (f"scene.paths=[{scene}]", f"style.images={harvest}", "style.size=64")
-    schedule = ("schedule.levels=2", "schedule.iterations=[4, 3]")
+    schedule = ("schedule.levels=2", "schedule.iterations=[3, 2]")
     tiling = ("tiling.tile=64", "tiling.statistics=predicted", "tiling.tiles_at_once=2")  # whatever the memory is
     compute = ("compute.precision=float32", "compute.device=cpu", f"compute.memory={memory}")
     return (*files, *schedule, *tiling, *compute, *SHALLOW[network])
@@ -99,21 +97,18 @@ def case_of(orders: Orders, folder: Path) -> Case:
     folder.mkdir()
     orders = replace(orders, assignments=(*orders.assignments, f"output.path={folder / 'map.tif'}"))
     run = ForkedRun(orders)
-    changes, code = run.said(), run.end()
-    started = time.monotonic()
-    again = ForkedRun(replace(orders, publishing=True))
-    publishing = again.said()
-    assert code == again.end() == 0
-    seconds = time.monotonic() - started
-    return Case(orders, (folder / "map.tif").read_bytes(), changes, publishing, seconds, folder)
+    tally = run.said()
+    assert run.end() == 0
+    return Case(orders, (folder / "map.tif").read_bytes(), tally, folder)
 
 
 @pytest.fixture(scope="module", params=["in memory", "on disk", "on a cluster"])
 def case(request: pytest.FixtureRequest, scene: Path, harvest: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
     if request.param == "on a cluster":
         return request.getfixturevalue("case_on_a_cluster")
-    memory = {"in memory": "2GB", "on disk": "1MB"}[request.param]
-    return case_of(Orders(assignments(scene, harvest, memory)), tmp_path_factory.mktemp("case") / "made")
+    memory, offset = {"in memory": ("2GB", 0), "on disk": ("1MB", 1 / 3)}[request.param]
+    case = case_of(Orders(assignments(scene, harvest, memory)), tmp_path_factory.mktemp("case") / "made")
+    return replace(case, offset=offset)
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +118,9 @@ def case_on_a_cluster(scene: Path, harvest: Path, tmp_path_factory: pytest.TempP
     cluster = ("compute.executor=dask", f"compute.address={address}", "compute.workers=2", "tiling.statistics=exact")
     with operated(address) as (_, *workers):
         orders = Orders((*assignments(scene, harvest), *cluster))
+        case_of(orders, tmp_path_factory.mktemp("first") / "made")  # takes longer: workers import the program
         case = case_of(orders, tmp_path_factory.mktemp("case") / "made")
-        yield replace(case, workers=tuple(worker.pid for worker in workers))
+        yield replace(case, workers=tuple(worker.pid for worker in workers), offset=2 / 3)
 
 
 def check_a_killed_run(case: Case, run: ForkedRun) -> None:
@@ -135,42 +131,52 @@ def check_a_killed_run(case: Case, run: ForkedRun) -> None:
     case.check_whole()
 
 
-@pytest.mark.parametrize("share", np.random.default_rng(6).uniform(size=6).round(3))
-def test_a_run_killed_before_any_change_of_a_file_goes_on_to_the_same_bytes(case: Case, share: float) -> None:
+@pytest.mark.parametrize("quarter", range(4))
+def test_a_run_killed_before_any_change_of_a_file_goes_on_to_the_same_bytes(case: Case, quarter: int) -> None:
     case.put_an_earlier_map()
-    check_a_killed_run(case, case.run(kill_at=1 + int(share * case.changes)))
+    share = (quarter + case.offset) / 4
+    check_a_killed_run(case, case.run(kill_at=1 + int(share * case.tally.changes)))
 
 
-@pytest.mark.parametrize("share", np.linspace(0, 0.99, 10).round(2))
-def test_a_run_killed_while_the_output_is_written_goes_on_to_the_same_bytes(case: Case, share: float) -> None:
+def test_a_run_killed_whenever_the_output_is_written_goes_on_to_the_same_bytes(case: Case) -> None:
+    """Killed five times: what is computed is computed once. All cases write alike, so that these are 15 moments."""
     case.put_an_earlier_map()
-    check_a_killed_run(case, case.run(kill_at=1 + int(share * case.publishing), publishing=True))
+    for fifth in range(5):
+        share = (fifth + case.offset) / 5
+        run = case.run(kill_at=1 + int(share * case.tally.publishing), publishing=True)
+        assert run.end() == -signal.SIGKILL
+        assert case.output.read_bytes() in (OLD, case.whole)
+    assert case.run().end() == 0
+    case.check_whole()
 
 
-@pytest.mark.parametrize("share", np.random.default_rng(7).uniform(size=4).round(3))
-def test_a_run_killed_at_any_time_goes_on_to_the_same_bytes(case: Case, share: float) -> None:
+@pytest.mark.parametrize("third", range(3))
+def test_a_run_killed_at_any_time_goes_on_to_the_same_bytes(case: Case, third: int) -> None:
     case.put_an_earlier_map()
     run = case.run()
-    time.sleep(share * case.seconds)
+    time.sleep((third + 0.25 + case.offset / 2) / 3 * case.tally.seconds)
     run.process.kill()
     check_a_killed_run(case, run)
 
 
 def test_a_run_killed_over_and_over_goes_on_to_the_same_bytes(case: Case) -> None:
     case.put_an_earlier_map()
-    for change in np.random.default_rng(8).integers(5, case.changes // 2, 4):
+    for change in np.random.default_rng(8).integers(5, case.tally.changes // 2, 4):
         case.run(kill_at=int(change)).end()
     assert case.run().end() == 0
     case.check_whole()
 
 
-def test_a_run_with_the_real_network_killed_goes_on_to_the_same_bytes(
+def test_a_run_with_the_real_network_killed_twice_goes_on_to_the_same_bytes(
     scene: Path, harvest: Path, tmp_path: Path
 ) -> None:
     case = case_of(Orders(assignments(scene, harvest, network=True), network=True), tmp_path / "made")
-    for orders in ({"kill_at": case.changes // 2}, {"kill_at": 3, "publishing": True}):
-        case.put_an_earlier_map()
-        check_a_killed_run(case, case.run(**orders))
+    case.put_an_earlier_map()
+    for orders in ({"kill_at": case.tally.changes // 2}, {"kill_at": 3, "publishing": True}):
+        assert case.run(**orders).end() == -signal.SIGKILL
+        assert case.output.read_bytes() == OLD
+    assert case.run().end() == 0
+    case.check_whole()
 
 
 def test_files_of_two_runs_are_not_taken_for_those_of_one(case: Case) -> None:

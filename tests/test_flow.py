@@ -282,13 +282,14 @@ def test_on_a_cluster_the_tiles_go_through_prefects_task_runner_to_the_same_map(
     import nst_rs
 
     use_pixels_for_features(monkeypatch.setattr)
+    scene = olinda.with_name("olinda_centre.tif")
     layers = {"objective.content_layers": {"conv1_1": 1}, "objective.style_layers": {"conv1_1": 1}}
     dask = {**quick, **layers, "compute.executor": "dask", "compute.workers": 2}
-    alone = nst_rs.stylize(olinda, harvest, tmp_path / "alone.tif", settings=dask)
+    alone = nst_rs.stylize(scene, harvest, tmp_path / "alone.tif", settings=dask)
     assert tasked == []
 
     def made(name: str, **more: Any) -> bytes:
-        given = {"scene": [str(olinda)], "style": [str(harvest)], "output": str(tmp_path / name)}
+        given = {"scene": [str(scene)], "style": [str(harvest)], "output": str(tmp_path / name)}
         return Path(flows.stylize_scene(**given, settings={**dask, **more})).read_bytes()
 
     assert made("started.tif") == alone.output.read_bytes()

@@ -27,7 +27,7 @@ def flows() -> Any:
     return importlib.import_module("flows.stylize_inbox")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def workers() -> Iterator[Cluster]:
     """Two processes of one thread, at an address."""
     with dask.started(2, 1) as found:
@@ -78,7 +78,6 @@ def test_workers_of_this_machine_make_the_maps_that_this_process_makes(flows: An
 def test_workers_at_an_address_take_over_from_one_that_is_killed(
     flows: Any, given: dict[str, Any], workers: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given["settings"] = {**given["settings"], "schedule.iterations": 20}
     finished = Cluster.finished
     killed: list[int] = []
 

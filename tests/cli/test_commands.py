@@ -30,6 +30,12 @@ def run(*arguments: object) -> int:
     return int(ended.value.code or 0)
 
 
+@pytest.fixture(scope="module")
+def centre(olinda: Path) -> Path:
+    """The middle of the sample scene: 128 × 128 pixels."""
+    return olinda.with_name("olinda_centre.tif")
+
+
 def assignments(settings: Settings) -> list[str]:
     """The settings as --set arguments."""
     return [
@@ -101,10 +107,10 @@ def test_plan_shows_levels_memory_operations_and_time(
 
 
 def test_plan_warns_where_a_run_would_be_refused(
-    olinda: Path, harvest: Path, quick: Settings, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    centre: Path, harvest: Path, quick: Settings, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nst_rs.runs.job.shutil.disk_usage", lambda _folder: SimpleNamespace(free=1))
-    assert run("plan", olinda, "--style", harvest, "--output", "map.tif", *assignments(quick)) == 0
+    assert run("plan", centre, "--style", harvest, "--output", "map.tif", *assignments(quick)) == 0
     assert "\nwarning: disk of " in capfd.readouterr().out
 
 
@@ -116,10 +122,10 @@ def test_plan_says_what_a_scene_beyond_the_memory_takes_on_disk(
 
 
 def test_stylize_writes_the_map_and_tells_its_progress_in_plain_lines(
-    olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    centre: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "map.tif"
-    assert run("stylize", olinda, "--style", harvest, "--output", output, *assignments(quick)) == 0
+    assert run("stylize", centre, "--style", harvest, "--output", output, *assignments(quick)) == 0
     printed = capfd.readouterr().err.splitlines()
     assert printed[0].startswith("level 1/2, iteration 1/3, tile 1/1, loss ")
     legibility = next(line for line, text in enumerate(printed) if text.startswith("legibility "))
@@ -137,8 +143,8 @@ def test_stylize_writes_the_map_and_tells_its_progress_in_plain_lines(
     }
 
 
-def test_several_styles_are_blended_evenly(olinda: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
-    centre, other, output = olinda.with_name("olinda_centre.tif"), harvest.with_name("night_cafe.jpg"), "map.tif"
+def test_several_styles_are_blended_evenly(centre: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
+    other, output = harvest.with_name("night_cafe.jpg"), "map.tif"
     styles = ("--style", harvest, "--style", other)
     assert run("stylize", centre, *styles, "--output", tmp_path / output, *assignments(quick)) == 0
     record = json.loads((tmp_path / "map.run.json").read_text())
@@ -147,10 +153,10 @@ def test_several_styles_are_blended_evenly(olinda: Path, harvest: Path, quick: S
 
 
 def test_a_sweep_runs_what_is_not_done_and_prints_the_table(
-    olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    centre: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     config, folder = tmp_path / "small.yaml", tmp_path / "made"
-    config.write_text(f"scene: {{paths: [{olinda.with_name('olinda_centre.tif')}]}}\nstyle: {{images: {harvest}}}\n")
+    config.write_text(f"scene: {{paths: [{centre}]}}\nstyle: {{images: {harvest}}}\n")
     command = ["sweep", config, "--output", folder, "--vary", "objective.alpha=0.1,1", *assignments(quick)]
     assert run(*command) == 0
     first = capfd.readouterr()
@@ -164,12 +170,12 @@ def test_a_sweep_runs_what_is_not_done_and_prints_the_table(
 
 
 def test_a_repeated_run_warns_when_its_inputs_have_changed(
-    olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    centre: Path, harvest: Path, quick: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     style = tmp_path / "style.jpg"
     style.write_bytes(harvest.read_bytes())
     output = tmp_path / "map.tif"
-    assert run("stylize", olinda, "--style", style, "--output", output, *assignments(quick)) == 0
+    assert run("stylize", centre, "--style", style, "--output", output, *assignments(quick)) == 0
     style.write_bytes((harvest.parent / "night_cafe.jpg").read_bytes())
     capfd.readouterr()
     assert run("stylize", "--config", output.with_suffix(".run.json")) == 0
@@ -304,13 +310,13 @@ def test_importing_the_package_brings_neither_tensorflow_nor_rasterio() -> None:
     assert ended.stdout.strip() == "[]"
 
 
-LONG = {"schedule.iterations": "[2, 12]", "schedule.levels": 2, "tiling.tile": 128}
+LONG = {"schedule.iterations": "[2, 12]", "schedule.levels": 2, "tiling.tile": 64}
 """Long enough to be interrupted in the second level."""
 
 
 @pytest.fixture(scope="module")
-def long_run(olinda: Path, harvest: Path, quick: Settings) -> list[str]:
-    return ["stylize", str(olinda), "--style", str(harvest), *assignments({**quick, **LONG})]
+def long_run(centre: Path, harvest: Path, quick: Settings) -> list[str]:
+    return ["stylize", str(centre), "--style", str(harvest), *assignments({**quick, **LONG})]
 
 
 @pytest.fixture(scope="module")

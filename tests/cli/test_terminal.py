@@ -42,8 +42,8 @@ def test_a_terminal_shows_one_live_line_and_then_the_result(
     olinda: Path, harvest: Path, quick: dict[str, Any], tmp_path: Path
 ) -> None:
     settings = [f"--set={key}={value}".replace("(", "[").replace(")", "]") for key, value in quick.items()]
-    command = Path(sys.executable).with_name("nst-rs")
-    shown = run_in_terminal(command, "stylize", olinda, "--style", harvest, "--output", tmp_path / "map.tif", *settings)
+    named = (olinda.with_name("olinda_centre.tif"), "--style", harvest, "--output", tmp_path / "map.tif")
+    shown = run_in_terminal(Path(sys.executable).with_name("nst-rs"), "stylize", *named, *settings)
     assert "level 2/2, iteration 2/2" in shown
     assert "100 %" in shown
     assert "\x1b[2K" in shown  # the line is taken away again

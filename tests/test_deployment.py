@@ -202,7 +202,7 @@ def test_the_log_says_scene_level_and_tile(server: Server, finished: dict[str, A
 
 @pytest.fixture
 def parameters(tmp_path: Path, olinda: Path, harvest: Path, quick: dict[str, Any]) -> dict[str, Any]:
-    """An inbox with one scene, of which two quick levels are made."""
+    """An inbox with one scene, of which one quick level is made."""
     folder = tmp_path / "inbox"
     folder.mkdir()
     shutil.copy(olinda.with_name("olinda_centre.tif"), folder / "a.tif")
@@ -210,7 +210,7 @@ def parameters(tmp_path: Path, olinda: Path, harvest: Path, quick: dict[str, Any
         "inbox": str(folder),
         "output": str(tmp_path / "maps"),
         "style": [str(harvest)],
-        "settings": quick,
+        "settings": {**quick, "schedule.levels": 1, "schedule.iterations": 1},
         "settle_seconds": 0.1,
     }
 
@@ -260,7 +260,7 @@ def test_while_the_server_is_away_computing_goes_on_and_no_attempt_is_counted(
     server: Server, deployments: dict[str, Any], worker: Path, parameters: dict[str, Any]
 ) -> None:
     # Some two minutes away, with the start of the server; Prefect's client gives up after one.
-    settings = {**parameters["settings"], "schedule.iterations": (40, 2)}
+    settings = {**parameters["settings"], "schedule.levels": 2, "schedule.iterations": (40, 2)}
     run = scheduled(server, deployments, {**parameters, "settings": settings})
     before = worker.read_text()
     wait_for(lambda: "a: level 1/2, iteration 1/40" in worker.read_text()[len(before) :])

@@ -121,13 +121,13 @@ def kill_server(night: Night, away: float) -> Event:
 
 def kill_scheduler(night: Night, _away: float) -> Event:
     """Kill Dask's scheduler in the middle of a scene."""
-    before = night.wait_for(night.at_work)
+    scenes, before = night.wait_for(night.at_work), {pid for part in night.parts.values() for pid in part.pids()}
     minute, began = night.minute, time.monotonic()
     kill(night.parts["scheduler"].pids())
     failed = night.wait_for(lambda: next((run for run in night.runs() if "scheduler" in _message(run)), None))
-    night.wait_for(lambda: set(night.at_work().values()) - set(before.values()))
-    seen = f"the inbox's run {failed['state_name']}: “{_message(failed)}”; the next run went on"
-    return Event(minute, f"Dask's scheduler, in the middle of {', '.join(before)}", seen, time.monotonic() - began)
+    night.wait_for(lambda: set(night.at_work().values()) - before)
+    seen = f"the inbox's run {failed['state_name']}: “{_message(failed).split(';')[0]}”; the next run went on"
+    return Event(minute, f"Dask's scheduler, in the middle of {', '.join(scenes)}", seen, time.monotonic() - began)
 
 
 def _message(run: Mapping[str, Any]) -> str:

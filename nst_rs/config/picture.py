@@ -20,9 +20,6 @@ _ITERATIONS = (40, 40, 60)
 SMALLEST_STYLE, LARGEST_STYLE = 64, 4096
 """What ``style.size`` may be."""
 
-_STYLE_SIZES = {"level": 1024, "fixed": 512}
-"""``style.scaling`` → ``style.size`` where none is set."""
-
 MOST_LEVELS = 12
 """What ``schedule.levels`` may be at most."""
 
@@ -42,13 +39,12 @@ class StyleSection(Section):
     images: WeightedPaths = Field({})
     """The images whose style is taken, and their weights, of which only the ratios count; or one learned style. May be
     written as one path, or as a list, where each weighs 1."""
-    scaling: Literal["level", "fixed"] = "level"
-    """How the style images follow the levels. ``level``: they are halved with the scene, so that a stroke has one size
-    on the ground, and gains its bristles at the finer levels; ``fixed``: they have one size at all levels, so that
-    every level draws strokes of its own."""
-    size: int | None = Field(None, ge=SMALLEST_STYLE, le=LARGEST_STYLE)
-    """Longer side in pixels to which the style images are scaled, at the finest level: strokes grow with it. Where none
-    is set: 1024, and 512 with ``style.scaling: fixed`` and for styles to learn."""
+    scaling: Literal["fixed", "level"] = "fixed"
+    """How the style images follow the levels. ``fixed``: they have one size at all levels, so that every level draws
+    strokes of its own; ``level``: they are halved with the scene, so that a stroke has one size on the ground and gains
+    its bristles at the finer levels. That is for images of 1,000 pixels and more, with a ``style.size`` to match."""
+    size: int = Field(512, ge=SMALLEST_STYLE, le=LARGEST_STYLE)
+    """Longer side in pixels to which the style images are scaled, at the finest level: strokes grow with it."""
     stroke: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Size of a stroke in metres on the ground, taken as 1/32 of the style's longer side. Where it is set it decides
     ``style.size`` and ``schedule.levels``, so that scenes of any resolution get strokes of one size."""
@@ -60,11 +56,6 @@ class StyleSection(Section):
     color: Color = "style"
     """Whose colours the map has. ``style``: the style's; ``scene``: the scene's, whose luminance alone is styled;
     ``histogram``: the style's, which is first given the scene's mean and covariance of colours."""
-
-    @property
-    def longer_side(self) -> int:
-        """``style.size``, or what is taken where none is set."""
-        return self.size or _STYLE_SIZES[self.scaling]
 
     @property
     def shares(self) -> dict[Path, float]:

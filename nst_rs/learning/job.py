@@ -81,7 +81,7 @@ def prepare(config: RunConfig) -> LearningJob:
     device = choose_device(config.compute.device)
     precision = choose_precision(config.compute.precision, device)
     config = override(config, {**decisions, "compute.precision": precision}, place=absolute)
-    styles = read_styles(config.style.shares, config.style.longer_side)
+    styles = read_styles(config.style.shares, config.style.size)
     return LearningJob(config, scenes, held_out, styles, start, device, output)
 
 

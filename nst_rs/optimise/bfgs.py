@@ -63,16 +63,14 @@ class Curvature:
     def factors(self, move: Move, numbers: int) -> tuple[float, float, float]:
         """Return what the gradient, its change and the last step are multiplied by, for a picture of so many numbers.
 
-        Equation 7.24 of Nocedal & Wright. Where there is no last step, or where the curvature along it is not positive,
-        it is the gradient alone.
+        Where there is no last step, or where the curvature along it is not positive, it is the gradient alone.
         """
         if move.number == 1 or not self.step_change > 0:
             length = math.sqrt(self.slope_slope / numbers)
             return (-FIRST * move.size / length if length else 0.0), 0.0, 0.0
         scale = self.step_change / self.change_change
-        along = self.step_slope / self.step_change
-        across = scale * (self.change_slope / self.step_change - along * self.change_change / self.step_change)
-        return -scale, scale * along, across - along
+        along, across = self.step_slope / self.step_change, self.change_slope / self.step_change
+        return -scale, scale * along, scale * across - 2 * along
 
 
 def measure(iterate: Iterate, gradient: Pixels) -> Rows:

@@ -217,7 +217,7 @@ def _contact_sheet(runs: Sequence[Run], folder: Path) -> Figure:
 def sources(runs: Sequence[Run], folder: Path) -> list[tuple[str, Rgb]]:
     """Return the scenes' composites and the styles that the runs used, each once."""
     scenes = {run.config.model_dump_json(include={"scene", "composite"}): run.config for run in runs}
-    styles = {path: run.config.style.longer_side for run in runs for path in run.config.style.images}
+    styles = {path: run.config.style.size for run in runs for path in run.config.style.images}
     contents = [("content", _composite(config, folder)) for config in scenes.values()]
     return [*contents, *((f"style: {path.stem}", _style(path, size)) for path, size in styles.items())]
 

@@ -193,13 +193,13 @@ class OptimisedKind:
         return (*started_from, *map(str, config.style.images))
 
     def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:
-        """Return the channels by number, the style's size, the levels that follow from a stroke, and the optimiser."""
+        """Return the channels by number, what follows from a stroke in metres, and the optimiser."""
         optimizer = {"schedule.optimizer": config.optimizer}
         return {**settle_stroke(config, rendering.scene.grid), **optimizer, **rendering.settled()}
 
     def styles(self, config: RunConfig) -> tuple[Style, ...]:
         """Return the style pictures, scaled. Raises StyleError."""
-        return read_styles(config.style.shares, config.style.longer_side)
+        return read_styles(config.style.shares, config.style.size)
 
     def job(self, config: RunConfig, inputs: Inputs, device: Device, budget: float) -> OptimisedJob:
         """Return the job with its tiles cut, and with the kind of statistics decided.

@@ -1,8 +1,8 @@
-"""The style's size, and the number of levels that a stroke in metres asks for. A stroke is 1/32 of a style image."""
+"""The style's size and the number of levels that a stroke in metres asks for. A stroke is 1/32 of a style image."""
 
 import math
 
-from nst_rs.config.loading import Decisions, override
+from nst_rs.config.loading import Decisions
 from nst_rs.config.sections import LARGEST_STYLE, MOST_LEVELS, SMALLEST_STYLE, RunConfig, trunk_of
 from nst_rs.errors import ConfigError
 from nst_rs.geo.grid import Grid
@@ -17,13 +17,13 @@ layers take strokes for what they are."""
 
 
 def settle_stroke(config: RunConfig, grid: Grid) -> Decisions:
-    """Return the style.size that is taken, and the schedule.levels that the configuration's style.stroke asks for.
+    """Return the style.size and the schedule.levels that the configuration's style.stroke asks for on `grid`.
 
-    Without a stroke the levels are not decided here. Raises ConfigError where no size is allowed that the stroke would
-    need, and where schedule.iterations or objective.alpha holds another number of numbers.
+    Without a stroke nothing is decided. Raises ConfigError where no size is allowed that the stroke would need, and
+    where schedule.iterations or objective.alpha holds another number of numbers.
     """
     if config.style.stroke is None:
-        return {"style.size": config.style.longer_side}
+        return {}
     pixels, most = config.style.stroke / grid.metres_per_pixel, _most_levels(grid.shape, trunk_of(config).stride)
     levels, size = fit(pixels, most)
     if config.style.scaling == "level":
@@ -45,17 +45,16 @@ def settle_stroke(config: RunConfig, grid: Grid) -> Decisions:
 
 
 def settle_learned_stroke(config: RunConfig, grid: Grid) -> Decisions:
-    """Return the style.size that is taken, or that the configuration's style.stroke asks for, where it has one level.
+    """Return the style.size that the configuration's style.stroke asks for where there is one level only.
 
     A learned network paints at the scene's own resolution. Raises ConfigError like :func:`settle_stroke`.
     """
-    fixed = {"style.scaling": "fixed"}
     if config.style.stroke is None:
-        return {**fixed, "style.size": override(config, fixed).style.longer_side}
+        return {}
     _, size = fit(config.style.stroke / grid.metres_per_pixel, most=1)
     if not SMALLEST_STYLE <= size <= LARGEST_STYLE:
         raise _out_of_range(config.style.stroke, 1, grid.metres_per_pixel)
-    return {**fixed, "style.size": size}
+    return {"style.size": size}
 
 
 def fit(pixels: float, most: int) -> tuple[int, int]:

@@ -568,7 +568,7 @@ def test_a_plan_counts_the_levels_of_the_stroke(scene: Path, harvest: Path, quic
     # Pixels of 28.5 m: 600 m are 21 of them, 10.5 after one halving.
     open_settings = {key: value for key, value in quick.items() if not key.startswith("schedule")}
     by_stroke = nst_rs.plan(scene, harvest, settings={**open_settings, "style.stroke": 600})
-    by_hand = nst_rs.plan(scene, harvest, settings={**open_settings, "style.size": 674, "schedule.levels": 2})
+    by_hand = nst_rs.plan(scene, harvest, settings={**open_settings, "style.size": 337, "schedule.levels": 2})
     assert by_stroke.flops == by_hand.flops
     assert by_stroke.job.plan == by_hand.job.plan
 

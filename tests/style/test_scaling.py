@@ -12,13 +12,13 @@ def style(height: int = 400, width: int = 300) -> Style:
 
 
 def test_a_style_is_halved_with_the_levels() -> None:
-    config = override(RunConfig(), {"schedule.levels": 3})
+    config = override(RunConfig(), {"schedule.levels": 3, "style.scaling": "level"})
     coarse, middle, fine = ([each.image.shape[:2] for each in styles] for styles in at_levels(config, [style()]))
     assert (coarse, middle, fine) == ([(100, 75)], [(200, 150)], [(400, 300)])
 
 
 def test_a_style_of_fixed_size_is_the_same_at_all_levels() -> None:
-    config = override(RunConfig(), {"schedule.levels": 3, "style.scaling": "fixed"})
+    config = override(RunConfig(), {"schedule.levels": 3})
     styles = [style()]
     assert all(each is styles for each in at_levels(config, styles))
 
@@ -36,9 +36,3 @@ def test_what_is_transparent_stays_so() -> None:
     found = halved(source, 1)
     assert not found.weight[:100].any()
     assert (found.weight[100:] == 1).all()
-
-
-def test_the_size_that_is_taken_follows_the_scaling() -> None:
-    for scaling, size in (("level", 1024), ("fixed", 512)):
-        assert override(RunConfig(), {"style.scaling": scaling}).style.longer_side == size
-        assert override(RunConfig(), {"style.scaling": scaling, "style.size": 300}).style.longer_side == 300

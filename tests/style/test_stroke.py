@@ -24,7 +24,7 @@ def grid(resolution: float, metres: tuple[float, float] = (12_000, 9_000)) -> Gr
 
 def settled(stroke: float, on: Grid, **settings: object) -> RunConfig:
     chosen = {key.replace("__", "."): value for key, value in settings.items()}
-    config = override(RunConfig(), {"style.stroke": stroke, "style.scaling": "fixed", **chosen})
+    config = override(RunConfig(), {"style.stroke": stroke, **chosen})
     return override(config, settle_stroke(config, on))
 
 
@@ -93,13 +93,8 @@ def test_the_sizes_that_are_named_are_possible(resolution: float, side: int) -> 
     assert settled(float(high), on).style.size == 4096
 
 
-def test_without_a_stroke_the_size_is_the_one_that_is_set_or_the_scalings_own() -> None:
-    fixed, given = ({"style.scaling": "fixed"}, {"style.size": 300})
-    assert settle_stroke(RunConfig(), grid(30)) == {"style.size": 1024}
-    assert settle_stroke(override(RunConfig(), fixed), grid(30)) == {"style.size": 512}
-    assert settle_stroke(override(RunConfig(), given), grid(30)) == given
-    assert settle_learned_stroke(RunConfig(), grid(30)) == {**fixed, "style.size": 512}
-    assert settle_learned_stroke(override(RunConfig(), given), grid(30)) == {**fixed, **given}
+def test_without_a_stroke_nothing_is_decided() -> None:
+    assert settle_stroke(RunConfig(), grid(30)) == settle_learned_stroke(RunConfig(), grid(30)) == {}
 
 
 @given(st.floats(60, 3840))
@@ -143,9 +138,9 @@ def test_a_run_holds_and_repeats_what_its_stroke_decided(olinda: Path, harvest: 
 
     assignments = [f"scene.paths=[{olinda}]", f"style.images={harvest}", f"output.path={tmp_path}/map.tif"]
     job = prepare(load_config(None, [*assignments, "style.stroke=600", "compute.precision=float32"]))
-    # 600 / 28.5 = 21.05 pixels, 10.53 after one halving; 32 of them are the style's longer side.
-    assert job.config.style.size == 674
-    assert max(job.inputs.styles[0].image.shape) == 674
+    # 600 / 28.5 = 21.05 pixels, 10.53 after one halving.
+    assert job.config.style.size == 337
+    assert max(job.inputs.styles[0].image.shape) == 337
     assert [level.factor for level in job.plan.levels] == [2, 1]
     record = tmp_path / "map.run.json"
     record.write_text(json.dumps({"configuration": json.loads(job.config.model_dump_json())}))

@@ -1,11 +1,34 @@
 """What the flows' command lines have in common."""
 
 import argparse
+import signal
+import sys
+from collections.abc import Callable
 from typing import Any
 
 from flows.home import check_home
-from flows.server import check_answers
+from flows.server import check_answers, request_to_stop
 from nst_rs.config.loading import PRESETS, parse_assignment
+from nst_rs.errors import NstError
+
+
+def exit_code_of(command: Callable[[], int]) -> int:
+    """Return the exit code of a flow's command line. A mistake, and a request to stop, are told in one line.
+
+    A request to stop may come back as an error of Prefect's client, where the server that Prefect had started for the
+    run was ended by the same signal.
+    """
+    try:
+        return command()
+    except NstError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except BaseException as error:
+        request = request_to_stop(error)
+        if request is None:
+            raise
+        print("stopped: the same command goes on from here", file=sys.stderr)
+        return 128 + int(getattr(request, "signal", signal.SIGINT))
 
 
 class RunArguments(argparse.ArgumentParser):

@@ -17,7 +17,7 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from flows.board import Board
-from flows.command import RunArguments
+from flows.command import RunArguments, exit_code_of
 from flows.leftovers import signed
 from flows.server import best_effort, wait_for_answer
 from flows.stylize_scene import (
@@ -133,13 +133,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("scene", nargs="*", help="scenes, each a GeoTIFF or a folder of tiles")
     parser.add_argument("--style", action="append", help="an image whose style is learned; several are blended")
     parser.add_argument("--output", help="the learned style to write, a .style")
-    try:
+
+    def command() -> int:
         output = learn_style(**parser.read(arguments))
-    except NstError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(f"The style: {output}")
-    return 0
+        print(f"The style: {output}")
+        return 0
+
+    return exit_code_of(command)
 
 
 if __name__ == "__main__":

@@ -35,11 +35,12 @@ def is_outage(error: object) -> bool:
     A run that is told to stop and cannot tell the server so is to stop all the same: a server that Prefect has started
     for the run ends by the same signal, and never comes back.
     """
-    causes = list(_causes(error))
-    return any(map(_is_unanswered, causes)) and not any(isinstance(each, _REQUESTS_TO_STOP) for each in causes)
+    return any(map(_is_unanswered, _causes(error))) and request_to_stop(error) is None
 
 
-_REQUESTS_TO_STOP = (ExternalSignal, KeyboardInterrupt)
+def request_to_stop(error: object) -> ExternalSignal | KeyboardInterrupt | None:
+    """Return the signal, or Ctrl-C, that an error came of; None where it came of something else."""
+    return next((each for each in _causes(error) if isinstance(each, ExternalSignal | KeyboardInterrupt)), None)
 
 
 def _causes(error: object) -> Iterator[BaseException]:

@@ -23,7 +23,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from pydantic import Field
 
-from flows.command import RunArguments
+from flows.command import RunArguments, exit_code_of
 from flows.leftovers import signed
 from flows.scenes import Order, in_turn, on_workers, share_of_memory
 from flows.server import best_effort, wait_for_answer
@@ -238,18 +238,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("inbox", help="a folder, or a URL that fsspec knows")
     parser.add_argument("output", help="the folder for the maps and their catalogue")
     parser.add_argument("--style", action="append", help="an image whose style is taken; several are blended")
-    try:
+
+    def command() -> int:
         state = stylize_inbox(**parser.read(arguments), return_state=True)
         if state.is_cancelled():
             raise LockedError(str(state.message))
         error = state.result(raise_on_failure=False)
         if isinstance(error, NstError):
             raise error
-    except NstError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(state.message)
-    return 0 if state.is_completed() else 1
+        print(state.message)
+        return 0 if state.is_completed() else 1
+
+    return exit_code_of(command)
 
 
 if __name__ == "__main__":

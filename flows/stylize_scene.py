@@ -33,7 +33,7 @@ from prefect.tasks import exponential_backoff
 from pydantic import Field
 
 from flows.board import Board
-from flows.command import RunArguments
+from flows.command import RunArguments, exit_code_of
 from flows.leftovers import signed
 from flows.logs import without_tracebacks
 from flows.server import best_effort, place, wait_for_answer
@@ -270,13 +270,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("scene", nargs="*", help="GeoTIFF tiles of one scene, or folders of them")
     parser.add_argument("--style", action="append", help="an image whose style is taken; several are blended")
     parser.add_argument("--output", help="the map to write, a .tif")
-    try:
+
+    def command() -> int:
         output = stylize_scene(**parser.read(arguments))
-    except NstError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(f"The map: {output}")
-    return 0
+        print(f"The map: {output}")
+        return 0
+
+    return exit_code_of(command)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from benchmarks import engine, faithfulness, learned, loop, memory, publishing, scaling, soak, whole
+from benchmarks import engine, faithfulness, learned, loop, memory, peers, publishing, scaling, soak, whole
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "the step against the matrix product": engine.step_against_matrix_product,
     "the gradient as a convolution against TensorFlow's own": engine.gradient_against_tensorflow,
     "the loop with a network that costs nothing": loop.of_nothing,
+    "the default against L-BFGS at one level": peers.against_l_bfgs,
     "tiles against the whole scene": engine.tiles_against_whole,
     "the map against how the scene was cut": faithfulness.of_tiles_and_statistics,
     "a whole run": whole.of_the_command,

@@ -31,9 +31,11 @@ SETTINGS = {
     "schedule.levels": 2,
     "schedule.iterations": [8, 4],
     "compute.device": "cpu",
+    "compute.precision": "float32",
     "compute.memory": "2GB",
 }
-"""Few iterations of the whole network: a scene takes half a minute. The memory is given: tiles depend on it."""
+"""Few iterations of the whole network: a scene takes half a minute. What a run would decide by how busy the machine is,
+the precision and by the memory the tiles, is given, so that the maps can be compared."""
 SETTLE_SECONDS = 5.0
 WORKERS = 2
 _SECONDS_TO_RESTART = 5.0

@@ -31,9 +31,11 @@ SETTINGS = {
     "schedule.levels": 2,
     "schedule.iterations": [8, 4],
     "compute.device": "cpu",
+    "compute.precision": "float32",
     "compute.memory": "2GB",
 }
-"""Few iterations of the whole network: a scene takes half a minute. The memory is given: tiles depend on it."""
+"""Few iterations of the whole network: a scene takes half a minute. Precision and memory are given: what a run decides
+of them by itself depends on how busy the machine is, and the maps are to be compared."""
 SETTLE_SECONDS = 5.0
 WORKERS = 2
 _SECONDS_TO_RESTART = 5.0

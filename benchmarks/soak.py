@@ -82,7 +82,7 @@ def pass_the_night(night: Night, away: float) -> tuple[dict[str, float], list[st
         f"{right} of {len(night.scenes)} maps right; {len(night.made)} made in the catalogue; runs on the page: {every}"
     )
     print(f"| {minutes:.1f} | the end | {seen} | |", flush=True)
-    seconds = {f"{event.killed}: seconds until work went on": event.seconds for event in events}
+    seconds = {f"{event.killed.split(',')[0]}: seconds until work went on": event.seconds for event in events}
     return {"scenes": len(night.scenes), "right maps": right, "minutes": minutes, **seconds}, wrong
 
 

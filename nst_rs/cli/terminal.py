@@ -69,7 +69,7 @@ def messages(verbose: bool) -> Iterator[Console]:
         os.dup(sys.stderr.fileno()), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace"
     )
     screen, logger = console(stream), logging.getLogger("nst_rs")
-    handler = _LineHandler(screen)
+    handler, level = _LineHandler(screen), logger.level
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
     logger.addHandler(handler)
     try:
@@ -77,6 +77,7 @@ def messages(verbose: bool) -> Iterator[Console]:
             yield screen
     finally:
         logger.removeHandler(handler)
+        logger.setLevel(level)
         with suppress(OSError):
             stream.close()
 

@@ -110,3 +110,12 @@ class Gone(io.StringIO):
 
 def test_a_terminal_that_has_gone_away_is_no_error() -> None:
     terminal.say(terminal.console(Gone()), "interrupted")
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_command_leaves_the_programs_log_as_it_was(verbose: bool) -> None:
+    logger = logging.getLogger("nst_rs")
+    before = logger.level, list(logger.handlers)
+    with terminal.messages(verbose):
+        assert (logger.level, list(logger.handlers)) != before
+    assert (logger.level, list(logger.handlers)) == before

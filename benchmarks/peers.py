@@ -4,6 +4,7 @@ Under this program's own objective and kernel, both maps as they are published: 
 Needs SciPy, which the program does not: pip install scipy.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -36,6 +37,7 @@ _SCALE = 1e5
 
 def against_l_bfgs() -> dict[str, float]:
     """The totals of the two maps, and what each cost in passes of the finest level, forward and back."""
+    minimise = _scipys()
     with TemporaryDirectory() as folder:
         config = _config(Path(folder) / "map.tif")
         job = prepare(config)
@@ -43,7 +45,7 @@ def against_l_bfgs() -> dict[str, float]:
         run(job)
         with rasterio.open(Path(folder) / "map.tif") as made:
             ours = np.moveaxis(made.read(), 0, -1).astype(np.float32)
-    theirs = _l_bfgs(problem, scene)
+    theirs = _l_bfgs(minimise, problem, scene)
     totals = {"the default": _total(problem, ours), "L-BFGS, one level": _total(problem, np.rint(theirs))}
     areas = [np.prod(level.canvas_shape) for level in job.plan.levels]
     iterations = job.config.schedule.level_iterations
@@ -76,19 +78,23 @@ def _problem(config: RunConfig, scene: Pixels) -> tuple[Problem, Pixels]:
     return Problem.of(kernel, canvas, objective, MemoryStorage()), scene
 
 
-def _l_bfgs(problem: Problem, start: Pixels) -> Pixels:
+def _scipys() -> Callable[..., Any]:
     try:
         from scipy.optimize import fmin_l_bfgs_b
     except ImportError as error:
         raise ResourceError("the peers' L-BFGS", expected="SciPy", do="pip install scipy") from error
+    minimise: Callable[..., Any] = fmin_l_bfgs_b
+    return minimise
 
+
+def _l_bfgs(minimise: Callable[..., Any], problem: Problem, start: Pixels) -> Pixels:
     def evaluate(x: Any) -> tuple[float, Any]:
         total, gradient = _evaluated(problem, x.reshape(start.shape).astype(np.float32))
         return _SCALE * total, _SCALE * gradient.astype(np.float64).ravel()
 
     bounds = [(0.0, 255.0)] * start.size
     options: dict[str, Any] = {"m": 20, "maxfun": EVALUATIONS, "maxiter": EVALUATIONS, "factr": 0, "pgtol": 0}
-    found, _, _ = fmin_l_bfgs_b(evaluate, start.astype(np.float64).ravel(), bounds=bounds, **options)
+    found, _, _ = minimise(evaluate, start.astype(np.float64).ravel(), bounds=bounds, **options)
     picture: Pixels = found.reshape(start.shape).astype(np.float32)
     return picture
 

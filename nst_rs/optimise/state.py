@@ -40,8 +40,7 @@ class State:
 
     def part(self, slices: tuple[slice, ...]) -> Iterate:
         """Return a copy of a part."""
-        pixels, first, second, *mean = (np.array(array[slices]) for array in self._arrays)
-        return Iterate(pixels, first, second, *mean)
+        return self.at(slices).copy()
 
     def at(self, slices: tuple[slice, ...]) -> Iterate:
         """Return a part: as views of arrays in memory, as a copy of arrays on disk."""

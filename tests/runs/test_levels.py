@@ -256,15 +256,7 @@ def test_a_killed_run_does_not_go_on_from_another_picture(
     settings = {**quick, "schedule.init": start}
     for color in ("red", "blue"):
         Image.new("RGB", (150, 130), color).save(start)
-        heard: list[Progress] = []
-        with pytest.raises(KeyboardInterrupt):
-            nst_rs.stylize(
-                scene,
-                harvest,
-                tmp_path / "map.tif",
-                settings=settings,
-                listener=lambda state, seen=heard: _interrupt_after(state, 2, seen),
-            )
+        heard = _interrupted(scene, harvest, tmp_path / "map.tif", settings, 2)
         assert (heard[0].level, heard[0].step.before) == (1, 0)
     other = nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=settings)
     fresh = nst_rs.stylize(scene, harvest, tmp_path / "fresh.tif", settings=settings)
@@ -366,15 +358,7 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_bytes(
     whole = nst_rs.stylize(scene, harvest, tmp_path / "whole" / "map.tif", settings=settings)
     starts = []
     for rounds in (0, 1, 2):
-        heard: list[Progress] = []
-        with pytest.raises(KeyboardInterrupt):
-            nst_rs.stylize(
-                scene,
-                harvest,
-                tmp_path / "killed" / "map.tif",
-                settings=settings,
-                listener=lambda state, n=rounds, seen=heard: _interrupt_after(state, n, seen),
-            )
+        heard = _interrupted(scene, harvest, tmp_path / "killed" / "map.tif", settings, rounds)
         starts.append((heard[0].level, heard[0].step.before))
     again = nst_rs.stylize(scene, harvest, tmp_path / "killed" / "map.tif", settings=settings)
     assert again.output.read_bytes() == whole.output.read_bytes()
@@ -382,6 +366,16 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_bytes(
     assert starts == sorted(starts)
     assert starts[-1] > (1, 0)
     assert set((tmp_path / "killed").iterdir()) == set(Outputs(tmp_path / "killed" / "map.tif"))
+
+
+def _interrupted(scene: Path, style: Path, output: Path, settings: Settings, rounds: int) -> list[Progress]:
+    """What a run tells that is killed after some rounds."""
+    heard: list[Progress] = []
+    with pytest.raises(KeyboardInterrupt):
+        nst_rs.stylize(
+            scene, style, output, settings=settings, listener=lambda state: _interrupt_after(state, rounds, heard)
+        )
+    return heard
 
 
 def _interrupt_after(state: Progress, rounds: int, heard: list[Progress]) -> None:
@@ -395,11 +389,7 @@ def _interrupt_after(state: Progress, rounds: int, heard: list[Progress]) -> Non
 def test_another_run_does_not_go_on_where_one_was_killed(
     scene: Path, harvest: Path, quick: Settings, tmp_path: Path
 ) -> None:
-    heard: list[Progress] = []
-    with pytest.raises(KeyboardInterrupt):
-        nst_rs.stylize(
-            scene, harvest, tmp_path / "map.tif", settings=quick, listener=lambda s: _interrupt_after(s, 2, heard)
-        )
+    _interrupted(scene, harvest, tmp_path / "map.tif", quick, 2)
     other = nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings={**quick, "objective.beta": 2.0})
     fresh = nst_rs.stylize(scene, harvest, tmp_path / "fresh.tif", settings={**quick, "objective.beta": 2.0})
     assert other.output.read_bytes() == fresh.output.read_bytes()
@@ -410,20 +400,11 @@ def test_what_was_left_to_the_machine_stays_decided_as_when_the_run_began(
     scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = {**quick, "compute.precision": "auto", "schedule.iterations": (8, 6)}
-    heard: list[Progress] = []
     for precision, rounds in (("float32", 2), ("bfloat16", 0)):
         monkeypatch.setattr(
             "nst_rs.runs.prepare.choose_precision", lambda wanted, _, p=precision: p if wanted == "auto" else wanted
         )
-        heard.clear()
-        with pytest.raises(KeyboardInterrupt):
-            nst_rs.stylize(
-                scene,
-                harvest,
-                tmp_path / "map.tif",
-                settings=settings,
-                listener=lambda s, n=rounds: _interrupt_after(s, n, heard),
-            )
+        heard = _interrupted(scene, harvest, tmp_path / "map.tif", settings, rounds)
     assert heard[0].step.before > 0
 
 
@@ -450,11 +431,7 @@ def test_a_stage_that_failed_goes_on_when_it_is_tried_again(
 
 
 def test_a_damaged_checkpoint_is_as_none(scene: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
-    heard: list[Progress] = []
-    with pytest.raises(KeyboardInterrupt):
-        nst_rs.stylize(
-            scene, harvest, tmp_path / "map.tif", settings=quick, listener=lambda s: _interrupt_after(s, 2, heard)
-        )
+    _interrupted(scene, harvest, tmp_path / "map.tif", quick, 2)
     checkpoint = tmp_path / ".map.tif.work" / "checkpoint.json"
     checkpoint.write_text(checkpoint.read_text()[:-9])
     states: list[Progress] = []

@@ -19,6 +19,7 @@ from nst_rs.files.storage import Inset, PixelArray, Storage, Window, strips
 from nst_rs.learned.windows import paint_all
 from nst_rs.neural.build import build_kernel, build_objective
 from nst_rs.neural.generator import GeneratorNetwork
+from nst_rs.neural.resident import residence
 from nst_rs.neural.window_model import WindowModel
 from nst_rs.objective.losses import Losses, Objective
 from nst_rs.objective.terms.content import Content
@@ -162,6 +163,7 @@ class Levels:
             listener=hear,
             keep=keep,
             folder=job.workspace.folder,
+            residence=residence(kernel) if job.is_resident(index) else None,
         )
 
     def _take(self, index: int, iteration: int, history: Sequence[Losses], state: State) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from benchmarks import engine, faithfulness, learned, loop, memory, peers, publishing, scaling, soak, whole
+from benchmarks import engine, faithfulness, gpu, learned, loop, memory, peers, publishing, scaling, soak, whole
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "the step against the matrix product": engine.step_against_matrix_product,
@@ -34,8 +34,12 @@ NAMED: dict[str, Callable[[], dict[str, float]]] = {"peers: L-BFGS at one level"
 def main(wanted: Sequence[str]) -> None:
     """Run and report the benchmarks whose names hold one of the words `wanted`; all where there is none.
 
-    ``soak``, with its options, runs where it is named and only there: it takes most of an hour.
+    ``soak`` and ``gpu``, with their options, run where they are named and only there: the one takes most of an hour,
+    the other one needs a GPU.
     """
+    if wanted[:1] == ["gpu"]:
+        _report(gpu.NAME, gpu.main(list(wanted[1:])))
+        return
     if wanted[:1] == ["soak"]:
         figures, wrong = soak.main(wanted[1:])
         _report(soak.NAME, figures)

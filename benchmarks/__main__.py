@@ -10,6 +10,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from benchmarks import engine, faithfulness, gpu, learned, loop, memory, peers, publishing, scaling, soak, whole
+from nst_rs.errors import NstError
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "the step against the matrix product": engine.step_against_matrix_product,
@@ -62,4 +63,7 @@ def _report(name: str, figures: dict[str, float]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except NstError as error:  # a library or a device that a benchmark needs is not there
+        sys.exit(str(error))

@@ -17,7 +17,7 @@ from nst_rs.executors.base import Executor, LevelTask
 from nst_rs.executors.recipes import KernelRecipe
 from nst_rs.files.storage import Inset, PixelArray, Storage, Window, strips
 from nst_rs.learned.windows import paint_all
-from nst_rs.neural.build import build_kernel, build_objective
+from nst_rs.neural.build import build_kernel, build_objectives
 from nst_rs.neural.generator import GeneratorNetwork
 from nst_rs.neural.resident import residence
 from nst_rs.neural.window_model import WindowModel
@@ -256,10 +256,7 @@ class Levels:
         job, styles = self._job, self._styles()
         with self._watch.timed("network"):
             kernel = build_kernel(job.config, job.device)
-            objectives = [
-                build_objective(job.config, kernel, each, job.plan.tile) for each in at_levels(job.config, styles)
-            ]
-            return kernel, objectives
+            return kernel, build_objectives(job.config, kernel, at_levels(job.config, styles), job.plan.tile)
 
     def _styles(self) -> Sequence[Style]:
         """Return the style pictures in the colours to imitate."""

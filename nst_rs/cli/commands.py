@@ -12,8 +12,9 @@ from rich.console import Console
 from nst_rs import api
 from nst_rs.cli import terminal
 from nst_rs.cli.signals import exit_code, stopped_like_ctrl_c
-from nst_rs.config.loading import load_config, name_files
+from nst_rs.config.loading import load_config, name_files, override
 from nst_rs.config.reference import describe
+from nst_rs.config.sections import RunConfig
 from nst_rs.errors import NstError, ResourceError
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.learned.style_file import is_learned, read_learned
@@ -255,6 +256,35 @@ def view(
 
         with suppress(KeyboardInterrupt), viewing(map_) as shown:
             serve(shown, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
+
+
+@app.command("print")
+def print_(
+    map_: Annotated[Path, typer.Argument(metavar="MAP.tif", hidden=True)],
+    output: Annotated[
+        Path | None, typer.Option(metavar="PAGE.pdf", help="Write the page here, in place of beside the map.")
+    ] = None,
+    paper: Annotated[
+        str, typer.Option(metavar="SIZE", help="The paper: a4, a3, a2, a1, a0, letter or tabloid.")
+    ] = "a4",
+    title: Annotated[str | None, typer.Option(metavar="WORDS", help="The words above the map.")] = None,
+    attribution: Annotated[str | None, typer.Option(metavar="WORDS", help="The words below it.")] = None,
+    dpi: Annotated[int, typer.Option(metavar="NUMBER", help="The most pixels to an inch.")] = 300,
+) -> None:
+    """Make a page to print.
+
+    MAP.tif is a map that nst-rs made, or any other RGB GeoTIFF. The page, a PDF, has a graticule, a scale bar and an
+    arrow to the north. A run makes one by itself with --set output.page=a3.
+    """
+    with _errors_as_lines(verbose=False):
+        from nst_rs.output.printed import ENDING, print_beside
+
+        page = {"paper": paper, "title": title, "attribution": attribution, "dpi": dpi}
+        section = override(RunConfig(), {"output.page": page}).output
+        if section.page is not None:
+            path = output or map_.with_suffix(ENDING)
+            print_beside(map_, path, section.page)
+            print(path)
 
 
 @contextmanager

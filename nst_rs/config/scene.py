@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictInt, field_validator
+from pydantic import Field, StrictInt, field_validator, model_validator
 
 from nst_rs.config.area import PartOfScene
 from nst_rs.config.base import InWords, Section
@@ -111,6 +111,28 @@ class CompositeSection(Section):
         return value
 
 
+class PrintedPage(Section):
+    """A page on which the map is printed."""
+
+    paper: Literal["a4", "a3", "a2", "a1", "a0", "letter", "tabloid"] = "a4"
+    """The paper's size. It is turned as the map is."""
+    dpi: Annotated[StrictInt, Field(ge=50, le=600)] = 300
+    """The most pixels to an inch; a map that has fewer is printed with those that it has."""
+    title: str | None = None
+    """The words above the map; the map's name unless set."""
+    attribution: str | None = None
+    """The words below it; sensor, date and painting unless set."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_paper(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"paper": value}
+        if isinstance(value, dict) and not value.keys() <= cls.model_fields.keys():
+            raise ValueError("a paper's size, or some of " + ", ".join(cls.model_fields))
+        return value
+
+
 class OutputSection(Section):
     """What is written."""
 
@@ -124,6 +146,10 @@ class OutputSection(Section):
     bands: Literal["all"] | Annotated[tuple[Band, ...], Field(min_length=1)] | None = None
     """Bands of the scene that are written beside the map with their own values: numbers from 1 and names, such as
     ``[nir, swir1]``; or ``all``."""
+    page: Annotated[PrintedPage | None, InWords("a paper's size such as a3, or paper, dpi, title and attribution")] = (
+        None
+    )
+    """A page to print beside the map, a PDF with title, graticule, scale bar and arrow to the north."""
     every: Annotated[StrictInt, Field(ge=1)] | Literal["level"] | None = None
     """After how many iterations of a level a small picture of the map as it stands is kept for the report, besides at
     the level's end; ``level``: at the end of every level alone. There are 24 of them at most."""

@@ -23,7 +23,7 @@ from nst_rs.config.picture import (
     ScheduleSection,
     StyleSection,
 )
-from nst_rs.config.scene import Archive, CompositeSection, OutputSection, Profile, SceneSection
+from nst_rs.config.scene import Archive, CompositeSection, OutputSection, PrintedPage, Profile, SceneSection
 from nst_rs.vgg16 import Trunk
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Color",
     "CompositeSection",
     "OutputSection",
+    "PrintedPage",
     "Profile",
     "RunConfig",
     "SceneSection",

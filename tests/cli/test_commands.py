@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -384,7 +385,7 @@ def test_the_version_is_that_of_the_package(capfd: pytest.CaptureFixture[str]) -
     assert capfd.readouterr().out == f"nst-rs {version('nst-rs')}\n"
 
 
-@pytest.mark.parametrize("command", ["", *(command.callback.__name__ for command in app.registered_commands)])
+@pytest.mark.parametrize("command", ["", *(command.name or command.callback.__name__ for command in app.registered_commands)])
 def test_help_says_in_ascii_and_in_sentences_what_is_to_be_given(
     command: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -424,3 +425,15 @@ def test_an_output_that_cannot_encode_a_message_shows_it_all_the_same(olinda: Pa
         failed = in_ascii("inspect", os.fsencode(tmp_path) + b"/" + name)
         assert failed.returncode == 2
         assert re.fullmatch(rb"error: scene .*\\.*\.tif: expected a file or folder, got nothing .*\n", failed.stderr)
+
+
+def test_a_map_is_printed_beside_it_and_the_page_named(
+    centre: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tif = tmp_path / "map.tif"
+    shutil.copy(centre, tif)
+    assert run("print", tif, "--paper", "a3", "--title", "Fields") == 0
+    assert capfd.readouterr().out.strip() == str(tmp_path / "map.pdf")
+    assert (tmp_path / "map.pdf").read_bytes().startswith(b"%PDF")
+    assert run("print", tif, "--paper", "a7") == 2
+    assert "output.page: expected 'a4'" in capfd.readouterr().err

@@ -1,0 +1,262 @@
+"""A map drawn on a page to be printed: the picture, a graticule, a scale bar, an arrow to the north, and words.
+
+The picture is as large as the page allows, so its scale is no round number: it is written on the page. Lengths on paper
+are millimetres.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.figure import Figure
+
+from nst_rs.arrays import Array
+from nst_rs.geo.footprint import degrees, north
+from nst_rs.geo.grid import Grid, crs_name
+
+PAPERS = {
+    "a4": (210, 297),
+    "a3": (297, 420),
+    "a2": (420, 594),
+    "a1": (594, 841),
+    "a0": (841, 1189),
+    "letter": (216, 279),
+    "tabloid": (279, 432),
+}
+"""Paper → width and height in millimetres, upright."""
+
+_INCH = 25.4
+_MARGIN, _TITLE, _FOOT, _LABELS = 12.0, 12.0, 18.0, 8.0
+"""Around everything; above the map; below it; and for degrees on its left and below it."""
+_STEPS = (30, 20, 10, 5, 2, 1, *(x / 60 for x in (30, 20, 10, 5, 2, 1)), *(x / 3600 for x in (30, 20, 10, 5, 2, 1)))
+"""Distances between lines of a graticule, in degrees."""
+_NODES = 65
+_SCALE_BAR = 0.25
+"""The most that the scale bar takes of the map's width."""
+_INK = "#222222"
+_METRES_TO_DEGREES = 111_320.0
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: its paper, and the words on it."""
+
+    paper: str
+    dpi: int
+    title: str
+    words: str
+    """The line below the map."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The place of the map on the paper, in millimetres from the lower left corner."""
+
+    paper: tuple[float, float]
+    """Width and height."""
+    left: float
+    bottom: float
+    width: float
+    height: float
+
+    @classmethod
+    def of(cls, page: Page, grid: Grid) -> "Layout":
+        """Turn the paper as the map is, and place the map as large as it can be."""
+        across, down = (size * pixel for size, pixel in zip((grid.width, grid.height), grid.pixel, strict=True))
+        short, long = PAPERS[page.paper]
+        paper = (long, short) if across > down else (short, long)
+        room = paper[0] - 2 * _MARGIN - _LABELS, paper[1] - 2 * _MARGIN - _TITLE - _FOOT - _LABELS
+        scale = min(room[0] / across, room[1] / down)
+        width, height = across * scale, down * scale
+        left = _MARGIN + _LABELS + (room[0] - width) / 2
+        return cls(paper, left, _MARGIN + _FOOT + _LABELS + (room[1] - height) / 2, width, height)
+
+    def pixels(self, grid: Grid, dpi: int) -> tuple[int, int]:
+        """Return (H, W) at which the picture is printed: no finer than the map itself."""
+        rows, columns = (max(1, round(side / _INCH * dpi)) for side in (self.height, self.width))
+        return min(grid.height, rows), min(grid.width, columns)
+
+    def box(self, left: float, bottom: float, width: float, height: float) -> tuple[float, float, float, float]:
+        """Return a rectangle in millimetres as shares of the paper, as matplotlib wants it."""
+        return left / self.paper[0], bottom / self.paper[1], width / self.paper[0], height / self.paper[1]
+
+
+def draw(path: Path, page: Page, grid: Grid, picture: npt.NDArray[np.uint8]) -> None:
+    """Write a page as a PDF.
+
+    Args:
+        path: The file to write.
+        page: The paper and the words.
+        grid: The grid of the whole map.
+        picture: The map, (h, w, 4) RGBA of any size.
+    """
+    layout = Layout.of(page, grid)
+    figure = Figure(figsize=(layout.paper[0] / _INCH, layout.paper[1] / _INCH))
+    FigureCanvasPdf(figure)
+    frame = figure.add_axes(layout.box(layout.left, layout.bottom, layout.width, layout.height))
+    frame.imshow(picture, extent=(0, grid.width, grid.height, 0), aspect="auto", interpolation="none")
+    frame.set_xlim(0, grid.width)
+    frame.set_ylim(grid.height, 0)
+    frame.set_xticks([])
+    frame.set_yticks([])
+    _graticule(frame, grid)
+    _title(figure, layout, page.title)
+    _foot(figure, layout, page, grid)
+    # Letters stay letters, and the same map makes the same file.
+    with mpl.rc_context({"pdf.fonttype": 42}):
+        figure.savefig(path, format="pdf", dpi=page.dpi, metadata={"Title": page.title, "CreationDate": None})
+
+
+def metres_across(grid: Grid) -> float | None:
+    """Return metres on the ground along a pixel's width, in the middle; None where the CRS does not say where it lies.
+
+    Longitudes and latitudes tell, so that a projection's own enlargement, Mercator's say, does not count.
+    """
+    half = np.array([-0.5, 0.5])
+    place = degrees(grid, grid.width / 2 + half, np.full(2, grid.height / 2))
+    if place is None:
+        return None
+    (west, east), (first, last) = place
+    along = (east - west + 180) % 360 - 180
+    return _METRES_TO_DEGREES * math.hypot(along * math.cos(math.radians(float(first))), float(last - first))
+
+
+def round_length(most: float) -> float:
+    """Return the largest of 1, 2, 5, 10, 20 … that is no more than `most`.
+
+    >>> round_length(7300), round_length(0.3)
+    (5000.0, 0.2)
+    """
+    power = 10 ** math.floor(math.log10(most))
+    return float(max(step * power for step in (1, 2, 5) if step * power <= most * (1 + 1e-9)))
+
+
+def in_degrees(value: float, letters: str) -> str:
+    """Return a longitude or latitude in words; `letters` are for above and below 0.
+
+    >>> in_degrees(-35.5, "EW"), in_degrees(8.0, "NS"), in_degrees(-8.0125, "NS")
+    ('35° 30′ W', '8° N', '8° 00′ 45″ S')
+    """
+    seconds = round(abs(value) * 3600)
+    whole, minutes, rest = seconds // 3600, seconds // 60 % 60, seconds % 60
+    parts = [f"{whole}°"] + ([f"{minutes:02}′"] if minutes or rest else []) + ([f"{rest:02}″"] if rest else [])
+    side = letters[value < 0] if seconds else ""
+    return " ".join([*parts, side]).strip()
+
+
+def _graticule(frame: Axes, grid: Grid) -> None:
+    """Draw meridians and parallels, and write their degrees at the lower and the left edge."""
+    columns, rows = np.meshgrid(np.linspace(0, grid.width, _NODES), np.linspace(0, grid.height, _NODES))
+    place = degrees(grid, columns, rows)
+    if place is None or north(grid) is None:
+        return
+    longitude, latitude = place
+    longitude = np.unwrap(np.unwrap(longitude, axis=0, period=360), axis=1, period=360)
+    for values in (longitude, latitude):
+        levels = lines_between(float(values.min()), float(values.max()))
+        if levels:
+            frame.contour(
+                columns, rows, values, levels=levels, colors="white", linewidths=0.5, linestyles="solid", alpha=0.6
+            )
+    _label(frame, longitude[-1], columns[-1], "EW", below=True)
+    _label(frame, latitude[:, 0], rows[:, 0], "NS", below=False)
+
+
+def lines_between(low: float, high: float) -> list[float]:
+    """Return round degrees between two, at least three where that is possible.
+
+    >>> lines_between(-35.1, -34.4)
+    [-35.0, -34.833333333333336, -34.666666666666664, -34.5]
+    """
+    for step in _STEPS:
+        first, last = math.ceil(low / step), math.floor(high / step)
+        if last - first >= 2:
+            return [number * step for number in range(first, last + 1)]
+    return []
+
+
+def _label(frame: Axes, values: Array, places: Array, letters: str, below: bool) -> None:
+    """Write degrees where lines meet an edge: `values` are the degrees at `places` along it, in pixels."""
+    order = 1 if values[-1] > values[0] else -1
+    for line in lines_between(float(values.min()), float(values.max())):
+        place = float(np.interp(line, values[::order], places[::order]))
+        words = in_degrees((line + 180) % 360 - 180 if below else line, letters)
+        x, y = (place, -0.008) if below else (-0.008, place)
+        frame.text(
+            x,
+            y,
+            words,
+            transform=frame.get_xaxis_transform() if below else frame.get_yaxis_transform(),
+            rotation=0 if below else 90,
+            ha="center" if below else "right",
+            va="top" if below else "center",
+            fontsize=6.5,
+            color=_INK,
+        )
+
+
+def _title(figure: Figure, layout: Layout, title: str) -> None:
+    x, y, *_ = layout.box(layout.left, layout.bottom + layout.height + _TITLE / 3, 0, 0)
+    figure.text(x, y, _plain(title), fontsize=15, color=_INK, va="bottom")
+
+
+def _foot(figure: Figure, layout: Layout, page: Page, grid: Grid) -> None:
+    """Draw scale bar and arrow, and write the words."""
+    left, top = layout.left, layout.bottom - _LABELS
+    across = metres_across(grid)
+    lines = [page.words, crs_name(grid.crs)]
+    if across is not None:
+        length = round_length(_SCALE_BAR * across * grid.width)
+        bar = layout.width * length / (across * grid.width)
+        _scale_bar(figure, layout.box(left, top - 5, bar, 2), length)
+        lines[1] += f"    1 : {round_to_three(across * grid.width / (layout.width / 1000)):,}"
+    direction = north(grid)
+    if direction is not None:
+        _arrow(figure, layout.box(left + layout.width - 12, top - 13, 12, 12), direction)
+    x, y, *_ = layout.box(left, top - 16, 0, 0)
+    figure.text(x, y, "\n".join(_plain(line) for line in lines if line), fontsize=7, color=_INK, va="bottom")
+
+
+def round_to_three(value: float) -> int:
+    """Return a number with its first three digits.
+
+    >>> round_to_three(123_456.0)
+    123000
+    """
+    return int(round(value, 2 - math.floor(math.log10(value))))
+
+
+def _scale_bar(figure: Figure, box: Sequence[float], length: float) -> None:
+    bar = figure.add_axes((box[0], box[1], box[2], box[3]))
+    bar.barh([0, 0], [0.5, 0.5], left=[0, 0.5], height=1, color=[_INK, "white"], edgecolor=_INK, linewidth=0.6)
+    bar.set_xlim(0, 1)
+    bar.set_ylim(-0.5, 0.5)
+    bar.axis("off")
+    unit, size = ("km", 1000.0) if length >= 1000 else ("m", 1.0)
+    for share in (0.0, 0.5, 1.0):
+        words = f"{share * length / size:g}" + (f" {unit}" if share == 1 else "")
+        bar.text(share, 0.9, words, ha="center", va="bottom", fontsize=6.5, color=_INK)
+
+
+def _arrow(figure: Figure, box: Sequence[float], direction: float) -> None:
+    """Draw an arrow to the north, `direction` degrees clockwise from the top."""
+    axes = figure.add_axes((box[0], box[1], box[2], box[3]))
+    axes.set_xlim(-1, 1)
+    axes.set_ylim(-1, 1)
+    axes.axis("off")
+    turn = math.radians(direction)
+    x, y = 0.55 * math.sin(turn), 0.55 * math.cos(turn)
+    arrow = {"arrowstyle": "-|>", "color": _INK, "linewidth": 1.2}
+    axes.annotate("", xy=(x, y), xytext=(-x, -y), arrowprops=arrow)
+    axes.text(1.5 * x, 1.5 * y, "N", ha="center", va="center", fontsize=8, color=_INK)
+
+
+def _plain(words: str) -> str:
+    """Return words in which matplotlib finds no formula."""
+    return words.replace("$", r"\$")

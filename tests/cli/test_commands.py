@@ -385,7 +385,9 @@ def test_the_version_is_that_of_the_package(capfd: pytest.CaptureFixture[str]) -
     assert capfd.readouterr().out == f"nst-rs {version('nst-rs')}\n"
 
 
-@pytest.mark.parametrize("command", ["", *(command.name or command.callback.__name__ for command in app.registered_commands)])
+@pytest.mark.parametrize(
+    "command", ["", *(command.name or command.callback.__name__ for command in app.registered_commands)]
+)
 def test_help_says_in_ascii_and_in_sentences_what_is_to_be_given(
     command: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

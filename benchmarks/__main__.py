@@ -4,12 +4,13 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from benchmarks import engine, faithfulness, learned, loop, memory, peers, publishing, scaling, soak, whole
+from benchmarks import engine, faithfulness, learned, loop, memory, peers, publishing, quality, scaling, soak, whole
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "the step against the matrix product": engine.step_against_matrix_product,
@@ -34,8 +35,12 @@ NAMED: dict[str, Callable[[], dict[str, float]]] = {"peers: L-BFGS at one level"
 def main(wanted: Sequence[str]) -> None:
     """Run and report the benchmarks whose names hold one of the words `wanted`; all where there is none.
 
-    ``soak``, with its options, runs where it is named and only there: it takes most of an hour.
+    ``soak``, with its options, runs where it is named and only there: it takes most of an hour. So does ``quality``,
+    which judges the maps that it is given.
     """
+    if wanted[:1] == ["quality"]:
+        _keep(*quality.main(wanted[1:]))
+        return
     if wanted[:1] == ["soak"]:
         figures, wrong = soak.main(wanted[1:])
         _report(soak.NAME, figures)
@@ -50,6 +55,10 @@ def _report(name: str, figures: dict[str, float]) -> None:
     print(name)
     for figure, value in figures.items():
         print(f"    {figure:<64} {value:10.4g}", flush=True)
+    _keep(name, figures)
+
+
+def _keep(name: str, figures: Mapping[str, Any]) -> None:
     target = Path(__file__).parent / "results" / f"{platform.node() or 'here'}.json"
     kept = json.loads(target.read_text()) if target.exists() else {}
     target.parent.mkdir(exist_ok=True)

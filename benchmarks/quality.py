@@ -48,6 +48,7 @@ from nst_rs.composite.channels import Channels
 from nst_rs.composite.recompose import compose_anew
 from nst_rs.composite.rendering import open_rendering
 from nst_rs.config.loading import load_config, name_files, override
+from nst_rs.config.named_styles import shipped_folder
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, OutputError, SceneError
 from nst_rs.files.storage import DiskStorage, Storage, strips
@@ -205,7 +206,7 @@ def _read(path: Path, name: str, scene: Picture, storage: Storage) -> Picture:
 def _made(config: RunConfig, folder: Path) -> dict[str, Path]:
     """Make the maps of a scene; return name → file."""
     (painting,) = config.style.images
-    learned = SAMPLES / "learned" / f"{painting.stem}.style"
+    learned = shipped_folder() / f"{painting.stem}.style"
     maps = {"optimised": _stylized(config, painting, folder / "optimised.tif")}
     if learned.exists():
         maps[f"learned, {learned.name}"] = _stylized(config, learned, folder / "learned.tif")

@@ -13,6 +13,7 @@ from nst_rs import api
 from nst_rs.cli import terminal
 from nst_rs.cli.signals import exit_code, stopped_like_ctrl_c
 from nst_rs.config.loading import load_config, name_files
+from nst_rs.config.named_styles import find_style, named_styles
 from nst_rs.config.reference import describe
 from nst_rs.errors import NstError, ResourceError
 from nst_rs.files.quiet import native_notes_hidden
@@ -34,8 +35,8 @@ Style = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="IMAGE",
-        help="Take the style of this image, or of a learned style (.style). Give the option several times to blend "
-        "several images.",
+        help="Take the style of this image, or of a learned style: a file (.style), or a name that `nst-rs styles` "
+        "lists. Give the option several times to blend several images.",
     ),
 ]
 Output = Annotated[
@@ -96,6 +97,7 @@ def stylize(
     """
     with _errors_as_lines(verbose, "no map was written; the same command goes on from here") as screen:
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
+        terminal.say_what_is_taken(screen, style or ())
         with native_notes_hidden():
             from nst_rs.runs import record, session
             from nst_rs.runs.prepare import prepare
@@ -156,8 +158,9 @@ def plan(
 
     The arguments are those of `stylize`. Levels, tiles, memory, operations and time are shown; nothing is written.
     """
-    with _errors_as_lines(verbose):
+    with _errors_as_lines(verbose) as screen:
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
+        terminal.say_what_is_taken(screen, style or ())
         with native_notes_hidden():
             from nst_rs.runs.prepare import forecast
 
@@ -210,11 +213,13 @@ def inspect(
     """Show what a scene is.
 
     Every SCENE is a product, a tile of one scene, or a folder of them. Its sensor, grid, bands, nodata, valid share
-    and composites are shown. Of a learned style (.style) it is shown what it was learned from and how good it is.
+    and composites are shown. Of a learned style, named by its file or its name, it is shown what it was learned from
+    and how good it is.
     """
     with _errors_as_lines(verbose=False):
-        if len(scene) == 1 and is_learned(Path(scene[0])):
-            terminal.show_learned(terminal.console(), read_learned(Path(scene[0])).facts, Path(scene[0]))
+        path = _learned_style(scene)
+        if path is not None:
+            terminal.show_learned(terminal.console(), read_learned(path).facts, path)
             return
         config = load_config(None, settings or ())
         terminal.show_scene(terminal.console(), api.inspect(scene, nodata=nodata, config=config))
@@ -231,6 +236,21 @@ def settings(
     """
     with _errors_as_lines(verbose=False):
         terminal.show_settings(terminal.console(), describe(section))
+
+
+@app.command()
+def styles(
+    output: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write the styles' pictures to this folder, NAME.png each.")
+    ] = None,
+) -> None:
+    """List the learned styles that have a name.
+
+    They are those shipped with the program and your own, with the painting and the figures of each. Take one with
+    --style NAME.
+    """
+    with _errors_as_lines(verbose=False):
+        terminal.show_styles(terminal.console(), named_styles().values(), output)
 
 
 @app.command()
@@ -255,6 +275,14 @@ def view(
 
         with suppress(KeyboardInterrupt), viewing(map_) as shown:
             serve(shown, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
+
+
+def _learned_style(named: list[str]) -> Path | None:
+    """Return the learned style that is named in the place of a scene, by its path or its name, if one is."""
+    if len(named) != 1 or is_learned(Path(named[0])):
+        return Path(named[0]) if len(named) == 1 else None
+    style = None if Path(named[0]).exists() else find_style(named[0])
+    return None if style is None else style.path
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The command line: parse, call, exit code."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,11 +16,12 @@ from nst_rs.cli.signals import exit_code, stopped_like_ctrl_c
 from nst_rs.config.loading import load_config, name_files
 from nst_rs.config.named_styles import find_style, named_styles
 from nst_rs.config.reference import describe
-from nst_rs.errors import NstError, ResourceError
+from nst_rs.errors import ConfigError, NstError, ResourceError
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.learned.style_file import is_learned, read_learned
 from nst_rs.output.files import Outputs
 from nst_rs.output.provenance import software
+from nst_rs.runs.progress import Listener
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -200,6 +202,46 @@ def sweep(
                 with terminal.listening(screen) as listener:
                     session.run(job, listener)
             terminal.show_comparison(terminal.console(), sweeps.compare(chosen, output))
+
+
+@app.command("try")
+def try_styles(
+    scene: Scene = None,
+    style: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="IMAGE", help="Show all presets with this painting. May be given several times."),
+    ] = None,
+    output: Annotated[Path, typer.Option(metavar="SHEET.png", help="Write the sheet here.")] = Path("styles.png"),
+    config: ConfigFile = None,
+    settings: Assignments = None,
+    verbose: Verbose = False,
+) -> None:
+    """Show a part of a scene in all styles.
+
+    One sheet has the part with the most contrast, or scene.area, in all learned styles that have a name and, with a
+    painting, in all presets, each with the command that makes the whole map. Optimised maps are cut short.
+    """
+    with _errors_as_lines(verbose, "no sheet was written") as screen:
+        run = name_files(load_config(config, settings or ()), scene or None, style or None, None)
+        if not run.scene.paths:
+            raise ConfigError("scene.paths", expected="at least one GeoTIFF or folder", got="none")
+        with native_notes_hidden():
+            from nst_rs.runs import trial
+
+        def command(named: str, preset: str | None) -> str:
+            further = [part for each in settings or () for part in ("--set", each)]
+            options = ["--style", named, *(["--preset", preset] if preset else []), *further]
+            file = [] if config is None else ["--config", str(config)]
+            return shlex.join(["nst-rs", "stylize", *(scene or ()), *file, *options, "--output", "MAP.tif"])
+
+        @contextmanager
+        def listening(title: str) -> Iterator[Listener]:
+            terminal.say(screen, title)
+            with terminal.listening(screen) as listener:
+                yield listener
+
+        trial.try_styles(run, output, command, listening)
+        terminal.show_written(terminal.console(), (output,))
 
 
 @app.command()

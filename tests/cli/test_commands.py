@@ -119,6 +119,19 @@ def test_styles_lists_shipped_and_own_styles_and_writes_their_pictures(
             picture.load()
 
 
+def test_try_writes_a_sheet_and_tells_what_it_makes(
+    centre: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NST_RS_STYLES", str(tmp_path))
+    own_style(tmp_path, "mine")
+    assert run("try", centre, "--output", tmp_path / "sheet.png", "--set", "compute.precision=float32") == 0
+    printed = capfd.readouterr()
+    assert printed.out == f"{tmp_path}/sheet.png\n"
+    assert {"harvest", "mine"} <= set(printed.err.splitlines())
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        sheet.load()
+
+
 def test_a_learned_style_is_taken_by_its_name_and_said(
     centre: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -435,7 +448,9 @@ def test_the_version_is_that_of_the_package(capfd: pytest.CaptureFixture[str]) -
     assert capfd.readouterr().out == f"nst-rs {version('nst-rs')}\n"
 
 
-@pytest.mark.parametrize("command", ["", *(command.callback.__name__ for command in app.registered_commands)])
+@pytest.mark.parametrize(
+    "command", ["", *(command.name or command.callback.__name__ for command in app.registered_commands)]
+)
 def test_help_says_in_ascii_and_in_sentences_what_is_to_be_given(
     command: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from benchmarks import engine, faithfulness, learned, loop, memory, peers, publishing, quality, scaling, soak, whole
+from nst_rs.errors import NstError
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "the step against the matrix product": engine.step_against_matrix_product,
@@ -35,11 +36,14 @@ NAMED: dict[str, Callable[[], dict[str, float]]] = {"peers: L-BFGS at one level"
 def main(wanted: Sequence[str]) -> None:
     """Run and report the benchmarks whose names hold one of the words `wanted`; all where there is none.
 
-    ``soak``, with its options, runs where it is named and only there: it takes most of an hour. So does ``quality``,
-    which judges the maps that it is given.
+    ``soak`` and ``quality``, with their options, run where they are named first and only there: the one takes most of
+    an hour, the other judges the maps that it is given.
     """
     if wanted[:1] == ["quality"]:
-        _keep(*quality.main(wanted[1:]))
+        try:
+            _keep(*quality.main(wanted[1:]))
+        except NstError as error:
+            sys.exit(f"error: {error}")
         return
     if wanted[:1] == ["soak"]:
         figures, wrong = soak.main(wanted[1:])

@@ -212,10 +212,11 @@ def _made(config: RunConfig, folder: Path) -> dict[str, Path]:
         maps[f"learned, {learned.name}"] = _stylized(config, learned, folder / "learned.tif")
     peer = shutil.which(PEER)
     if peer is not None:
-        plain = override(config, {"style.strength": 0})
-        composite = _stylized(plain, learned, folder / "composite.tif")
+        plain = override(config, {"style.strength": 0})  # the map is then the scene's composite
+        composite = _stylized(plain, shipped_folder() / "harvest.style", folder / "composite.tif")
         maps[PEER] = folder / "peer.png"
-        longest = str(max(rasterio.open(composite).shape))
+        with rasterio.open(composite) as source:
+            longest = str(max(source.shape))
         command = [peer, "stylize", composite, "-o", maps[PEER], "--style-image", painting, "--max-size", longest]
         subprocess.run(command, check=True, capture_output=True)
     return maps

@@ -85,9 +85,9 @@ def try_styles(config: RunConfig, output: Path, command: Command, listening: Lis
 
 def attempts(config: RunConfig, command: Command) -> Iterator[Attempt]:
     """Return the pictures to make: learned styles by name, those that are named by path, then paintings by preset."""
-    own = {str(path): path for path in config.style.images if is_learned(path)}
-    learned = {name: style.path for name, style in named_styles().items() if str(style.path) not in own}
-    for name, path in (learned | own).items():
+    learned = {name: style.path for name, style in named_styles().items()}
+    others = {str(path): path for path in config.style.images if is_learned(path) and path not in learned.values()}
+    for name, path in (learned | others).items():
         try:
             read_learned(path)
         except StyleError as error:

@@ -64,6 +64,15 @@ def test_there_is_a_picture_for_every_learned_style_and_for_every_preset_of_a_pa
     assert [attempt.config.objective.alpha for attempt in made[1:]] == [1.0, 0.2, 0.05]
 
 
+def test_a_learned_style_that_is_named_is_shown_once_and_others_by_their_path(
+    own: Path, config: RunConfig, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.style"
+    small_style().save(other)
+    made = attempts(override(config, {"style.images": ["mine", str(other)]}), command)
+    assert [attempt.words for attempt in made] == ["make mine None", f"make {other} None"]
+
+
 def test_iterations_are_cut_most_at_the_finest_level() -> None:
     config = override(RunConfig(), {"style.images": ["a.jpg"]})
     (*_, painterly) = attempts(config, command)

@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo styles test check bench lock clean
+.PHONY: install demo styles test check bench bench-gpu lock clean
 
 install: .venv/installed
 
@@ -43,6 +43,10 @@ check: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+# Needs a GPU that TensorFlow can use, and nst-rs[gpu].
+bench-gpu: install
+	$(BIN)/python -m benchmarks gpu
 
 # Needs uv; rewrites the versions that `make install` uses.
 lock:

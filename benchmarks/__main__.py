@@ -10,7 +10,20 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from benchmarks import engine, faithfulness, learned, loop, memory, peers, publishing, quality, scaling, soak, whole
+from benchmarks import (
+    engine,
+    faithfulness,
+    gpu,
+    learned,
+    loop,
+    memory,
+    peers,
+    publishing,
+    quality,
+    scaling,
+    soak,
+    whole,
+)
 from nst_rs.errors import NstError
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
@@ -36,14 +49,17 @@ NAMED: dict[str, Callable[[], dict[str, float]]] = {"peers: L-BFGS at one level"
 def main(wanted: Sequence[str]) -> None:
     """Run and report the benchmarks whose names hold one of the words `wanted`; all where there is none.
 
-    ``soak`` and ``quality``, with their options, run where they are named first and only there: the one takes most of
-    an hour, the other judges the maps that it is given.
+    ``soak``, ``gpu`` and ``quality``, with their options, run where they are named first and only there: the first
+    takes most of an hour, the second needs a GPU, the third judges the maps that it is given.
     """
     if wanted[:1] == ["quality"]:
         try:
             _keep(*quality.main(wanted[1:]))
         except NstError as error:
             sys.exit(f"error: {error}")
+        return
+    if wanted[:1] == ["gpu"]:
+        _report(gpu.NAME, gpu.main(list(wanted[1:])))
         return
     if wanted[:1] == ["soak"]:
         figures, wrong = soak.main(wanted[1:])
@@ -71,4 +87,7 @@ def _keep(name: str, figures: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except NstError as error:  # a library or a device that a benchmark needs is not there
+        sys.exit(str(error))

@@ -81,7 +81,7 @@ class ForkedRun:
 def use_pixels_for_features(put: Callable[[object, str, object], None] = setattr) -> None:
     """Let the pipeline work without a network, in this process and on the workers that it sends tiles to."""
     put(levels, "build_kernel", lambda *_: PixelKernel())
-    put(levels, "build_objective", lambda *_: OBJECTIVE)
+    put(levels, "build_objectives", lambda _config, _kernel, styles, _tile: [OBJECTIVE] * len(styles))
     put(levels, "KernelRecipe", SimpleNamespace(of=lambda *_: PixelRecipe()))
 
 

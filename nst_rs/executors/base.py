@@ -17,6 +17,7 @@ from nst_rs.objective.losses import Objective
 from nst_rs.objective.problem import Kernel
 from nst_rs.optimise.checkpoint import Keeper
 from nst_rs.optimise.descent import Descent, Point, Step
+from nst_rs.optimise.resident import Residence
 from nst_rs.optimise.state import Form, State
 from nst_rs.pyramid.canvas import Canvas
 
@@ -57,6 +58,8 @@ class LevelTask:
     """Called with every point between two rounds, to keep it."""
     folder: Path
     """The folder in which the arrays lie that are on disk. Every process that computes must reach it."""
+    residence: Residence | None = None
+    """What makes the level's rounds where this process's device holds the descent; else None."""
 
 
 @dataclass(frozen=True)

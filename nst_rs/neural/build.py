@@ -61,6 +61,15 @@ def build_objective(config: RunConfig, kernel: WindowModel, styles: Sequence[Sty
     return Objective(chosen_terms(config.objective)).towards(blend)
 
 
+def build_objectives(
+    config: RunConfig, kernel: WindowModel, levels: Sequence[Sequence[Style]], tile: int
+) -> list[Objective]:
+    """Return the objective of every level. Levels whose styles are one sequence share theirs. Raises ConfigError."""
+    different = {id(styles): styles for styles in levels}
+    built = {key: build_objective(config, kernel, styles, tile) for key, styles in different.items()}
+    return [built[id(styles)] for styles in levels]
+
+
 def blended_moments(kernel: WindowModel, styles: Sequence[Style], trunk: Trunk, tile: int) -> Moments:
     """Return the styles' moments per position, Σ share · Ĝ: as if the picture's positions were divided among them."""
     grams = [style_grams(kernel, style, trunk, tile) for style in styles]

@@ -49,6 +49,8 @@ def choose_device(wanted: str) -> Device:
         gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
+    # Else float32 would be a GPU's TensorFloat-32, of ten bits, and maps would differ from a CPU's.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     if wanted == "cpu" or (wanted == "auto" and not gpus):
         return Device("/CPU:0", psutil.virtual_memory().available)
     index = 0 if wanted == "auto" else int(wanted.removeprefix("gpu:"))

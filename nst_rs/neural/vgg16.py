@@ -1,4 +1,4 @@
-"""VGG16 as a frozen encoder: weights through Keras, arithmetic in plain TensorFlow operations.
+"""VGG16 as a frozen encoder: weights as Keras stores them, arithmetic in plain TensorFlow operations.
 
 The only place that knows that these weights want BGR order with the ImageNet means subtracted.
 """
@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+import h5py
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -47,8 +48,8 @@ def load_convolutions(weights: str) -> list[Convolution]:
     if weights == "packaged":
         with resources.as_file(resources.files("nst_rs") / "data" / "vgg16_imagenet_notop_f16.h5") as path:
             check_sha256(path)
-            model = _keras_model(str(path))
-    elif weights == "imagenet":
+            return _read(path)
+    if weights == "imagenet":
         model = _downloaded_model()
     else:
         if not Path(weights).is_file():
@@ -74,6 +75,16 @@ def check_sha256(path: Path) -> None:
             got=f"{digest[:12]}…",
             do="the file is damaged: install nst-rs again",
         )
+
+
+def _read(path: Path) -> list[Convolution]:
+    """Read a file that is known to hold VGG16. Keras would build its own model first, which takes seconds."""
+    with h5py.File(path) as file:
+        groups = {name: file[_keras_name(name)][_keras_name(name)] for name in VGG16}
+        return [
+            Convolution(name, *(group[part][()].astype(np.float32) for part in ("kernel:0", "bias:0")))
+            for name, group in groups.items()
+        ]
 
 
 def _keras_model(path: str) -> Any:

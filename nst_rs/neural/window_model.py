@@ -41,7 +41,8 @@ class WindowModel:
         )
 
     @contextmanager
-    def _computing(self) -> Iterator[None]:
+    def computing(self) -> Iterator[None]:
+        """Compute on the model's device, and count the time."""
         started = time.perf_counter()
         with tf.device(self.device):
             yield
@@ -49,7 +50,7 @@ class WindowModel:
 
     def measure(self, window: Array, weight: Array, content: Features | None = None) -> Moments:
         """Return the window's counts and products, and its distances to `content` where that is given."""
-        with self._computing():
+        with self.computing():
             return _moments(*self._measure(self._tensor(window), self._tensor(weight), self._tensors(content or {})))
 
     def content(self, window: Array) -> Features:
@@ -57,12 +58,12 @@ class WindowModel:
 
         In the encoder's own type; bfloat16, which NumPy has not, as the same bits in uint16.
         """
-        with self._computing():
+        with self.computing():
             return {name: x.numpy() for name, x in self._content(self._tensor(window)).items()}
 
     def forward(self, window: Array, weight: Array, content: Features) -> Forward:
         """Return the window's moments, as :meth:`measure` does, and its activations for :meth:`backward`."""
-        with self._computing():
+        with self.computing():
             tensors = self._tensor(window), self._tensor(weight), self._tensors(content)
             activations, *parts = self._forward(*tensors)
             return Forward(_moments(*parts), activations)
@@ -73,16 +74,30 @@ class WindowModel:
         The share is (H, W, 3): the pull on the window's weighted positions, carried back to all its pixels, halo
         included. The shares of all windows, added where they overlap, are the gradient of the whole scene's objective.
         """
-        with self._computing():
-            share = self._backward(
-                activations,
-                self._tensor(weight),
-                self._tensors(content),
-                {name: self._tensor(x) for name, x in pull.products.items()},
-                {name: self._tensor(np.asarray(x)) for name, x in pull.half_squares.items()},
-            )
+        with self.computing():
+            share = self.back(activations, *self.on_device(weight, content), self.pull_on_device(pull))
             gradient: Array = share.numpy()
             return gradient
+
+    def on_device(self, weight: Array, content: Features) -> tuple[Any, dict[str, Any]]:
+        """Return a window's weights and content features as tensors, for :meth:`ahead` and :meth:`back`."""
+        return self._tensor(weight), self._tensors(content)
+
+    def pull_on_device(self, pull: Pull) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the pull on the products and on the distances as tensors, for :meth:`back`."""
+        factors = {name: self._tensor(np.asarray(x)) for name, x in pull.half_squares.items()}
+        return {name: self._tensor(x) for name, x in pull.products.items()}, factors
+
+    def ahead(self, window: Any, weight: Any, content: Mapping[str, Any], keep: bool) -> tuple[Any, Moments]:
+        """Return what :meth:`forward` does of tensors, in tensors; the activations only if they are to be kept."""
+        trace = self._forward if keep else self._measure
+        *activations, counts, products, half_squares = trace(window, weight, content)
+        doubled = {name: tf.cast(x, tf.float64) for name, x in products.items()}
+        return (activations[0] if keep else None), Moments(counts, doubled, half_squares)
+
+    def back(self, activations: Any, weight: Any, content: Mapping[str, Any], pull: tuple[Any, Any]) -> Any:
+        """Return what :meth:`backward` does of tensors, as a tensor."""
+        return self._backward(activations, weight, content, *pull)
 
     def _tensor(self, array: Array) -> Any:
         return tf.convert_to_tensor(array.astype(self.accumulate.as_numpy_dtype, copy=False))

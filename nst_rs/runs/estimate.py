@@ -126,6 +126,17 @@ def activation_bytes(level: Level, trunk: Trunk, value_bytes: int) -> float:
     return math.prod(level.window_shape) * trunk.activation_bytes_per_pixel * value_bytes / 4
 
 
+def resident_bytes(level: Level, arrays: int, content_layers: Iterable[str]) -> float:
+    """Return the bytes that a level's descent takes on a device that holds it, beside its windows' activations.
+
+    `arrays` per state; there are two states, and four more pictures at work: the gradient, the mirrored picture, and
+    copies of both. Weights and content features are held window by window.
+    """
+    pictures = (2 * arrays + 4) * 12 * math.prod(level.canvas_shape)
+    features = sum(VGG16[name].channels / VGG16[name].stride ** 2 for name in content_layers)
+    return pictures + 4 * (1 + features) * level.computed_pixels
+
+
 def best_tile(shape: tuple[int, int], trunk: Trunk, value_bytes: int, budget: float, workers: int = 1) -> int:
     """Return the tile that computes the fewest pixels of a scene of `shape` with windows of at most `budget` bytes.
 

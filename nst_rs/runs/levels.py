@@ -17,8 +17,9 @@ from nst_rs.executors.base import Executor, LevelTask
 from nst_rs.executors.recipes import KernelRecipe
 from nst_rs.files.storage import Inset, PixelArray, Storage, Window, strips
 from nst_rs.learned.windows import paint_all
-from nst_rs.neural.build import build_kernel, build_objective
+from nst_rs.neural.build import build_kernel, build_objectives
 from nst_rs.neural.generator import GeneratorNetwork
+from nst_rs.neural.resident import residence
 from nst_rs.neural.window_model import WindowModel
 from nst_rs.objective.losses import Losses, Objective
 from nst_rs.objective.terms.content import Content
@@ -162,6 +163,7 @@ class Levels:
             listener=hear,
             keep=keep,
             folder=job.workspace.folder,
+            residence=residence(kernel) if job.is_resident(index) else None,
         )
 
     def _take(self, index: int, iteration: int, history: Sequence[Losses], state: State) -> None:
@@ -254,10 +256,7 @@ class Levels:
         job, styles = self._job, self._styles()
         with self._watch.timed("network"):
             kernel = build_kernel(job.config, job.device)
-            objectives = [
-                build_objective(job.config, kernel, each, job.plan.tile) for each in at_levels(job.config, styles)
-            ]
-            return kernel, objectives
+            return kernel, build_objectives(job.config, kernel, at_levels(job.config, styles), job.plan.tile)
 
     def _styles(self) -> Sequence[Style]:
         """Return the style pictures in the colours to imitate."""

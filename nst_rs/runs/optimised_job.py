@@ -14,7 +14,8 @@ from nst_rs.errors import ConfigError
 from nst_rs.learned.style_file import LearnedStyle, read_learned
 from nst_rs.neural.build import measure_pace
 from nst_rs.neural.device import Device
-from nst_rs.objective.terms.registry import needed_statistics
+from nst_rs.objective.terms.base import PixelTerm
+from nst_rs.objective.terms.registry import chosen_terms, needed_statistics
 from nst_rs.optimise.descent import Descent
 from nst_rs.optimise.rounds import MEASURED
 from nst_rs.optimise.tile_moments import TileMoments
@@ -76,15 +77,19 @@ class OptimisedJob(Job):
     @property
     def kept(self) -> estimate.Kept:
         """The arrays that the run keeps of its scene."""
-        arrays = 4 if self.config.schedule.averaged else 3
         layers, precision = needed_statistics(self.config.objective).half_squares, self.config.compute.precision
-        kept = estimate.Kept.by(self.plan, layers, precision, arrays, self.traits.writes_cores)
+        kept = estimate.Kept.by(self.plan, layers, precision, self._arrays, self.traits.writes_cores)
         if self.config.tiling.statistics == "predicted":
             kept = replace(kept, states=(*kept.states, *self._kept_moments))
         if not self.inputs.rendering.keeps_clouds:
             return kept
         unstyled = ((*self.inputs.scene.grid.shape, 4), "uint8")
         return replace(kept, canvases=(*kept.canvases, unstyled))
+
+    @property
+    def _arrays(self) -> int:
+        """The arrays of a state that are of the picture's size."""
+        return 4 if self.config.schedule.averaged else 3
 
     @property
     def kept_layers(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -146,6 +151,20 @@ class OptimisedJob(Job):
         tiling = self.config.tiling
         all_met = self.kept_windows(index) == len(self.plan.levels[index].tiles) and tiling.steps_per_round == 1
         return tiling.statistics == "predicted" and not all_met
+
+    def is_resident(self, index: int) -> bool:
+        """Whether the device holds the descent of level `index`: on a GPU that has room for it.
+
+        A CPU's memory is the host's in any case. Predicted statistics, and terms that measure pixels in the host's
+        arithmetic, are computed window by window.
+        """
+        if not self.device.is_gpu or not self.traits.in_process or self.memory.on_disk or self.is_predicted(index):
+            return False
+        if any(isinstance(term, PixelTerm) for term in chosen_terms(self.config.objective)):
+            return False
+        layers = needed_statistics(self.config.objective).half_squares
+        taken = estimate.resident_bytes(self.plan.levels[index], self._arrays, layers)
+        return taken <= self.device.free_bytes - _window_budget(self.device, self.budget)
 
     def kept_windows(self, index: int) -> int:
         """Return the number of windows of level `index` that keep their activations at a time."""

@@ -9,11 +9,19 @@ import rasterio
 from nst_rs.arrays import Array, Pixels
 from nst_rs.config.sections import RunConfig, trunk_of
 from nst_rs.files.storage import MemoryStorage
-from nst_rs.neural.build import blended_moments, build_kernel, build_objective, measure_pace, style_grams
+from nst_rs.neural.build import (
+    blended_moments,
+    build_kernel,
+    build_objective,
+    build_objectives,
+    measure_pace,
+    style_grams,
+)
 from nst_rs.neural.device import Device
 from nst_rs.neural.window_model import WindowModel
 from nst_rs.objective.losses import Objective
 from nst_rs.objective.problem import Problem
+from nst_rs.objective.terms.gram import Gram
 from nst_rs.optimise.iterate import Move
 from nst_rs.optimise.rounds import Exact
 from nst_rs.pyramid.canvas import Canvas
@@ -170,6 +178,24 @@ def test_a_blend_lies_between_its_images_as_its_weights_say(
     for name, gram in harvest_grams.items():
         assert np.linalg.norm(other[name] - gram) > 0.1 * np.linalg.norm(gram)
         np.testing.assert_allclose(found[name], gram + 0.25 * (other[name] - gram), rtol=1e-12)
+
+
+def test_levels_of_one_style_share_an_objective_and_others_have_their_own(
+    kernel: WindowModel, objective: Objective
+) -> None:
+    one = read_styles({SAMPLES / "styles" / "harvest.jpg": 1}, 256)
+    other = read_styles({SAMPLES / "styles" / "harvest.jpg": 1}, 128)
+    coarse, middle, fine = build_objectives(CONFIG, kernel, [one, other, one], 1024)
+    assert coarse is fine
+    for name in ("conv1_1", "conv5_1"):
+        first, second = (gram_of(each, name) for each in (coarse, middle))
+        assert np.array_equal(first, gram_of(objective, name))
+        assert not np.allclose(second, first)
+
+
+def gram_of(objective: Objective, layer: str) -> Array:
+    (gram,) = (term for term in objective.terms if isinstance(term, Gram))
+    return gram.targets[layer]
 
 
 def test_the_machines_pace_is_plausible() -> None:

@@ -3,6 +3,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import tensorflow as tf
 
 from nst_rs.errors import ResourceError
 from nst_rs.neural import device
@@ -41,6 +42,12 @@ def test_a_gpu_is_taken_where_there_is_one_and_its_memory_grows(
 ) -> None:
     assert choose_device(wanted) == Device(name, free)
     assert two_gpus == {"first": True, "second": True}
+
+
+def test_a_gpus_float32_is_the_cpus(two_gpus: dict[str, bool]) -> None:
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    choose_device("gpu:0")
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
 
 
 def test_the_cpu_can_be_asked_for_in_spite_of_a_gpu_whose_memory_is_then_left_alone(two_gpus: dict[str, bool]) -> None:

@@ -408,6 +408,24 @@ def test_what_was_left_to_the_machine_stays_decided_as_when_the_run_began(
     assert heard[0].step.before > 0
 
 
+def test_a_run_that_the_device_holds_goes_on_to_the_same_bytes_and_to_the_hosts_picture(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**quick, "tiling.tile": 64, "schedule.iterations": (3, 3), "schedule.averaged": 0.5}
+    host = nst_rs.stylize(scene, harvest, tmp_path / "host.tif", settings=settings)
+    # A CPU's operations in place of a GPU's: the run is the same otherwise.
+    monkeypatch.setattr("nst_rs.runs.optimised_job.OptimisedJob.is_resident", lambda _job, _index: True)
+    whole = nst_rs.stylize(scene, harvest, tmp_path / "whole.tif", settings=settings)
+    heard = _interrupted(scene, harvest, tmp_path / "killed.tif", settings, 4)
+    again = nst_rs.stylize(scene, harvest, tmp_path / "killed.tif", settings=settings)
+    assert heard[-1].level == 2
+    assert again.output.read_bytes() == whole.output.read_bytes()
+    assert again.losses == whole.losses
+    assert whole.losses == pytest.approx(host.losses, rel=1e-3)
+    # Two whole numbers apart where rounding falls the other way, and has been enlarged by six steps.
+    assert np.abs(pixels(whole.output).astype(int) - pixels(host.output)).max() <= 2
+
+
 @pytest.mark.parametrize("memory", ["2GB", "1MB"])
 def test_a_stage_that_failed_goes_on_when_it_is_tried_again(
     scene: Path, harvest: Path, quick: Settings, tmp_path: Path, memory: str

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nst_rs.config.loading import load_config
+from nst_rs.neural.device import Device
 from nst_rs.optimise.rounds import MEASURED
+from nst_rs.runs import estimate
 from nst_rs.runs.optimised_job import OptimisedJob
 from nst_rs.runs.prepare import prepare
 from nst_rs.vgg16 import VGG16
@@ -59,3 +62,36 @@ def test_what_a_predicted_run_remembers_of_its_tiles_is_planned_for(job_with: Pr
     tiles = sum(len(level.tiles) for level in exact.plan.levels[-2:])
     more = predicted.kept.memory_bytes - exact.kept.memory_bytes
     assert more == pytest.approx(2 * tiles * sums * 4, rel=0.01)  # but for counts, and rows that are not full
+
+
+def test_a_gpu_holds_the_descent_of_the_levels_that_fit(job_with: Prepare) -> None:
+    job = job_with()
+    sizes = [estimate.resident_bytes(level, 3, ["conv4_2"]) for level in job.plan.levels]
+    assert sizes == sorted(sizes)
+    assert [job.is_resident(index) for index in range(3)] == [False] * 3  # a CPU
+    # Half of the free memory is for windows.
+    for free, expected in ((80e9, [True, True, True]), (2.1 * sizes[1], [True, True, False])):
+        on_gpu = replace(job, device=Device("/GPU:0", int(free)))
+        assert [on_gpu.is_resident(index) for index in range(3)] == expected
+
+
+def test_what_a_gpu_holds_is_at_least_its_arrays(job_with: Prepare) -> None:
+    level = job_with().plan.levels[-1]
+    picture = 3 * 4 * math.prod(level.canvas_shape)
+    two_states_and_a_gradient = 7 * picture
+    features = 4 * 512 * math.prod(level.canvas_shape) / 64
+    assert estimate.resident_bytes(level, 3, ["conv4_2"]) > two_states_and_a_gradient + features
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["tiling.statistics=predicted", "tiling.tile=64", "tiling.tiles_at_once=1"],
+        ["objective.variation=1e-4"],
+        ["compute.memory=50MB"],
+        ["compute.executor=dask"],
+    ],
+)
+def test_what_the_host_computes_is_not_held_by_a_gpu(job_with: Prepare, settings: list[str]) -> None:
+    job = replace(job_with(*settings), device=Device("/GPU:0", int(80e9)))
+    assert not job.is_resident(2)

@@ -53,10 +53,7 @@ def main(wanted: Sequence[str]) -> None:
     takes most of an hour, the second needs a GPU, the third judges the maps that it is given.
     """
     if wanted[:1] == ["quality"]:
-        try:
-            _keep(*quality.main(wanted[1:]))
-        except NstError as error:
-            sys.exit(f"error: {error}")
+        _keep(*quality.main(wanted[1:]))
         return
     if wanted[:1] == ["gpu"]:
         _report(gpu.NAME, gpu.main(list(wanted[1:])))
@@ -89,5 +86,5 @@ def _keep(name: str, figures: Mapping[str, Any]) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except NstError as error:  # a library or a device that a benchmark needs is not there
+    except NstError as error:  # what a benchmark needs is not there, or not as it must be
         sys.exit(str(error))

@@ -4,12 +4,26 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from benchmarks import engine, faithfulness, gpu, learned, loop, memory, peers, publishing, scaling, soak, whole
+from benchmarks import (
+    engine,
+    faithfulness,
+    gpu,
+    learned,
+    loop,
+    memory,
+    peers,
+    publishing,
+    quality,
+    scaling,
+    soak,
+    whole,
+)
 from nst_rs.errors import NstError
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
@@ -35,9 +49,12 @@ NAMED: dict[str, Callable[[], dict[str, float]]] = {"peers: L-BFGS at one level"
 def main(wanted: Sequence[str]) -> None:
     """Run and report the benchmarks whose names hold one of the words `wanted`; all where there is none.
 
-    ``soak`` and ``gpu``, with their options, run where they are named and only there: the one takes most of an hour,
-    the other one needs a GPU.
+    ``soak``, ``gpu`` and ``quality``, with their options, run where they are named first and only there: the first
+    takes most of an hour, the second needs a GPU, the third judges the maps that it is given.
     """
+    if wanted[:1] == ["quality"]:
+        _keep(*quality.main(wanted[1:]))
+        return
     if wanted[:1] == ["gpu"]:
         _report(gpu.NAME, gpu.main(list(wanted[1:])))
         return
@@ -55,6 +72,10 @@ def _report(name: str, figures: dict[str, float]) -> None:
     print(name)
     for figure, value in figures.items():
         print(f"    {figure:<64} {value:10.4g}", flush=True)
+    _keep(name, figures)
+
+
+def _keep(name: str, figures: Mapping[str, Any]) -> None:
     target = Path(__file__).parent / "results" / f"{platform.node() or 'here'}.json"
     kept = json.loads(target.read_text()) if target.exists() else {}
     target.parent.mkdir(exist_ok=True)
@@ -65,5 +86,5 @@ def _report(name: str, figures: dict[str, float]) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except NstError as error:  # a library or a device that a benchmark needs is not there
+    except NstError as error:  # what a benchmark needs is not there, or not as it must be
         sys.exit(str(error))

@@ -13,6 +13,7 @@ from PIL import Image
 from benchmarks.engine import CPU, STYLES, matrix_product, shortest
 from benchmarks.scenes import SAMPLES, write_scene
 from nst_rs import stylize
+from nst_rs.config.named_styles import shipped_folder
 from nst_rs.config.sections import RunConfig, trunk_of
 from nst_rs.learned.architecture import GRAIN_CHANNELS, Architecture, Weights, first_weights
 from nst_rs.learned.style_file import Facts, LearnedStyle, Learning, Source
@@ -24,7 +25,7 @@ ARCHITECTURE = Architecture()
 WINDOW = 192
 BLOCK = 1024
 """Of large scenes."""
-HARVEST, SHIPPED = SAMPLES / "styles" / "harvest.jpg", SAMPLES / "learned" / "harvest.style"
+HARVEST, SHIPPED = SAMPLES / "styles" / "harvest.jpg", shipped_folder() / "harvest.style"
 SIDES = (2000, 10980)
 """Of the scenes whose memory is measured: 4 and 120 megapixels."""
 

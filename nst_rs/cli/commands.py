@@ -1,6 +1,7 @@
 """The command line: parse, call, exit code."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,13 +14,15 @@ from nst_rs import api
 from nst_rs.cli import terminal
 from nst_rs.cli.signals import exit_code, stopped_like_ctrl_c
 from nst_rs.config.loading import load_config, name_files, override
+from nst_rs.config.named_styles import find_style, named_styles
 from nst_rs.config.reference import describe
 from nst_rs.config.sections import RunConfig
-from nst_rs.errors import NstError, ResourceError
+from nst_rs.errors import ConfigError, NstError, ResourceError
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.learned.style_file import is_learned, read_learned
 from nst_rs.output.files import Outputs
 from nst_rs.output.provenance import software
+from nst_rs.runs.progress import Listener
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,8 +38,8 @@ Style = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="IMAGE",
-        help="Take the style of this image, or of a learned style (.style). Give the option several times to blend "
-        "several images.",
+        help="Take the style of this image, or of a learned style: a file (.style), or a name that `nst-rs styles` "
+        "lists. Give the option several times to blend several images.",
     ),
 ]
 Output = Annotated[
@@ -97,6 +100,7 @@ def stylize(
     """
     with _errors_as_lines(verbose, "no map was written; the same command goes on from here") as screen:
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
+        terminal.say_what_is_taken(screen, style or ())
         with native_notes_hidden():
             from nst_rs.runs import record, session
             from nst_rs.runs.prepare import prepare
@@ -157,8 +161,9 @@ def plan(
 
     The arguments are those of `stylize`. Levels, tiles, memory, operations and time are shown; nothing is written.
     """
-    with _errors_as_lines(verbose):
+    with _errors_as_lines(verbose) as screen:
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
+        terminal.say_what_is_taken(screen, style or ())
         with native_notes_hidden():
             from nst_rs.runs.prepare import forecast
 
@@ -200,6 +205,46 @@ def sweep(
             terminal.show_comparison(terminal.console(), sweeps.compare(chosen, output))
 
 
+@app.command("try")
+def try_styles(
+    scene: Scene = None,
+    style: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="IMAGE", help="Show all presets with this painting. May be given several times."),
+    ] = None,
+    output: Annotated[Path, typer.Option(metavar="SHEET.png", help="Write the sheet here.")] = Path("styles.png"),
+    config: ConfigFile = None,
+    settings: Assignments = None,
+    verbose: Verbose = False,
+) -> None:
+    """Show a part of a scene in all styles.
+
+    One sheet has the part with the most contrast, or scene.area, in all learned styles that have a name and, with a
+    painting, in all presets, each with the command that makes the whole map. Optimised maps are cut short.
+    """
+    with _errors_as_lines(verbose, "no sheet was written") as screen:
+        run = name_files(load_config(config, settings or ()), scene or None, style or None, None)
+        if not run.scene.paths:
+            raise ConfigError("scene.paths", expected="at least one GeoTIFF or folder", got="none")
+        with native_notes_hidden():
+            from nst_rs.runs import trial
+
+        def command(named: str, preset: str | None) -> str:
+            further = [part for each in settings or () for part in ("--set", each)]
+            options = ["--style", named, *(["--preset", preset] if preset else []), *further]
+            file = [] if config is None else ["--config", str(config)]
+            return shlex.join(["nst-rs", "stylize", *(scene or ()), *file, *options, "--output", "MAP.tif"])
+
+        @contextmanager
+        def listening(title: str) -> Iterator[Listener]:
+            terminal.say(screen, title)
+            with terminal.listening(screen) as listener:
+                yield listener
+
+        trial.try_styles(run, output, command, listening)
+        terminal.show_written(terminal.console(), (output,))
+
+
 @app.command()
 def inspect(
     scene: Annotated[list[str], typer.Argument(metavar="SCENE", hidden=True)],
@@ -211,11 +256,13 @@ def inspect(
     """Show what a scene is.
 
     Every SCENE is a product, a tile of one scene, or a folder of them. Its sensor, grid, bands, nodata, valid share
-    and composites are shown. Of a learned style (.style) it is shown what it was learned from and how good it is.
+    and composites are shown. Of a learned style, named by its file or its name, it is shown what it was learned from
+    and how good it is.
     """
     with _errors_as_lines(verbose=False):
-        if len(scene) == 1 and is_learned(Path(scene[0])):
-            terminal.show_learned(terminal.console(), read_learned(Path(scene[0])).facts, Path(scene[0]))
+        path = _learned_style(scene)
+        if path is not None:
+            terminal.show_learned(terminal.console(), read_learned(path).facts, path)
             return
         config = load_config(None, settings or ())
         terminal.show_scene(terminal.console(), api.inspect(scene, nodata=nodata, config=config))
@@ -232,6 +279,21 @@ def settings(
     """
     with _errors_as_lines(verbose=False):
         terminal.show_settings(terminal.console(), describe(section))
+
+
+@app.command()
+def styles(
+    output: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write the styles' pictures to this folder, NAME.png each.")
+    ] = None,
+) -> None:
+    """List the learned styles that have a name.
+
+    They are those shipped with the program and your own, with the painting and the figures of each. Take one with
+    --style NAME.
+    """
+    with _errors_as_lines(verbose=False):
+        terminal.show_styles(terminal.console(), named_styles().values(), output)
 
 
 @app.command()
@@ -285,6 +347,14 @@ def print_(
             path = output or map_.with_suffix(ENDING)
             print_beside(map_, path, section.page)
             print(path)
+
+
+def _learned_style(named: list[str]) -> Path | None:
+    """Return the learned style that is named in the place of a scene, by its path or its name, if one is."""
+    if len(named) != 1 or is_learned(Path(named[0])):
+        return Path(named[0]) if len(named) == 1 else None
+    style = None if Path(named[0]).exists() else find_style(named[0])
+    return None if style is None else style.path
 
 
 @contextmanager

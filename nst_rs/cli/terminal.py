@@ -16,12 +16,14 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column, Table
 from rich.text import Text
 
+from nst_rs.config.named_styles import VARIABLE, NamedStyle, find_style, own_folder
 from nst_rs.config.reference import Setting
+from nst_rs.errors import StyleError
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.files.text import counted, duration, operations
 from nst_rs.geo.area import describe_degrees, extent_of
 from nst_rs.geo.grid import Grid
-from nst_rs.learned.style_file import Facts, HeldOut, Source
+from nst_rs.learned.style_file import Facts, HeldOut, Source, read_learned, write_preview
 from nst_rs.output.figures import describe
 from nst_rs.output.files import Outputs
 from nst_rs.runs import progress
@@ -156,6 +158,35 @@ def show_learned(console: Console, facts: Facts, path: Path) -> None:
     ]
     for line in lines:
         say(console, line)
+
+
+def say_what_is_taken(console: Console, styles: Iterable[Path]) -> None:
+    """Say of every style that was called by a name which one it is."""
+    for named in styles:
+        style = find_style(str(named))
+        if style is not None and named.is_file():
+            say(console, f"style {named}: the file of that name here, not the {style.kind} style")
+        elif style is not None:
+            say(console, f"style {named}: the {style.kind} style, {style.path}")
+
+
+def show_styles(console: Console, styles: Iterable[NamedStyle], folder: Path | None) -> None:
+    """Print what styles there are, by name; with a `folder`, write their pictures there. Raises NstError."""
+    for style in styles:
+        try:
+            learned = read_learned(style.path)
+        except StyleError as error:  # the others are there all the same
+            say(console, f"{style.name} ({style.kind}): {error}")
+            continue
+        facts = learned.facts
+        judged = facts.held_out and facts.held_out.ratio
+        figures = f"objective {judged:.2f} times that of stylize" if judged else "not compared with stylize"
+        licence = facts.licence or "no licence stated"
+        say(console, f"{style.name} ({style.kind}): learned from {_names(facts.styles)}; {figures}; {licence}")
+        say(console, f"  {style.path}")
+        if folder is not None and learned.preview:
+            say(console, f"  {write_preview(learned, folder / f'{style.name}.png')}")
+    say(console, f"your own styles are looked for in {own_folder()} ({VARIABLE} names another folder)")
 
 
 def _names(sources: Sequence[Source]) -> str:

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, ValidationInfo, ValidatorFunctionWrapHandl
 from pydantic.fields import FieldInfo
 
 from nst_rs.config.base import InWords, Weight
+from nst_rs.config.named_styles import find_style
 
 Place = Callable[[str], str]
 """Returns a path as it is to be understood: as an absolute one, or as starting from another folder."""
@@ -34,6 +35,19 @@ def _placed(value: Any, info: ValidationInfo) -> Any:
 
 LocalPath = Annotated[Path, BeforeValidator(_placed), PathInWords("a path")]
 """A file or folder of this machine."""
+
+
+def _found_by_name(value: Any, info: ValidationInfo) -> Any:
+    """Return a style's path: as the context places it or, where no file is there, that of the style of this name."""
+    placed = _placed(value, info)
+    if not isinstance(value, str | Path) or os.path.isfile(placed):
+        return placed
+    style = find_style(str(value))
+    return placed if style is None else str(style.path)
+
+
+StylePath = Annotated[Path, BeforeValidator(_found_by_name), PathInWords("a path, or a learned style's name")]
+"""A file of this machine, or a learned style that is called by its name."""
 
 Location = Annotated[str, BeforeValidator(_placed), PathInWords("a path or a location such as s3://bucket/name")]
 """A file or folder of this machine, or what GDAL reads from elsewhere, which no folder changes."""
@@ -57,12 +71,13 @@ def _weighted(value: Any) -> Iterable[tuple[Any, Any]]:
     raise ValueError("a path, a list of paths, or paths with weights")
 
 
-WeightedPaths = Annotated[
-    dict[LocalPath, Weight],
+WeightedStyles = Annotated[
+    dict[StylePath, Weight],
     WrapValidator(_each_weighted),
-    PathInWords("a path, a list of paths, or paths with weights"),
+    PathInWords("a path, a learned style's name, a list of paths, or paths with weights"),
 ]
-"""Files of this machine with a weight each. May be written as one path, or as a list, where each weighs 1."""
+"""Files of this machine, or learned styles by their names, with a weight each. May be written as one path, or as a
+list, where each weighs 1."""
 
 
 def may_hold_paths(setting: FieldInfo) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, field_validator, model_validator
 
 from nst_rs.config.base import InWords, Section, Weight
-from nst_rs.config.paths import LocalPath, Location, WeightedPaths
+from nst_rs.config.paths import LocalPath, Location, StylePath, WeightedStyles
 from nst_rs.vgg16 import VGG16
 
 LayerWeights = Annotated[dict[str, Weight], InWords("layers of VGG16 with weights")]
@@ -36,9 +36,10 @@ the layer's loss against a blank picture, for paintings scaled to 512 pixels. Th
 class StyleSection(Section):
     """The images whose style is taken, blended where they are several."""
 
-    images: WeightedPaths = Field({})
-    """The images whose style is taken, and their weights, of which only the ratios count; or one learned style. May be
-    written as one path, or as a list, where each weighs 1."""
+    images: WeightedStyles = Field({})
+    """The images whose style is taken, and their weights, of which only the ratios count; or one learned style, by its
+    path or by the name that ``nst-rs styles`` has for it. May be written as one path, or as a list, where each weighs
+    1."""
     scaling: Literal["fixed", "level"] = "fixed"
     """How the style images follow the levels. ``fixed``: they have one size at all levels, so that every level draws
     strokes of its own; ``level``: they are halved with the scene, so that a stroke has one size on the ground and gains
@@ -51,7 +52,7 @@ class StyleSection(Section):
     strength: float = Field(1.0, ge=0, le=1)
     """How much of a learned style is applied: 0 leaves the scene as it is, 1 is the style as it was learned, between
     them is a blend."""
-    learned: LocalPath | None = None
+    learned: StylePath | None = None
     """A learned style whose picture of the scene the run starts from, with ``schedule.init: learned``."""
     color: Color = "style"
     """Whose colours the map has. ``style``: the style's; ``scene``: the scene's, whose luminance alone is styled;

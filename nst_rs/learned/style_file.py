@@ -18,12 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from nst_rs.config.named_styles import SUFFIX
 from nst_rs.config.sections import Color
 from nst_rs.errors import OutputError, StyleError
 from nst_rs.files.text import counted
 from nst_rs.learned.architecture import Architecture, Weights
 
-SUFFIX = ".style"
 _FORMAT, _VERSION = "nst_rs learned style", 2
 _WEIGHTS = "weights/"
 _PREVIEW = "preview"
@@ -131,13 +131,27 @@ class LearnedStyle:
             "facts": self.facts.model_dump_json(),
             "sha256": _digest(tensors),
         }
-        temporary = path.with_name(f".{path.name}.new")
-        try:
-            temporary.write_bytes(save(tensors, metadata))
-            os.replace(temporary, path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise OutputError(f"output {path}", expected="room and leave to write", got=str(error)) from error
+        _write(path, save(tensors, metadata))
+
+
+def write_preview(style: LearnedStyle, path: Path) -> Path:
+    """Write the picture that a style carries, a PNG, at once; make its folder. Return `path`. Raises OutputError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"output folder {path.parent}", expected="a folder to write to", got=str(error)) from error
+    _write(path, style.preview)
+    return path
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"output {path}", expected="room and leave to write", got=str(error)) from error
 
 
 def rounded(weights: Weights) -> dict[str, npt.NDArray[np.float32]]:

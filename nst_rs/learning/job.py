@@ -10,12 +10,13 @@ import psutil
 
 from nst_rs.composite.rendering import Rendering, open_rendering
 from nst_rs.config.loading import Decisions, override
+from nst_rs.config.named_styles import SUFFIX
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.files import lock
 from nst_rs.files.locations import absolute
 from nst_rs.files.workspace import Workspace
-from nst_rs.learned.style_file import SUFFIX, LearnedStyle, is_learned, read_learned
+from nst_rs.learned.style_file import LearnedStyle, is_learned, read_learned
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.neural.trainer import refuse_untaught
 from nst_rs.objective.terms.registry import chosen_terms

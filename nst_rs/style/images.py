@@ -13,6 +13,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageChops, ImageOps
 
 from nst_rs.arrays import Pixels
+from nst_rs.config.named_styles import names_in_words
 from nst_rs.errors import StyleError
 from nst_rs.geo.validity import validity
 from nst_rs.pyramid.resample import continued
@@ -67,7 +68,8 @@ def read_style(path: Path, size: int, share: float = 1.0) -> Style:
             warnings.simplefilter("ignore")  # what Pillow can read over is no news
             rgb, alpha = _read(path, size)
     except FileNotFoundError as error:
-        raise StyleError(f"style {path}", expected="an image", got="no such file") from error
+        by_name = "" if path.suffix else f"name an image, or one of the learned styles: {names_in_words()}"
+        raise StyleError(f"style {path}", expected="an image", got="no such file", do=by_name) from error
     except _FAILURES as error:
         said = str(error) or type(error).__name__
         raise StyleError(f"style {path}", expected="an image that Pillow can read", got=said) from error

@@ -61,7 +61,7 @@ def test_a_setting_that_is_not_set_has_no_value(setting: Setting) -> None:
         ("composite.mask", "none", "none or clouds"),
         ("objective.content_layers", "{conv4_2: 6e-05}", "layers of VGG16 with weights"),
         ("style.stroke", "not set", "a number above 0"),
-        ("style.learned", "not set", "a path"),
+        ("style.learned", "not set", "a path, or a learned style's name"),
         ("scene.nodata", "not set", "a number, guess, or none"),
         ("scene.paths", "not set", "a list, each a path or a location such as s3://bucket/name"),
         ("model.weights", "packaged", "packaged, imagenet, or a path"),

@@ -6,8 +6,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from nst_rs.errors import StyleError
-from nst_rs.learned.style_file import read_learned
+from nst_rs.errors import OutputError, StyleError
+from nst_rs.learned.style_file import read_learned, write_preview
 from tests.learned_styles import small_style
 
 
@@ -82,3 +82,12 @@ def test_weights_of_another_network_are_refused(path: Path) -> None:
 def test_unknown_facts_are_refused(path: Path) -> None:
     with pytest.raises(StyleError, match="unknown facts"):
         read_learned(rewritten(path, facts='{"widths": 3}'))
+
+
+def test_the_picture_of_a_style_is_written_at_once_and_a_folder_in_the_way_is_told_of(tmp_path: Path) -> None:
+    style = small_style()
+    assert write_preview(style, tmp_path / "pictures" / "a.png").read_bytes() == style.preview
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"output folder .*file: expected a folder to write to"):
+        write_preview(style, tmp_path / "file" / "a.png")
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["a.png"]

@@ -1,0 +1,108 @@
+"""A sheet of pictures side by side, each with a title and a few words below it, as one PNG."""
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from nst_rs.arrays import Rgb
+from nst_rs.errors import OutputError
+
+_COLUMNS = 3
+_LARGEST = 512
+"""Pixels of a picture's longer side: a larger one is reduced, a smaller one enlarged where a whole number does it."""
+_GAP = 16
+_TITLE, _TEXT = 16, 12
+"""Sizes of letters in pixels."""
+_PAPER, _INK = (255, 255, 255), (30, 30, 30)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A picture of the sheet."""
+
+    picture: Rgb  # (H, W, 3)
+    title: str
+    words: str
+
+
+def check_sheet(path: Path, inputs: Sequence[Path]) -> None:
+    """Refuse a place where no sheet can be written, before anything is computed. Raises OutputError."""
+    if path.suffix.lower() != ".png":
+        raise OutputError(f"output {path}", expected="a name ending in .png", got=path.suffix or "no ending")
+    if not path.parent.is_dir():
+        raise OutputError(f"output folder {path.parent}", expected="an existing folder", got="none", do="create it")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"output folder {path.parent}", expected="leave to write", got="none")
+    if path.is_dir() or path.resolve() in {read.resolve() for read in inputs}:
+        raise OutputError(f"output {path}", expected="a new file", got="a folder, or an input")
+
+
+def write_sheet(path: Path, cells: Sequence[Cell], foot: str) -> None:
+    """Draw the cells in rows, `foot` below them, and write the sheet at once. Raises OutputError."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        draw_sheet(cells, foot).save(temporary, "PNG")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(f"output {path}", expected="room and leave to write", got=str(error)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def draw_sheet(cells: Sequence[Cell], foot: str) -> Image.Image:
+    """Return the sheet."""
+    pictures = [_scaled(Image.fromarray(cell.picture)) for cell in cells]
+    width = max(picture.width for picture in pictures)
+    tall = max(picture.height for picture in pictures)
+    font = ImageFont.load_default(_TEXT)
+    words = [list(_wrapped(cell.words, font, width)) for cell in cells]
+    height = tall + _GAP // 2 + _TITLE + _GAP // 2 + _line(font) * max(map(len, words)) + _GAP
+    columns = min(_COLUMNS, len(cells))
+    across = columns * (width + _GAP) + _GAP
+    below = list(_wrapped(foot, font, across - 2 * _GAP))
+    rows = math.ceil(len(cells) / columns)
+    sheet = Image.new("RGB", (across, _GAP + rows * height + len(below) * _line(font) + _GAP), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for number, (cell, picture, lines) in enumerate(zip(cells, pictures, words, strict=True)):
+        left, top = _GAP + number % columns * (width + _GAP), _GAP + number // columns * height
+        sheet.paste(picture, (left, top))
+        top += tall + _GAP // 2
+        draw.text((left, top), cell.title, _INK, ImageFont.load_default(_TITLE))
+        draw.multiline_text((left, top + _TITLE + _GAP // 2), "\n".join(lines), _INK, font, spacing=_line(font) - _TEXT)
+    draw.multiline_text((_GAP, _GAP + rows * height), "\n".join(below), _INK, font, spacing=_line(font) - _TEXT)
+    return sheet
+
+
+def _line(font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> int:
+    """Return the height of a line of text in pixels."""
+    return math.ceil(font.getbbox("Ag")[3]) + 3
+
+
+def _scaled(picture: Image.Image) -> Image.Image:
+    longer = max(picture.size)
+    if longer > _LARGEST:
+        picture.thumbnail((_LARGEST, _LARGEST), Image.Resampling.BOX)
+        return picture
+    times = _LARGEST // longer
+    return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+
+
+def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> Iterator[str]:
+    """Return a text in lines of at most `width` pixels, broken at spaces; a longer word is broken anywhere."""
+    for paragraph in text.splitlines():
+        line = ""
+        for word in paragraph.split():
+            longer = f"{line} {word}".strip()
+            if font.getlength(longer) > width and line:
+                yield line
+                longer = word
+            while font.getlength(longer) > width:
+                fits = next(n for n in range(len(longer), 0, -1) if font.getlength(longer[:n]) <= width or n == 1)
+                yield longer[:fits]
+                longer = longer[fits:]
+            line = longer
+        yield line

@@ -18,6 +18,8 @@ _SLOWEST = 10
 """The lowest frequency at which a comb is looked for, in 1/SEGMENT: a period of 6.4 pixels."""
 _BESIDE = 4
 """Frequencies, in 1/SEGMENT, from a comb's to those that it is compared with: Hann's window spreads a line over two."""
+_SEEN = 1.05
+"""From this ratio on a comb is said to have a period: rounding to whole values makes less."""
 _QUERIES = 1024
 """Patches that are compared with all of the painting's at once."""
 
@@ -147,7 +149,7 @@ def comb(result: Floats, content: Floats) -> Comb | None:
     ours, scenes = prominence(result), prominence(content)
     ratios = {period: ours[period] / scenes[period] for period in ours}
     period = max(ratios, key=ratios.__getitem__)
-    return Comb(ratios[2.0], ratios[4.0], ratios[period], period if ratios[period] > 1 else None)
+    return Comb(ratios[2.0], ratios[4.0], ratios[period], period if ratios[period] > _SEEN else None)
 
 
 @dataclass(frozen=True)

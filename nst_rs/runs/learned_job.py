@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from nst_rs.errors import ConfigError, ResourceError
 from nst_rs.executors.recipes import PaintingRecipe
 from nst_rs.learned.architecture import GRAIN_CHANNELS
 from nst_rs.learned.ignored import ignored_settings
+from nst_rs.learned.normalising import adapted
 from nst_rs.learned.style_file import LearnedStyle, is_learned, read_learned
 from nst_rs.learned.windows import best_block
 from nst_rs.neural.device import Device
 from nst_rs.runs.estimate import Kept, Memory, rows_bytes
 from nst_rs.runs.inputs import Inputs
 from nst_rs.runs.job import Job
+from nst_rs.runs.scene_statistics import Recorded, moments_of, read_statistics
 from nst_rs.style.picture import Style
 
 log = logging.getLogger(__name__)
@@ -54,6 +56,8 @@ class LearnedJob(Job):
     style: LearnedStyle
     color: Color
     """The source of the map's colours: the style's own choice, unless the configuration wants the scene's colours."""
+    shared: Recorded | None = None
+    """The statistics of an earlier run by which the style is normalised; else they are the scene's own."""
 
     @property
     def margin(self) -> int:
@@ -73,8 +77,15 @@ class LearnedJob(Job):
 
     @property
     def recipe(self) -> PaintingRecipe:
-        """The recipe by which a process builds the network."""
+        """The recipe by which a process builds the network, as it was learned."""
         return PaintingRecipe(self.style, self.config.compute.device, self.config.compute.precision)
+
+    def recipe_with(self, statistics: Recorded | None) -> PaintingRecipe:
+        """Return the recipe for the network that is normalised by a scene's statistics."""
+        if statistics is None:
+            return self.recipe
+        weights = adapted(self.style.weights, moments_of(statistics))
+        return replace(self.recipe, style=replace(self.style, weights=weights))
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -176,9 +187,10 @@ class LearnedKind:
             return config
         return override(config, {"composite.bands": _learned_bands(self.style)})
 
-    def files(self, config: RunConfig) -> tuple[str, ...]:  # noqa: ARG002 - the style is named already
-        """Return the learned style."""
-        return (str(self.path),)
+    def files(self, config: RunConfig) -> tuple[str, ...]:
+        """Return the record whose statistics are used, where there is one, and the learned style."""
+        earlier = config.style.statistics
+        return (*([] if earlier is None else [str(earlier)]), str(self.path))
 
     def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:  # noqa: ARG002 - the scene decides
         """Return the channels by number."""
@@ -192,14 +204,28 @@ class LearnedKind:
     def job(self, config: RunConfig, inputs: Inputs, device: Device, budget: float) -> LearnedJob:
         """Return the job, and warn of settings that change nothing.
 
-        Raises ConfigError for colours that the style cannot be shown in.
+        Raises ConfigError for colours that the style cannot be shown in, and for statistics that are not its own.
         """
         ignored = ignored_settings(config)
         if ignored:
             log.warning(
                 "%s was learned already: %s, set or of a preset, change nothing", self.path.name, ", ".join(ignored)
             )
-        return LearnedJob(config, inputs, device, budget, self.style, _color(config, self.style))
+        return LearnedJob(config, inputs, device, budget, self.style, _color(config, self.style), self._shared(config))
+
+    def _shared(self, config: RunConfig) -> Recorded | None:
+        """Return the statistics of an earlier run that this one is to use. Raises ConfigError."""
+        path = config.style.statistics
+        if path is None:
+            return None
+        if not self.style.facts.normalised:
+            raise ConfigError(
+                "style.statistics",
+                expected="a learned style that is normalised by its scene",
+                got=f"{self.path.name}, an older one, which is the same on every scene",
+                do="leave the setting out",
+            )
+        return read_statistics(path, self.style)
 
 
 def _color(config: RunConfig, style: LearnedStyle) -> Color:

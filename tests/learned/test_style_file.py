@@ -7,6 +7,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from nst_rs.errors import StyleError
+from nst_rs.learned.architecture import Architecture
 from nst_rs.learned.style_file import read_learned
 from tests.learned_styles import small_style
 
@@ -55,8 +56,8 @@ def test_another_programs_safetensors_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_newer_version_is_refused_by_its_number(path: Path) -> None:
-    with pytest.raises(StyleError, match=r"expected version 2 of the format, got version 3; install"):
-        read_learned(rewritten(path, version="3"))
+    with pytest.raises(StyleError, match=r"expected version 2 or 3 of the format, got version 4; install"):
+        read_learned(rewritten(path, version="4"))
 
 
 def test_a_file_cut_short_is_refused(path: Path) -> None:
@@ -82,3 +83,15 @@ def test_weights_of_another_network_are_refused(path: Path) -> None:
 def test_unknown_facts_are_refused(path: Path) -> None:
     with pytest.raises(StyleError, match="unknown facts"):
         read_learned(rewritten(path, facts='{"widths": 3}'))
+
+
+def test_a_file_of_the_second_version_is_a_network_that_enlarges_by_repeating(path: Path) -> None:
+    facts = json.loads(small_style().facts.model_dump_json())
+    without = {key: facts[key] for key in facts if key not in ("deep_blocks", "enlarging", "normalised")}
+    found = read_learned(rewritten(path, version="2", facts=json.dumps(without)))
+    assert found.facts.architecture == Architecture((4, 8, 8), 1, 0, "repeated")
+    assert not found.facts.normalised
+
+
+def test_styles_of_one_network_have_one_digest_and_others_another() -> None:
+    assert small_style().sha256 == small_style("scene").sha256 != small_style(seed=5).sha256

@@ -14,6 +14,9 @@ A feed-forward network after Johnson, Alahi and Fei-Fei (arXiv 1603.08155), with
 - It sees farther than its blocks at a quarter of the resolution reach: others draw at an eighth, and what they draw is
   enlarged and revised.
 
+- At half the resolution it looks at the scene and the grain again. Of what is drawn at a quarter alone it could make
+  fine strokes only by a pattern that repeats with its cells, or stairs along a shore.
+
 It enlarges by interpolating between pixels and convolving, so that nothing repeats with the period of its cells.
 Networks of the first files repeat pixels instead (Odena, Dumoulin, Olah, "Deconvolution and Checkerboard Artifacts").
 """
@@ -62,6 +65,7 @@ class Architecture:
             **deep,
             **_residual("block", self.blocks, quarter),
             "up1": (3, 3, quarter, half),
+            **({} if self.enlarging == "repeated" else {"detail": (6, 6, 3 + GRAIN_CHANNELS, half)}),
             "up2": (3, 3, half, full),
             "last": (5, 5, full, 3),
         }
@@ -101,7 +105,7 @@ class Architecture:
     @property
     def flops_per_pixel(self) -> float:
         """Operations per pixel of the picture, margins not counted."""
-        strides = {"first": 2, "down": 4, "up1": 2, "up2": 1, "last": 1, "deep": 8}
+        strides = {"first": 2, "down": 4, "up1": 2, "detail": 2, "up2": 1, "last": 1, "deep": 8}
 
         def stride(name: str) -> int:
             return strides.get(name, 8 if name.startswith("deepblock") else 4)

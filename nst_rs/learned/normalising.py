@@ -79,10 +79,24 @@ def sample(image: PixelArray, weight: PixelArray, architecture: Architecture) ->
     margin, shape = architecture.margin, weight.shape
     corners = [(top, left) for top in range(0, shape[0], _SIDE) for left in range(0, shape[1], _SIDE)]
     holding = [(top, left) for top, left in corners if weight[top : top + _SIDE, left : left + _SIDE].any()]
-    most = int(_MOST_PIXELS // (_SIDE + 2 * margin) ** 2)
-    spans = [(Span(top, top + _SIDE), Span(left, left + _SIDE)) for top, left in _spread(holding or corners, most)]
+    places = _spread(holding or corners, _most_blocks(margin))
+    spans = [(Span(top, top + _SIDE), Span(left, left + _SIDE)) for top, left in places]
     blocks = [(*seen(image, *each, margin), _weight(weight, *each, margin)) for each in spans]
     return Sample(*(np.stack(parts) for parts in zip(*blocks, strict=True)))
+
+
+def sampled_pixels(shape: tuple[int, int], margin: int) -> int:
+    """Return the most pixels that statistics of a scene of `shape`, (H, W), are taken of, margins included.
+
+    >>> sampled_pixels((300, 200), margin=52), sampled_pixels((10980, 10980), margin=52)
+    (259200, 2980800)
+    """
+    blocks = -(-shape[0] // _SIDE) * -(-shape[1] // _SIDE)
+    return min(blocks, _most_blocks(margin)) * (_SIDE + 2 * margin) ** 2
+
+
+def _most_blocks(margin: int) -> int:
+    return int(_MOST_PIXELS // (_SIDE + 2 * margin) ** 2)
 
 
 def _spread(places: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:

@@ -16,10 +16,12 @@ Filters = npt.NDArray[np.float32]
 
 
 def folded(architecture: Architecture, weights: Weights) -> dict[str, npt.NDArray[np.float32]]:
-    """Return the weights of the same network, in which ``first`` and what enlarges work on cells."""
+    """Return the weights of the same network, in which what halves the scene and what enlarges work on cells."""
     enlarged = of_interpolated if architecture.enlarging == "interpolated" else of_doubled
     cells = dict(weights)
-    cells["first.kernel"] = of_cells(weights["first.kernel"])
+    for name in ("first", "detail"):
+        if f"{name}.kernel" in weights:
+            cells[f"{name}.kernel"] = of_cells(weights[f"{name}.kernel"])
     cells["last.kernel"] = from_cells_to_cells(weights["last.kernel"])
     enlarging = [name for name in ("up0", "up1", "up2") if f"{name}.kernel" in weights]
     for name in enlarging:

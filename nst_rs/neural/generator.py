@@ -59,13 +59,14 @@ def corrected(
     No convolution is padded: with its margin a window holds all that its picture depends on.
     """
     enlarged = interpolated if architecture.enlarging == "interpolated" else _repeated
-    x = tf.nn.relu(convolve(weights, "first", _seen(weights, scene, grain), 2))
+    given = _seen(weights, scene, grain)
+    x = tf.nn.relu(convolve(weights, "first", given, 2))
     x = tf.nn.relu(convolve(weights, "down", x, 2))
     if architecture.deep_blocks:
         change = convolve(weights, "up0", enlarged(_drawn(weights, architecture, x, convolve)))
         x = middle(x, change) + change
     x = _revised(weights, "block", architecture.blocks, x, convolve)
-    x = tf.nn.relu(convolve(weights, "up1", enlarged(x)))
+    x = _detailed(weights, convolve(weights, "up1", enlarged(x)), lambda: convolve(weights, "detail", given, 2))
     x = tf.nn.relu(convolve(weights, "up2", enlarged(x)))
     return _picture(architecture, scene, convolve(weights, "last", x))
 
@@ -80,7 +81,8 @@ def applied(
         change = tf.nn.depth_to_space(convolve(weights, "up0", _drawn(weights, architecture, x, convolve)), 2)
         x = middle(x, change) + change
     x = _revised(weights, "block", architecture.blocks, x, convolve)
-    x = tf.nn.depth_to_space(tf.nn.relu(convolve(weights, "up1", x)), 2)
+    x = tf.nn.depth_to_space(convolve(weights, "up1", x), 2)
+    x = _detailed(weights, x, lambda: convolve(weights, "detail", cells))
     x = tf.nn.relu(convolve(weights, "up2", x))
     return _picture(architecture, scene, tf.nn.depth_to_space(convolve(weights, "last", x), 2))
 
@@ -88,6 +90,11 @@ def applied(
 def _seen(weights: Mapping[str, Any], scene: Any, grain: Any) -> Any:
     """Return the network's input, in the type of its weights."""
     return tf.cast(tf.concat([scene / 127.5 - 1.0, grain], axis=-1), weights["first.kernel"].dtype)
+
+
+def _detailed(weights: Mapping[str, Any], x: Any, detail: Callable[[], Any]) -> Any:
+    """Return the features at half the resolution, from what is enlarged to it and what is seen there again."""
+    return tf.nn.relu(x + middle(detail(), x) if "detail.kernel" in weights else x)
 
 
 def _drawn(weights: Mapping[str, Any], architecture: Architecture, x: Any, convolve: Convolve) -> Any:

@@ -12,7 +12,7 @@ from nst_rs.learned.normalising import LEAST_VARIANCE, Moments, Sample, adapted,
 from nst_rs.neural.folding import folded
 from nst_rs.neural.generator import applied, middle
 
-_GRIDS = {"first": 2, "up2": 2, "deep": 8, "up0": 8}
+_GRIDS = {"first": 2, "detail": 2, "up2": 2, "deep": 8, "up0": 8}
 """Convolution → pixels along a side of the cells that its values stand for, where they are not 4."""
 
 
@@ -68,13 +68,11 @@ class _Measuring:
 def _moments(values: Any, weight: npt.NDArray[np.float32], cells: int) -> npt.NDArray[np.float32]:
     """Return means and variances, (2, channels), of values, (N, H, W, cells · channels), weighed by (N, H, W, 1).
 
-    They are summed up block by block, in float64: thus they do not depend on how many threads there are.
+    Blocks are added up in float64.
     """
-    total, sums = 0.0, np.zeros((2, values.shape[-1] // cells))
+    sums = np.zeros((2, values.shape[-1]))
     for block, share in zip(values, weight, strict=True):
-        flat = block.numpy().reshape(-1, cells, values.shape[-1] // cells)
-        shares = share.reshape(-1, 1, 1)
-        total += cells * float(shares.sum(dtype=np.float64))
-        sums += [(shares * flat**power).sum(axis=(0, 1), dtype=np.float64) for power in (1, 2)]
-    mean, square = sums / total
+        flat, shares = block.numpy().reshape(-1, values.shape[-1]), share.ravel()
+        sums += [shares @ flat, shares @ flat**2]
+    mean, square = sums.reshape(2, cells, -1).sum(axis=1) / (cells * weight.sum(dtype=np.float64))
     return np.stack([mean, np.maximum(square - mean**2, 0)]).astype(np.float32)

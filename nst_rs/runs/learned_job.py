@@ -18,7 +18,7 @@ from nst_rs.errors import ConfigError, ResourceError
 from nst_rs.executors.recipes import PaintingRecipe
 from nst_rs.learned.architecture import GRAIN_CHANNELS
 from nst_rs.learned.ignored import ignored_settings
-from nst_rs.learned.normalising import adapted
+from nst_rs.learned.normalising import adapted, sampled_pixels
 from nst_rs.learned.style_file import LearnedStyle, is_learned, read_learned
 from nst_rs.learned.windows import best_block
 from nst_rs.neural.device import Device
@@ -35,6 +35,11 @@ _SECONDS_PER_PIXEL_AROUND = 7e-7
 """Seconds in which a pixel is read, composed, measured and written; measured with benchmarks/learned.py."""
 _BYTES_PER_NETWORK_PIXEL = 240.0
 """Bytes per pixel of a block that the network holds at its peak, in float32; measured with benchmarks/learned.py."""
+
+_BYTES_PER_SAMPLED_PIXEL = 170.0
+"""Bytes per pixel that statistics are taken of, at the peak."""
+_TIMES_A_PASS = 1.5
+"""How many times as long it takes to find a pixel's part of the statistics as to paint one."""
 
 
 def learned_style_of(config: RunConfig) -> Path | None:
@@ -107,10 +112,9 @@ class LearnedJob(Job):
     @property
     def memory(self) -> Memory:
         """The memory that the run holds at its peak. It hardly grows with the scene, whose arrays lie on disk."""
-        tile = (self.tile + 2 * self.margin) ** 2 * 4 * (3 + GRAIN_CHANNELS)
-        painted = self.tile**2 * 3
         rows = rows_bytes(*self.inputs.scene.grid.shape)
-        return Memory(float(self.kept.memory_bytes), self._block_bytes + 2 * tile + painted, rows, on_disk=True)
+        windows = max(self._painting_bytes, self._sampled_pixels * _BYTES_PER_SAMPLED_PIXEL)
+        return Memory(float(self.kept.memory_bytes), windows, rows, on_disk=True)
 
     @property
     def kept(self) -> Kept:
@@ -129,7 +133,7 @@ class LearnedJob(Job):
     @property
     def worker_bytes(self) -> float:
         """The bytes that each worker of a cluster holds at its peak."""
-        return self.memory.process + self.memory.windows
+        return self.memory.process + self._painting_bytes
 
     @property
     def flops(self) -> float:
@@ -148,7 +152,8 @@ class LearnedJob(Job):
         each = min(_seconds_of(lambda: network(*block)) for _ in range(_TRIALS))
         pixels = math.prod(self.inputs.scene.grid.shape)
         blocks = math.prod(-(-size // self.block) for size in self.inputs.scene.grid.shape)
-        return first + each * blocks / self.workers + pixels * _SECONDS_PER_PIXEL_AROUND
+        statistics = each * _TIMES_A_PASS * self._sampled_pixels / side**2
+        return first + statistics + each * blocks / self.workers + pixels * _SECONDS_PER_PIXEL_AROUND
 
     def shortages(self, folder: Path | None) -> Iterator[ResourceError]:
         """Yield what any run is refused for, and a ``compute.memory`` that is less than a block and its tile need."""
@@ -164,9 +169,19 @@ class LearnedJob(Job):
             )
 
     @property
-    def _block_bytes(self) -> float:
+    def _sampled_pixels(self) -> int:
+        """The pixels, with their margins, that this scene's statistics are taken of."""
+        if not self.style.facts.normalised or self.shared is not None:
+            return 0
+        return sampled_pixels(self.inputs.scene.grid.shape, self.margin)
+
+    @property
+    def _painting_bytes(self) -> float:
+        """The bytes that a block in the network, a tile and the next one, and a painted tile take."""
         value_bytes = 2 if self.config.compute.precision == "bfloat16" else 4
-        return (self.block + 2 * self.margin) ** 2 * _BYTES_PER_NETWORK_PIXEL * value_bytes / 4
+        block = (self.block + 2 * self.margin) ** 2 * _BYTES_PER_NETWORK_PIXEL * value_bytes / 4
+        tile = (self.tile + 2 * self.margin) ** 2 * 4 * (3 + GRAIN_CHANNELS)
+        return block + 2 * tile + self.tile**2 * 3
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nst_rs.learned.architecture import STRIDE, Architecture, first_weights
+from nst_rs.learned.style_file import read_learned
 from nst_rs.learned.windows import paint
 from nst_rs.neural.generator import GeneratorNetwork
 from nst_rs.pyramid.tiling import Span
@@ -82,6 +85,18 @@ def test_nothing_beyond_the_margin_changes_a_pixel_and_what_lies_within_does(net
 
 def test_the_same_flat_colour_is_not_one_colour_in_the_picture(network: GeneratorNetwork) -> None:
     assert whole(network, np.full((64, 64, 3), 60, np.float32)).std(axis=(0, 1)).max() > 0.5
+
+
+def test_a_style_of_the_second_version_paints_as_it_did() -> None:
+    """The picture is the one that the program made which wrote the file."""
+    folder = Path(__file__).parents[1] / "learned" / "version2"
+    style = read_learned(folder / "small.style")
+    rows, columns = np.mgrid[:64, :96].astype(np.float32)
+    scene = np.stack([2 * rows + 20, 2 * columns + 10, 255 - rows - columns], axis=-1)
+    made = whole(GeneratorNetwork(style.facts.architecture, style.weights, "/CPU:0"), scene)
+    with Image.open(folder / "picture.png") as picture:
+        # Half a step for its rounding to whole numbers, and float32 sums in another order.
+        np.testing.assert_allclose(made, np.asarray(picture, np.float32), rtol=0, atol=0.51)
 
 
 def test_bfloat16_differs_by_rounding_only(network: GeneratorNetwork, scene: np.ndarray) -> None:

@@ -20,7 +20,7 @@ from nst_rs.learned.architecture import GRAIN_CHANNELS
 from nst_rs.learned.ignored import ignored_settings
 from nst_rs.learned.normalising import adapted, sampled_pixels
 from nst_rs.learned.style_file import LearnedStyle, is_learned, read_learned
-from nst_rs.learned.windows import best_block
+from nst_rs.learned.windows import Corner, best_block
 from nst_rs.neural.device import Device
 from nst_rs.runs.estimate import Kept, Memory, rows_bytes
 from nst_rs.runs.inputs import Inputs
@@ -70,6 +70,18 @@ class LearnedJob(Job):
         return self.style.facts.architecture.margin
 
     @property
+    def corner(self) -> Corner:
+        """Where the network has the scene's first pixel: neighbouring scenes are painted as parts of one."""
+        return self.inputs.scene.grid.first_pixel if self.style.facts.normalised else (0, 0)
+
+    @property
+    def before(self) -> Corner:
+        """The rows and columns by which the first block begins before the scene: at a multiple of the stride."""
+        row, column = self.corner
+        stride = self.style.facts.architecture.stride
+        return row % stride, column % stride
+
+    @property
     def block(self) -> int:
         """The side, in pixels, of the blocks that are painted at once."""
         return best_block(self.inputs.scene.grid.shape, self.margin)
@@ -107,7 +119,12 @@ class LearnedJob(Job):
     @property
     def tiles(self) -> int:
         """The number of the scene's tiles. Those without any valid pixel are not painted."""
-        return math.prod(-(-size // self.tile) for size in self.inputs.scene.grid.shape)
+        return math.prod(-(-size // self.tile) for size in self._covered)
+
+    @property
+    def _covered(self) -> tuple[int, ...]:
+        """The rows and columns that tiles cover: the scene's, and those before it."""
+        return tuple(size + before for size, before in zip(self.inputs.scene.grid.shape, self.before, strict=True))
 
     @property
     def memory(self) -> Memory:
@@ -138,7 +155,7 @@ class LearnedJob(Job):
     @property
     def flops(self) -> float:
         """The operations of the convolutions, over all blocks with their margins."""
-        blocks = math.prod(-(-size // self.block) for size in self.inputs.scene.grid.shape)
+        blocks = math.prod(-(-size // self.block) for size in self._covered)
         return blocks * (self.block + 2 * self.margin) ** 2 * self.style.facts.architecture.flops_per_pixel
 
     def measure_seconds(self) -> float:
@@ -151,7 +168,7 @@ class LearnedJob(Job):
         first = time.perf_counter() - started
         each = min(_seconds_of(lambda: network(*block)) for _ in range(_TRIALS))
         pixels = math.prod(self.inputs.scene.grid.shape)
-        blocks = math.prod(-(-size // self.block) for size in self.inputs.scene.grid.shape)
+        blocks = math.prod(-(-size // self.block) for size in self._covered)
         statistics = each * _TIMES_A_PASS * self._sampled_pixels / side**2
         return first + statistics + each * blocks / self.workers + pixels * _SECONDS_PER_PIXEL_AROUND
 

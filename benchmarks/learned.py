@@ -107,6 +107,8 @@ def _style() -> LearnedStyle:
     facts = Facts(
         widths=ARCHITECTURE.widths,
         blocks=ARCHITECTURE.blocks,
+        enlarging=ARCHITECTURE.enlarging,
+        normalised=True,
         color="style",
         configuration={},
         metres_per_pixel=30.0,

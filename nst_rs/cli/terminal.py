@@ -152,7 +152,7 @@ def show_learned(console: Console, facts: Facts, path: Path) -> None:
         f"{path}: a learned style, {path.stat().st_size / 1e6:.2f} MB",
         f"learned from {_names(facts.styles)} on {_names(facts.scenes)}, {facts.metres_per_pixel:.3g} m a pixel",
         f"{counted(learning.steps, 'step')} in {duration(learning.seconds)}, loss {learning.loss:.4g}",
-        f"channels {', '.join(map(str, facts.widths))}; {counted(facts.blocks, 'block')}; color {facts.color}",
+        f"channels {', '.join(map(str, facts.widths))}; {_blocks(facts)}; color {facts.color}",
         *([] if facts.held_out is None else _held_out(facts.held_out)),
         f"made with nst-rs {facts.versions['nst-rs']}; licence: {facts.licence or 'none stated'}",
     ]
@@ -191,6 +191,11 @@ def show_styles(console: Console, styles: Iterable[NamedStyle], folder: Path | N
 
 def _names(sources: Sequence[Source]) -> str:
     return ", ".join(source.name for source in sources)
+
+
+def _blocks(facts: Facts) -> str:
+    deep = f" and {facts.deep_blocks} deep ones" if facts.deep_blocks else ""
+    return counted(facts.blocks, "block") + deep
 
 
 def _held_out(judged: HeldOut) -> list[str]:

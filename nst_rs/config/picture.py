@@ -1,7 +1,7 @@
 """The picture side of a run: whose style, by which network, what is minimised and how, how a style is learned."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,6 +19,9 @@ _ITERATIONS = (40, 40, 60)
 
 SMALLEST_STYLE, LARGEST_STYLE = 64, 4096
 """What ``style.size`` may be."""
+
+_FORMER_NORMALISED = 0.6
+"""The default of ``learn.normalised``, the share of learning after which a style's statistics were frozen."""
 
 MOST_LEVELS = 12
 """What ``schedule.levels`` may be at most."""
@@ -52,6 +55,9 @@ class StyleSection(Section):
     strength: float = Field(1.0, ge=0, le=1)
     """How much of a learned style is applied: 0 leaves the scene as it is, 1 is the style as it was learned, between
     them is a blend."""
+    statistics: LocalPath | None = None
+    """An earlier run's record, by whose scene a learned style is normalised in place of this one's: so neighbouring
+    scenes, and one at another date, are painted alike."""
     learned: StylePath | None = None
     """A learned style whose picture of the scene the run starts from, with ``schedule.init: learned``."""
     color: Color = "style"
@@ -153,19 +159,18 @@ class LearnSection(Section):
     steps: int | None = Field(None, ge=1)
     """Learning ends after this many steps, if ``learn.minutes`` do not end it before. Where none are set, the minutes
     alone decide."""
-    normalised: float = Field(0.6, gt=0, le=1)
-    """The share of learning after which the statistics that speed it up are frozen; with ``learn.start`` they are
-    frozen from the beginning."""
     window: int = Field(192, ge=64, le=1024, multiple_of=16)
-    """Side in pixels of the windows that are learned from, each judged by its own statistics."""
-    batch: int = Field(2, ge=1, le=64)
-    """Windows per step."""
+    """Side in pixels of the windows that are learned from."""
+    batch: int = Field(4, ge=1, le=64)
+    """Windows per step, all of one scene, which are judged together."""
     rate: float = Field(4e-3, gt=0, le=1)
     """Adam's first step for a weight; it falls to nothing towards the end, along a cosine."""
     widths: tuple[Channels, Channels, Channels] = (16, 32, 64)
     """The network's channels at full, half and quarter resolution."""
     blocks: int = Field(5, ge=1, le=32)
-    """The network's residual blocks."""
+    """The network's residual blocks at a quarter of the resolution."""
+    deep_blocks: int = Field(0, ge=0, le=32)
+    """The network's residual blocks at an eighth of the resolution, with which it sees farther."""
     start: LocalPath | None = None
     """A learned style whose network, which knows scenes already, is learned on. Where none is set, learning starts from
     nothing."""
@@ -180,3 +185,13 @@ class LearnSection(Section):
     """Side in pixels of the windows to judge the style by; smaller where the scene is."""
     licence: str = ""
     """What the style may be used for, as its maker says."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_was(cls, value: Any) -> Any:
+        """Leave out a setting that there is no more, at its default: the records of all earlier runs hold it."""
+        if not isinstance(value, dict) or "normalised" not in value:
+            return value
+        if value["normalised"] != _FORMER_NORMALISED:
+            raise ValueError("no key normalised: a style is normalised by its scene, in learning and after it")
+        return {key: each for key, each in value.items() if key != "normalised"}

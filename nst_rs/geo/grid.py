@@ -51,6 +51,19 @@ class Grid:
         return math.sqrt(area)
 
     @property
+    def first_pixel(self) -> tuple[int, int]:
+        """Row and column of the first pixel, counted from where the CRS's coordinates are 0.
+
+        So a pixel of one place has the same numbers in all scenes whose grids are one another's continuation. Where the
+        grid is turned it is (0, 0).
+        """
+        t = self.transform
+        if t.b or t.d:
+            return 0, 0
+        # Grids begin at whole pixels or, as Landsat's, at halves: rounding must not tell neighbours apart.
+        return math.floor(t.f / t.e + 0.25), math.floor(t.c / t.a + 0.25)
+
+    @property
     def unit(self) -> str:
         """The CRS's unit, as it is written after a number."""
         name = str(self.crs.units_factor[0])

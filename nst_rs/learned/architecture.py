@@ -1,21 +1,29 @@
 """The learned network's geometry: its convolutions, margin and cost; and the grain it is fed. NumPy only.
 
-A feed-forward network after Johnson, Alahi and Fei-Fei (arXiv 1603.08155), with three departures:
+A feed-forward network after Johnson, Alahi and Fei-Fei (arXiv 1603.08155), with these departures:
 
-- Nothing in it depends on more than a neighbourhood: the statistics that it is normalised by while it learns are frozen
-  into its weights, and there is no padding. A window goes in with a margin and comes out without it, so a picture made
-  of tiles is the picture made at once.
+- Nothing in it depends on more than a neighbourhood: the statistics that it is normalised by are constants of a scene,
+  and there is no padding. A window goes in with a margin and comes out without it, so a picture made of tiles is the
+  picture made at once.
 - What comes out is the scene, smoothed, plus a correction, which is 0 before anything is learned. The smoothing takes
   away what is finer than a stroke. With the sharp scene in its place, or with its fine detail handed to the last
   convolutions, what is learned first is to recolour the scene's own speckle, and strokes do not come.
 - It is fed grain, a fixed function of a pixel's place. A network of convolutions alone turns a calm lake into one
   colour, or into a regular pattern; strokes on it need something to begin from.
 
-It enlarges by repeating pixels and convolving (Odena, Dumoulin and Olah, "Deconvolution and Checkerboard Artifacts").
+- It sees farther than its blocks at a quarter of the resolution reach: others draw at an eighth, and what they draw is
+  enlarged and revised.
+
+- At half the resolution it looks at the scene and the grain again. Of what is drawn at a quarter alone it could make
+  fine strokes only by a pattern that repeats with its cells, or stairs along a shore.
+
+It enlarges by interpolating between pixels and convolving, so that nothing repeats with the period of its cells.
+Networks of the first files repeat pixels instead (Odena, Dumoulin, Olah, "Deconvolution and Checkerboard Artifacts").
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +31,11 @@ import numpy.typing as npt
 from nst_rs.arrays import Pixels
 
 STRIDE = 4
-"""Pixels to which windows must be aligned: the network works at a quarter of the resolution."""
+"""Pixels along the cells of the grain, and of a network whose blocks are all at a quarter of the resolution."""
 
 GRAIN_CHANNELS = 2
+
+Enlarging = Literal["repeated", "interpolated"]
 
 
 @dataclass(frozen=True)
@@ -33,22 +43,29 @@ class Architecture:
     """A network's size."""
 
     widths: tuple[int, int, int] = (16, 32, 64)
-    """Channels at full, half and quarter resolution."""
+    """Channels at full, half and quarter resolution; an eighth has those of a quarter."""
     blocks: int = 5
     """Residual blocks at quarter resolution, of two convolutions each."""
+    deep_blocks: int = 0
+    """Residual blocks at an eighth of the resolution, which come before the others."""
+    enlarging: Enlarging = "interpolated"
 
     @property
     def kernels(self) -> dict[str, tuple[int, int, int, int]]:
         """Convolution → its kernel's shape, (height, width, in, out), from the scene to the picture."""
         full, half, quarter = self.widths
-        body = {
-            f"block{index}_{part}": (3, 3, quarter, quarter) for index in range(1, self.blocks + 1) for part in (1, 2)
-        }
+        deep: dict[str, tuple[int, int, int, int]] = {}
+        if self.deep_blocks:
+            deep["deep"] = (4, 4, quarter, quarter)
+            deep |= _residual("deepblock", self.deep_blocks, quarter)
+            deep["up0"] = (3, 3, quarter, quarter)
         return {
             "first": (6, 6, 3 + GRAIN_CHANNELS, half),
             "down": (4, 4, half, quarter),
-            **body,
+            **deep,
+            **_residual("block", self.blocks, quarter),
             "up1": (3, 3, quarter, half),
+            **({} if self.enlarging == "repeated" else {"detail": (6, 6, 3 + GRAIN_CHANNELS, half)}),
             "up2": (3, 3, half, full),
             "last": (5, 5, full, 3),
         }
@@ -62,25 +79,43 @@ class Architecture:
         return shapes
 
     @property
+    def stride(self) -> int:
+        """Pixels to which windows must be aligned."""
+        return 2 * STRIDE if self.deep_blocks else STRIDE
+
+    @property
     def margin(self) -> int:
-        """Pixels around its own STRIDE × STRIDE cell that a pixel of the picture sees: the receptive radius.
+        """Pixels around its own cell of `stride` pixels that a pixel of the picture sees: the receptive radius.
 
         Counted from the picture back to the scene. It is a multiple of the stride, so it is the margin of windows too.
 
-        >>> Architecture().margin
-        52
+        >>> Architecture().margin, Architecture(blocks=2, deep_blocks=3).margin
+        (52, 88)
         """
-        at_full = 2 + 1  # last, up2
-        at_half = -(-at_full // 2) + 1  # whole cells, and up1
-        at_quarter = -(-at_half // 2) + 2 * self.blocks
+        # The last convolution sees 2 pixels and so a cell of 2 beyond its own; enlarging by interpolation sees one more
+        # pixel of those that it enlarges, and so does repeating them.
+        at_half = 1 + 1  # up2
+        at_quarter = at_half // 2 + 1 + 2 * self.blocks  # up1
+        if self.deep_blocks:
+            at_eighth = at_quarter // 2 + 1 + 2 * self.deep_blocks  # up0
+            at_quarter = 2 * at_eighth + 1
         # Halving kernels of 4 and 6 pixels see 1 and 2 beyond their cell of 2.
         return 2 * (2 * at_quarter + 1) + 2
 
     @property
     def flops_per_pixel(self) -> float:
         """Operations per pixel of the picture, margins not counted."""
-        strides = {"first": 2, "down": 4, "up1": 2, "up2": 1, "last": 1}
-        return float(sum(2 * np.prod(shape) / strides.get(name, 4) ** 2 for name, shape in self.kernels.items()))
+        strides = {"first": 2, "down": 4, "up1": 2, "detail": 2, "up2": 1, "last": 1, "deep": 8}
+
+        def stride(name: str) -> int:
+            return strides.get(name, 8 if name.startswith("deepblock") else 4)
+
+        return float(sum(2 * np.prod(shape) / stride(name) ** 2 for name, shape in self.kernels.items()))
+
+
+def _residual(name: str, count: int, width: int) -> dict[str, tuple[int, int, int, int]]:
+    """Return the kernels of residual blocks."""
+    return {f"{name}{index}_{part}": (3, 3, width, width) for index in range(1, count + 1) for part in (1, 2)}
 
 
 Weights = Mapping[str, npt.NDArray[np.float32]]

@@ -17,7 +17,7 @@ import numpy as np
 from nst_rs.arrays import Pixels, Rgb
 from nst_rs.config.sections import Color
 from nst_rs.files.storage import PixelArray, check_written
-from nst_rs.learned.windows import MapTile, Network, best_block, seen
+from nst_rs.learned.windows import Corner, MapTile, Network, best_block, seen
 from nst_rs.style.color import to_optimise, to_show
 
 # One block at a time, with all the threads that the process has.
@@ -58,6 +58,8 @@ class TilePainter:
     manner: Manner
     image: PixelArray  # (H, W, 3) RGB in [0, 255]
     result: PixelArray  # (H, W, 3) uint8
+    corner: Corner = (0, 0)
+    """Where the grain has the scene's first pixel."""
     _network: Network | None = field(default=None, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -77,15 +79,19 @@ class TilePainter:
     def read(self, tile: MapTile) -> tuple[Pixels, Pixels]:
         """Return the scene and its grain, with margins, for a tile. Raises OutputError where the scene is not there."""
         check_written(self.image, tile.inside(self.image.shape))
-        return seen(self.image, tile.rows, tile.columns, self.margin)
+        return seen(self.image, tile.rows, tile.columns, self.margin, self.corner)
 
     def paint(self, tile: MapTile, around: Pixels, grain: Pixels) -> None:
         """Write a tile of the map, from what :meth:`read` returned."""
         place = tile.inside(self.image.shape)
-        self.result[place] = self._painted(around, grain, tuple(part.stop - part.start for part in place))
+        rows, columns = (
+            slice(part.start - span.start, part.stop - span.start)
+            for part, span in zip(place, (tile.rows, tile.columns), strict=True)
+        )
+        self.result[place] = self._painted(around, grain, (rows.stop, columns.stop))[rows, columns]
 
     def _painted(self, around: Pixels, grain: Pixels, shape: tuple[int, ...]) -> Rgb:
-        """Return a tile's pixels, (*shape, 3)."""
+        """Return a tile's first pixels, (*shape, 3)."""
         made, block = np.empty((*shape, 3), np.uint8), best_block(self.image.shape, self.margin)
         for top in range(0, shape[0], block):
             for left in range(0, shape[1], block):

@@ -7,7 +7,7 @@ import numpy as np
 
 from nst_rs.arrays import Pixels
 from nst_rs.files.storage import PixelArray
-from nst_rs.learned.architecture import STRIDE, grain
+from nst_rs.learned.architecture import grain
 from nst_rs.pyramid.resample import mirrored_window
 from nst_rs.pyramid.tiling import Span
 
@@ -19,9 +19,10 @@ _STRETCHED = 0.8
 _CONTRAST = (0.5, 1.5)
 _BRIGHTNESS = 50.0
 _SHUFFLED = 0.15
+_NOISY = 0.5
 _MOST_NOISE = 8.0
 """Windows are varied, so that a scene that is brighter, flatter or noisier than those learned from, or composed of
-other bands, is nothing new. These are shares of the windows, and extremes of the changes in pixel values of 255."""
+other bands, is nothing new. These are shares of the steps, and extremes of the changes in pixel values of 255."""
 
 
 @dataclass(frozen=True)
@@ -87,22 +88,42 @@ class TrainingScene:
         return best or Rectangle.at(0, 0, side, side)
 
 
-def draw(scenes: Sequence[TrainingScene], side: int, margin: int, generator: np.random.Generator) -> tuple[Pixels, ...]:
-    """Return one window of a lesson, its grain and its scene: see :class:`nst_rs.neural.trainer.Lesson`.
+@dataclass(frozen=True)
+class Draw:
+    """The size of what is drawn for one step of learning."""
 
-    Scenes come in proportion to the square root of their data, so that a small one among large ones counts too.
+    windows: int
+    side: int
+    """Pixels along a window's sides, without its margin."""
+    margin: int
+    stride: int
+    """Pixels to which windows are aligned."""
+
+
+def draw(scenes: Sequence[TrainingScene], size: Draw, generator: np.random.Generator) -> tuple[Pixels, ...]:
+    """Return windows of one scene, their grain and what is to be kept of them: a lesson.
+
+    Scenes come in proportion to the square root of their data, so that a small one among large ones counts too. All
+    windows of a step appear alike, as the windows of one scene do.
     """
     shares = np.sqrt([source.valid_pixels for source in scenes])
     source = scenes[int(generator.choice(len(scenes), p=shares / shares.sum()))]
-    box = source.place(side, generator).grown(margin)
-    scene = _stretched(_turned(mirrored_window(source.image, box.rows, box.columns), generator), generator)
+    boxes = [source.place(size.side, generator).grown(size.margin) for _ in range(size.windows)]
+    windows = [_turned(mirrored_window(source.image, box.rows, box.columns), generator) for box in boxes]
+    scene = _stretched(np.stack(windows), generator)
     seen = scene
-    if generator.random() < 0.5:
+    if generator.random() < _NOISY:
         noise = generator.standard_normal(scene.shape, np.float32) * np.float32(generator.uniform(0, _MOST_NOISE))
         seen = np.clip(scene + noise, 0.0, 255.0)
-    rows, columns = (np.arange(start, start + side + 2 * margin) for start in generator.integers(0, 2**20, 2) * STRIDE)
-    inner = slice(margin, margin + side)
-    return seen, grain(rows, columns), scene[inner, inner]
+    inner = slice(size.margin, size.margin + size.side)
+    return seen, np.stack([_grain(size, generator) for _ in boxes]), scene[:, inner, inner]
+
+
+def _grain(size: Draw, generator: np.random.Generator) -> Pixels:
+    """Return the grain of some place."""
+    starts = generator.integers(0, 2**20, 2) * size.stride
+    rows, columns = (np.arange(start, start + size.side + 2 * size.margin) for start in starts)
+    return grain(rows, columns)
 
 
 def _turned(window: Pixels, generator: np.random.Generator) -> Pixels:
@@ -111,14 +132,14 @@ def _turned(window: Pixels, generator: np.random.Generator) -> Pixels:
     return np.ascontiguousarray(turned[:, ::-1] if generator.random() < 0.5 else turned)
 
 
-def _stretched(window: Pixels, generator: np.random.Generator) -> Pixels:
-    """Return a window as another stretch, or now and then other bands, might have shown it."""
+def _stretched(windows: Pixels, generator: np.random.Generator) -> Pixels:
+    """Return windows as another stretch, or now and then other bands, might have shown it."""
     if generator.random() < _SHUFFLED:
-        window = window[..., generator.permutation(3)]
+        windows = windows[..., generator.permutation(3)]
     if generator.random() >= _STRETCHED:
-        return window
+        return windows
     contrast = generator.uniform(*_CONTRAST) * generator.uniform(0.9, 1.1, 3)
     brightness = generator.uniform(-_BRIGHTNESS, _BRIGHTNESS) + generator.uniform(-10, 10, 3)
-    stretched = (window - 127.5) * contrast.astype(np.float32) + (127.5 + brightness).astype(np.float32)
+    stretched = (windows - 127.5) * contrast.astype(np.float32) + (127.5 + brightness).astype(np.float32)
     clipped: Pixels = np.clip(stretched, 0.0, 255.0).astype(np.float32)
     return clipped

@@ -22,9 +22,11 @@ from nst_rs.config.named_styles import SUFFIX
 from nst_rs.config.sections import Color
 from nst_rs.errors import OutputError, StyleError
 from nst_rs.files.text import counted
-from nst_rs.learned.architecture import Architecture, Weights
+from nst_rs.learned.architecture import Architecture, Enlarging, Weights
 
-_FORMAT, _VERSION = "nst_rs learned style", 2
+_FORMAT, _VERSION = "nst_rs learned style", 3
+_KNOWN = ("2", str(_VERSION))
+"""Versions that are read. In the second, statistics of what was learned from are in the weights."""
 _WEIGHTS = "weights/"
 _PREVIEW = "preview"
 
@@ -84,6 +86,11 @@ class Facts(_Value):
 
     widths: tuple[int, int, int]
     blocks: int = Field(ge=1, le=32)
+    deep_blocks: int = Field(0, ge=0, le=32)
+    enlarging: Enlarging = "repeated"
+    """As the first networks did, whose files do not say."""
+    normalised: bool = False
+    """Whether a scene's statistics are to be folded into the weights; else the weights are the network."""
     color: Color
     """The value of ``style.color`` with which it was learned."""
     configuration: dict[str, Any]
@@ -100,7 +107,7 @@ class Facts(_Value):
     @property
     def architecture(self) -> Architecture:
         """The network's size."""
-        return Architecture(self.widths, self.blocks)
+        return Architecture(self.widths, self.blocks, self.deep_blocks, self.enlarging)
 
 
 @dataclass(frozen=True, repr=False)
@@ -119,11 +126,14 @@ class LearnedStyle:
         learning = self.facts.learning
         return f"LearnedStyle({styles}, on {scenes}: {counted(learning.steps, 'step')}, loss {learning.loss:.4g})"
 
+    @property
+    def sha256(self) -> str:
+        """A digest of the weights, by which statistics are known to be this network's."""
+        return _digest(_tensors(self.weights))
+
     def save(self, path: Path) -> None:
         """Write the file, at once. Raises OutputError."""
-        tensors: dict[str, npt.NDArray[Any]] = {
-            _WEIGHTS + name: value.astype(np.float16) for name, value in self.weights.items()
-        }
+        tensors = _tensors(self.weights)
         tensors[_PREVIEW] = np.frombuffer(self.preview, np.uint8)
         metadata = {
             "format": _FORMAT,
@@ -152,6 +162,11 @@ def _write(path: Path, content: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise OutputError(f"output {path}", expected="room and leave to write", got=str(error)) from error
+
+
+def _tensors(weights: Weights) -> dict[str, npt.NDArray[Any]]:
+    """Return weights under the names and in the precision that the file has."""
+    return {_WEIGHTS + name: value.astype(np.float16) for name, value in weights.items()}
 
 
 def rounded(weights: Weights) -> dict[str, npt.NDArray[np.float32]]:
@@ -198,10 +213,10 @@ def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
     if metadata.get("format") != _FORMAT:
         raise _refused(path, "a safetensors file of something else")
     version = metadata.get("version", "")
-    if version != str(_VERSION):
+    if version not in _KNOWN:
         raise StyleError(
             f"style {path}",
-            expected=f"version {_VERSION} of the format",
+            expected=f"version {' or '.join(_KNOWN)} of the format",
             got=f"version {version}",
             do="install the version of nst-rs that made it, or learn the style again",
         )

@@ -33,7 +33,7 @@ def best_block(shape: tuple[int, ...], margin: int) -> int:
 
 @dataclass(frozen=True)
 class MapTile:
-    """A tile of the map, of whole blocks, which may reach beyond the scene to the right and below."""
+    """A tile of the map, of whole blocks, which may reach beyond the scene on every side."""
 
     rows: Span
     columns: Span
@@ -42,20 +42,26 @@ class MapTile:
         """Return the part of it that lies in a scene of `shape`, (H, W, ...), as slices of the scene."""
         height, width = shape[:2]
         rows, columns = self.rows, self.columns
-        return slice(rows.start, min(rows.stop, height)), slice(columns.start, min(columns.stop, width))
+        return slice(max(0, rows.start), min(rows.stop, height)), slice(max(0, columns.start), min(columns.stop, width))
 
 
-def cut(shape: tuple[int, ...], side: int) -> list[MapTile]:
-    """Return the tiles of a scene of `shape`, (H, W), row by row.
+Corner = tuple[int, int]
+"""The row and the column of a scene's first pixel where pixels are counted from elsewhere, as its neighbours' are."""
+
+
+def cut(shape: tuple[int, ...], side: int, before: Corner = (0, 0)) -> list[MapTile]:
+    """Return the tiles of a scene of `shape`, (H, W), row by row. The first one begins `before` the scene.
 
     >>> [(tile.rows.start, tile.columns.start) for tile in cut((512, 700), 512)]
     [(0, 0), (0, 512)]
+    >>> [(tile.rows.start, tile.columns.start) for tile in cut((508, 700), 512, before=(4, 0))]
+    [(-4, 0), (-4, 512)]
     """
     height, width = shape
     return [
         MapTile(Span(top, top + side), Span(left, left + side))
-        for top in range(0, height, side)
-        for left in range(0, width, side)
+        for top in range(-before[0], height, side)
+        for left in range(-before[1], width, side)
     ]
 
 
@@ -76,13 +82,14 @@ class Network(Protocol):
         """
 
 
-def seen(image: PixelArray, rows: Span, columns: Span, margin: int) -> tuple[Pixels, Pixels]:
+def seen(image: PixelArray, rows: Span, columns: Span, margin: int, corner: Corner = (0, 0)) -> tuple[Pixels, Pixels]:
     """Return a network's input for a window of a scene: pixels and grain, with `margin` around the window.
 
-    Beyond the scene, (H, W, 3), it is mirrored. The window begins at a multiple of the network's stride.
+    Beyond the scene, (H, W, 3), it is mirrored. Counted from where the scene's first pixel is the `corner`, the window
+    begins at a multiple of the network's stride.
     """
     tall, wide = (Span(span.start - margin, span.stop + margin) for span in (rows, columns))
-    places = np.arange(tall.start, tall.stop), np.arange(wide.start, wide.stop)
+    places = (np.arange(span.start, span.stop) + first for span, first in zip((tall, wide), corner, strict=True))
     return mirrored_window(image, tall, wide), grain(*places)
 
 

@@ -14,7 +14,7 @@ from nst_rs.errors import OutputError
 from nst_rs.files.workspace import Workspace
 from nst_rs.neural.trainer import Memory
 
-_PARTS = ("weights", "first", "second", "average", "statistics")
+_PARTS = ("weights", "first", "second", "average")
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class LearningCheckpoint:
             return None
         if told.get("run") != run:
             return None
-        weights, first, second, average, statistics = (
+        weights, first, second, average = (
             {name.split("/")[1]: x for name, x in tensors.items() if name.startswith(f"{part}/")} for part in _PARTS
         )
-        memory = Memory(weights, first, second, average, statistics, told["usual_length"], told["steps"])
+        memory = Memory(weights, first, second, average, told["usual_length"], told["steps"])
         return cls(run, memory, told["seconds"], tuple(told["losses"]), told["generator"])

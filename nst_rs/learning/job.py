@@ -16,6 +16,7 @@ from nst_rs.errors import ConfigError, OutputError
 from nst_rs.files import lock
 from nst_rs.files.locations import absolute
 from nst_rs.files.workspace import Workspace
+from nst_rs.learned.architecture import Architecture
 from nst_rs.learned.style_file import LearnedStyle, is_learned, read_learned
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.neural.trainer import refuse_untaught
@@ -43,6 +44,11 @@ class LearningJob:
     """The style whose weights learning starts from."""
     device: Device
     output: Path
+
+    @property
+    def architecture(self) -> Architecture:
+        """The size of the network that learns."""
+        return _architecture(self.config)
 
     @property
     def preview(self) -> Path:
@@ -113,11 +119,27 @@ def _decided_by(scenes: Sequence[Rendering], config: RunConfig) -> Decisions:
 
 def _fitting_start(config: RunConfig, path: Path) -> LearnedStyle:
     start = read_learned(path)
-    if (start.facts.widths, start.facts.blocks) != (config.learn.widths, config.learn.blocks):
+    if not start.facts.normalised:
+        raise ConfigError(
+            f"learn.start {path}",
+            expected="a style of version 3 of the format",
+            got="an older one, which is not normalised by its scene",
+            do="learn from nothing",
+        )
+    if start.facts.architecture != _architecture(config):
+        found, wanted = (_told(each) for each in (start.facts.architecture, _architecture(config)))
         raise ConfigError(
             "learn.start",
-            expected=f"a network of widths {list(config.learn.widths)} and {config.learn.blocks} blocks",
-            got=f"{list(start.facts.widths)} and {start.facts.blocks}",
-            do="set learn.widths and learn.blocks to the same",
+            expected=wanted,
+            got=found,
+            do="set learn.widths, learn.blocks and learn.deep_blocks to the same",
         )
     return start
+
+
+def _architecture(config: RunConfig) -> Architecture:
+    return Architecture(config.learn.widths, config.learn.blocks, config.learn.deep_blocks)
+
+
+def _told(network: Architecture) -> str:
+    return f"a network of widths {list(network.widths)}, {network.blocks} blocks and {network.deep_blocks} deep ones"

@@ -27,7 +27,8 @@ from nst_rs.files.fingerprint import fingerprint, fingerprints
 from nst_rs.files.storage import MemoryStorage, Storage, strips
 from nst_rs.files.text import duration
 from nst_rs.learned.architecture import Architecture, Weights, first_weights
-from nst_rs.learned.samples import Rectangle, TrainingScene, draw
+from nst_rs.learned.normalising import sample
+from nst_rs.learned.samples import Draw, Rectangle, TrainingScene, draw
 from nst_rs.learned.style_file import Facts, HeldOut, LearnedStyle, Learning, Source, rounded
 from nst_rs.learned.windows import paint
 from nst_rs.learning.baseline import Reference
@@ -35,6 +36,7 @@ from nst_rs.learning.checkpoint import LearningCheckpoint
 from nst_rs.learning.job import LearningJob
 from nst_rs.neural.build import build_kernel, build_objective
 from nst_rs.neural.generator import GeneratorNetwork
+from nst_rs.neural.normalising import fitted
 from nst_rs.neural.trainer import Lesson, Memory, Teacher
 from nst_rs.neural.window_model import WindowModel
 from nst_rs.pyramid.tiling import Span
@@ -45,7 +47,7 @@ log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_SHEETS = 60.0
 _WARM_UP = 20
-"""Steps over which the rate rises to its full value, at the beginning and after the statistics are frozen."""
+"""Steps over which the rate rises to its full value at the beginning."""
 _SHOWN = 3
 """The most windows on a sheet."""
 _CELL = 256
@@ -128,8 +130,6 @@ class LearningSession:
         section, teacher = self.job.config.learn, self._begun()
         while (done := self._done()) < 1:
             started = time.monotonic()
-            if teacher.normalises and done >= section.normalised:
-                teacher = self._taught_by(teacher.memory.frozen())
             rate = section.rate * min(1.0, (teacher.steps + 1) / _WARM_UP) * (1 + math.cos(math.pi * done)) / 2
             self.course.losses.append(teacher.step(self._lesson(), rate))
             self.course.seconds += time.monotonic() - started
@@ -144,14 +144,14 @@ class LearningSession:
         LearningCheckpoint(self._identity, memory, self.course.seconds, tuple(self.course.losses), state).write(
             self.job.workspace
         )
-        pictures = self._pictures(self._network_of(memory.applied))
+        pictures = self._pictures(memory.average)
         self.job.preview.write_bytes(self._sheet([(w.scene, p) for w, p in zip(self._windows, pictures, strict=True)]))
         self._next_sheet = time.monotonic() + SECONDS_BETWEEN_SHEETS
 
     def finish(self, compared: bool) -> LearnedStyle:
         """Judge the network and write the style; `compared`: measure `stylize` on the same windows too."""
-        weights = rounded(self._begun().memory.applied)
-        pictures = self._pictures(self._network_of(weights))
+        weights = rounded(self._begun().memory.average)
+        pictures = self._pictures(weights)
         optimised = self._optimised() if compared else None
         columns = [[w.scene for w in self._windows], pictures, *([optimised] if optimised else [])]
         rows = list(zip(*columns, strict=True))
@@ -172,15 +172,13 @@ class LearningSession:
         return LearningProgress(f"step {len(course.losses)}", min(1.0, done), course.loss, left and max(0.0, left))
 
     def _lesson(self) -> Lesson:
-        section = self.job.config.learn
-        margin = self._architecture.margin
-        drawn = [draw(self._training_scenes, section.window, margin, self._generator) for _ in range(section.batch)]
-        seen, grain, scene = (np.stack(parts) for parts in zip(*drawn, strict=True))
-        return Lesson(seen, grain, scene)
+        section, architecture = self.job.config.learn, self._architecture
+        size = Draw(section.batch, section.window, architecture.margin, architecture.stride)
+        return Lesson(*draw(self._training_scenes, size, self._generator))
 
     @property
     def _architecture(self) -> Architecture:
-        return Architecture(self.job.config.learn.widths, self.job.config.learn.blocks)
+        return self.job.architecture
 
     def _begun(self) -> Teacher:
         """Return this run's teacher: the present one, else one that goes on from a killed run, else a new one."""
@@ -194,15 +192,12 @@ class LearningSession:
             return self._taught_by(checkpoint.memory)
         if self.job.start is not None:
             return self._taught_by(Memory.beginning(self.job.start.weights))
-        return self._taught_by(Memory.beginning(first_weights(self._architecture, self.job.config.learn.seed), True))
+        return self._taught_by(Memory.beginning(first_weights(self._architecture, self.job.config.learn.seed)))
 
     def _taught_by(self, memory: Memory) -> Teacher:
         """Return a teacher that goes on from `memory`, and keep it."""
         self._teacher = Teacher(self._kernel.encoder, self._reference.objective, self._architecture, memory)
         return self._teacher
-
-    def _network_of(self, weights: Weights) -> GeneratorNetwork:
-        return GeneratorNetwork(self._architecture, weights, self.job.device.name)
 
     @cached_property
     def _reference(self) -> Reference:
@@ -273,10 +268,16 @@ class LearningSession:
         scenes = [scene.image[box.rows.slice, box.columns.slice].copy() for scene, box in self._places]
         return [Window(scene, to_optimise(color, scene)) for scene in scenes]
 
-    def _pictures(self, network: GeneratorNetwork) -> list[Pixels]:
+    def _pictures(self, weights: Weights) -> list[Pixels]:
         """Return the pictures that a network makes of the windows held out, each as a scene of its own."""
-        sides = [Span(0, len(window.scene)) for window in self._windows]
-        return [paint(network, w.content, side, side) for w, side in zip(self._windows, sides, strict=True)]
+        return [self._picture(weights, window.content) for window in self._windows]
+
+    def _picture(self, weights: Weights, content: Pixels) -> Pixels:
+        architecture, device = self._architecture, self.job.device.name
+        blocks = sample(content, np.ones(content.shape[:2], np.float32), architecture)
+        network = GeneratorNetwork(architecture, fitted(architecture, weights, blocks, device), device)
+        side = Span(0, len(content))
+        return paint(network, content, side, side)
 
     def _optimised(self) -> list[Pixels] | None:
         """Return the pictures that `stylize` makes of the windows held out; None where the user interrupts it."""
@@ -329,6 +330,9 @@ class LearningSession:
         return Facts(
             widths=config.learn.widths,
             blocks=config.learn.blocks,
+            deep_blocks=config.learn.deep_blocks,
+            enlarging=self._architecture.enlarging,
+            normalised=True,
             color=config.style.color,
             configuration=told,
             metres_per_pixel=self.job.scenes[0].scene.grid.metres_per_pixel,

@@ -3,7 +3,7 @@
 Its geometry is in nst_rs/learned/architecture.py.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +24,9 @@ class GeneratorNetwork:
         self.architecture = architecture
         self._device = device
         with tf.device(device):
-            self._weights = {name: tf.constant(value, dtype) for name, value in folded(weights).items()}
+            self._weights = {name: tf.constant(value, dtype) for name, value in folded(architecture, weights).items()}
         # Without AutoGraph, which leaves a file in the temporary folder for every function it rewrites.
-        self._apply = tf.function(partial(_applied, self._weights, architecture), autograph=False)
+        self._apply = tf.function(partial(applied, self._weights, architecture), autograph=False)
 
     def __call__(self, scene: Pixels, grain: Pixels) -> Pixels:
         """Return the picture, (H, W, 3) in [0, 255], of a window with its margin.
@@ -58,18 +58,31 @@ def corrected(
 
     No convolution is padded: with its margin a window holds all that its picture depends on.
     """
-    x = tf.nn.relu(convolve(weights, "first", _seen(weights, scene, grain), 2))
-    x = _changed(weights, architecture, x, convolve)
-    x = tf.nn.relu(convolve(weights, "up1", _doubled(x)))
-    x = tf.nn.relu(convolve(weights, "up2", _doubled(x)))
+    enlarged = interpolated if architecture.enlarging == "interpolated" else _repeated
+    given = _seen(weights, scene, grain)
+    x = tf.nn.relu(convolve(weights, "first", given, 2))
+    x = tf.nn.relu(convolve(weights, "down", x, 2))
+    if architecture.deep_blocks:
+        change = convolve(weights, "up0", enlarged(_drawn(weights, architecture, x, convolve)))
+        x = middle(x, change) + change
+    x = _revised(weights, "block", architecture.blocks, x, convolve)
+    x = _detailed(weights, convolve(weights, "up1", enlarged(x)), lambda: convolve(weights, "detail", given, 2))
+    x = tf.nn.relu(convolve(weights, "up2", enlarged(x)))
     return _picture(architecture, scene, convolve(weights, "last", x))
 
 
-def _applied(weights: Mapping[str, Any], architecture: Architecture, scene: Any, grain: Any) -> Any:
+def applied(
+    weights: Mapping[str, Any], architecture: Architecture, scene: Any, grain: Any, convolve: Convolve = convolve
+) -> Any:
     """Return the pictures of :func:`corrected`, computed with the weights of :func:`nst_rs.neural.folding.folded`."""
     cells = tf.nn.space_to_depth(_seen(weights, scene, grain), 2)
-    x = _changed(weights, architecture, tf.nn.relu(convolve(weights, "first", cells)), convolve)
-    x = tf.nn.depth_to_space(tf.nn.relu(convolve(weights, "up1", x)), 2)
+    x = tf.nn.relu(convolve(weights, "down", tf.nn.relu(convolve(weights, "first", cells)), 2))
+    if architecture.deep_blocks:
+        change = tf.nn.depth_to_space(convolve(weights, "up0", _drawn(weights, architecture, x, convolve)), 2)
+        x = middle(x, change) + change
+    x = _revised(weights, "block", architecture.blocks, x, convolve)
+    x = tf.nn.depth_to_space(convolve(weights, "up1", x), 2)
+    x = _detailed(weights, x, lambda: convolve(weights, "detail", cells))
     x = tf.nn.relu(convolve(weights, "up2", x))
     return _picture(architecture, scene, tf.nn.depth_to_space(convolve(weights, "last", x), 2))
 
@@ -79,12 +92,23 @@ def _seen(weights: Mapping[str, Any], scene: Any, grain: Any) -> Any:
     return tf.cast(tf.concat([scene / 127.5 - 1.0, grain], axis=-1), weights["first.kernel"].dtype)
 
 
-def _changed(weights: Mapping[str, Any], architecture: Architecture, x: Any, convolve: Convolve) -> Any:
-    """Return the features at a quarter of the resolution, after all residual blocks, from `x` at a half of it."""
-    x = tf.nn.relu(convolve(weights, "down", x, 2))
-    for index in range(1, architecture.blocks + 1):
-        change = convolve(weights, f"block{index}_2", tf.nn.relu(convolve(weights, f"block{index}_1", x)))
-        x = _middle(x, change) + change
+def _detailed(weights: Mapping[str, Any], x: Any, detail: Callable[[], Any]) -> Any:
+    """Return the features at half the resolution, from what is enlarged to it and what is seen there again."""
+    return tf.nn.relu(x + middle(detail(), x) if "detail.kernel" in weights else x)
+
+
+def _drawn(weights: Mapping[str, Any], architecture: Architecture, x: Any, convolve: Convolve) -> Any:
+    """Return the features at an eighth of the resolution, after its residual blocks, from `x` at a quarter of it."""
+    return _revised(
+        weights, "deepblock", architecture.deep_blocks, tf.nn.relu(convolve(weights, "deep", x, 2)), convolve
+    )
+
+
+def _revised(weights: Mapping[str, Any], name: str, blocks: int, x: Any, convolve: Convolve) -> Any:
+    """Return `x` after residual blocks."""
+    for index in range(1, blocks + 1):
+        change = convolve(weights, f"{name}{index}_2", tf.nn.relu(convolve(weights, f"{name}{index}_1", x)))
+        x = middle(x, change) + change
     return x
 
 
@@ -92,35 +116,77 @@ def _picture(architecture: Architecture, scene: Any, correction: Any) -> Any:
     """Return the scene, smoothed, plus the network's correction; without the margin."""
     margin = architecture.margin
     own = scene[:, margin:-margin, margin:-margin]
-    return _middle(_smoothed(scene), own) + 127.5 * _middle(tf.cast(correction, tf.float32), own)
+    smoothed = _smoothed if architecture.enlarging == "interpolated" else _smoothed_by_cells
+    return middle(smoothed(scene), own) + 127.5 * middle(tf.cast(correction, tf.float32), own)
+
+
+_BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+_QUADRATIC = ((9 / 32, 22 / 32, 1 / 32), (1 / 32, 22 / 32, 9 / 32))
+"""The weights of three cells in a row, by a quadratic B-spline, a quarter of a cell before and after the middle."""
 
 
 def _smoothed(scene: Any) -> Any:
-    """Return means over the network's cells, with the steps between cells smoothed in turn; two pixels less around.
+    """Return the scene as if seen through a bell of 2.3 pixels' standard deviation; some pixels less around.
+
+    It is taken at half the resolution, for speed: means of cells, a binomial of five of them, and a quadratic spline
+    between them. What it leaves of the cells' own period is too little to be seen.
+    """
+    x = tf.nn.avg_pool2d(scene, 2, 2, "VALID")
+    for axis in (1, 2):
+        x = _weighted(x, _BINOMIAL, axis)
+    for axis in (1, 2):
+        x = _interleaved([_weighted(x, weights, axis) for weights in _QUADRATIC], axis)
+    return x
+
+
+def _weighted(x: Any, weights: Sequence[float], axis: int) -> Any:
+    """Return weighted sums of as many neighbours along an axis as there are weights."""
+    length = x.shape[axis] - len(weights) + 1
+    parts = (
+        x[:, begun : begun + length] if axis == 1 else x[:, :, begun : begun + length] for begun in range(len(weights))
+    )
+    return tf.add_n([weight * part for weight, part in zip(weights, parts, strict=True)])
+
+
+def _smoothed_by_cells(scene: Any) -> Any:
+    """Return means over cells of STRIDE pixels, with the steps between cells smoothed in turn; two pixels less around.
 
     The mean of five pixels in a row, in cells of four, is one of two cells' values by their shares of the five.
     """
-    means = tf.nn.avg_pool2d(scene, STRIDE, STRIDE, "VALID")
-    count, rows, columns, channels = means.shape
-    tall = tf.stack(_between(means[:, :-1], means[:, 1:]), axis=2)
-    tall = tf.reshape(tall, (count, STRIDE * (rows - 1), columns, channels))
-    wide = tf.stack(_between(tall[:, :, :-1], tall[:, :, 1:]), axis=3)
-    return tf.reshape(wide, (count, STRIDE * (rows - 1), STRIDE * (columns - 1), channels))
+    x = tf.nn.avg_pool2d(scene, STRIDE, STRIDE, "VALID")
+    for axis in (1, 2):
+        x = _interleaved(_between(x, axis, [(1 + begun) / (STRIDE + 1) for begun in range(STRIDE)]), axis)
+    return x
 
 
-def _between(first: Any, second: Any) -> list[Any]:
-    """Return the means of five pixels that begin at each of a cell's four."""
-    return [((STRIDE - begun) * first + (1 + begun) * second) / (STRIDE + 1) for begun in range(STRIDE)]
+def interpolated(x: Any) -> Any:
+    """Return pictures twice as large, less the outer pixel, by interpolating between pixels along both axes."""
+    for axis in (1, 2):
+        x = _interleaved(_between(x, axis, (1 / 4, 3 / 4)), axis)
+    return x
 
 
-def _doubled(x: Any) -> Any:
+def _between(x: Any, axis: int, shares: Sequence[float]) -> list[Any]:
+    """Return values between pixels and the next ones along an axis, which have these shares in them."""
+    first, second = (x[:, :-1], x[:, 1:]) if axis == 1 else (x[:, :, :-1], x[:, :, 1:])
+    return [(1 - share) * first + share * second for share in shares]
+
+
+def _interleaved(parts: Sequence[Any], axis: int) -> Any:
+    """Return arrays of one shape as one, their pixels in turn along an axis."""
+    count, height, width, channels = parts[0].shape
+    height, width = (height * len(parts), width) if axis == 1 else (height, width * len(parts))
+    return tf.reshape(tf.stack(parts, axis=axis + 1), (count, height, width, channels))
+
+
+def _repeated(x: Any) -> Any:
     """Repeat every pixel twice along both axes."""
-    count, height, width, channels = x.shape
-    wide = tf.broadcast_to(x[:, :, tf.newaxis, :, tf.newaxis], (count, height, 2, width, 2, channels))
-    return tf.reshape(wide, (count, 2 * height, 2 * width, channels))
+    for axis in (1, 2):
+        x = _interleaved([x, x], axis)
+    return x
 
 
-def _middle(x: Any, other: Any) -> Any:
+def middle(x: Any, other: Any) -> Any:
     """Return the middle of `x`, as large as `other`."""
     rows, columns = ((x.shape[axis] - other.shape[axis]) // 2 for axis in (1, 2))
     return x[:, rows : x.shape[1] - rows, columns : x.shape[2] - columns]

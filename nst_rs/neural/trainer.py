@@ -1,14 +1,13 @@
-"""One step of learning: windows of scenes through the learned network, judged by VGG16, and Adam on its weights.
+"""One step of learning: windows of a scene through the learned network, judged by VGG16, and Adam on its weights.
 
-In the beginning the network is normalised by the statistics of each lesson (Ioffe & Szegedy, arXiv 1502.03167), without
-which learning takes many times as long. They are frozen before the end, so that what is applied, which is local, is
-also what was learned: a network that was not taught with the statistics it is applied with runs away where a scene is
-unlike the mean.
+All windows of a step are of one scene, and they are judged together, as the scene is when it is optimised: their Gram
+matrices are pooled. Judged one by one each would have to hold the whole painting's palette, and water would turn to
+wheat. What the network is normalised by (Ulyanov, Vedaldi and Lempitsky, arXiv 1701.02096) is pooled likewise, as that
+of a whole scene is when the style is applied.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,8 @@ import tensorflow as tf
 from nst_rs.arrays import Pixels
 from nst_rs.errors import ConfigError
 from nst_rs.learned.architecture import Architecture, Weights
-from nst_rs.neural.generator import convolve, corrected
+from nst_rs.neural.generator import corrected
+from nst_rs.neural.normalising import normalised_by_itself
 from nst_rs.neural.vgg16 import Encoder
 from nst_rs.objective.losses import Objective
 from nst_rs.objective.terms.base import Term
@@ -31,10 +31,7 @@ RING = 16
 
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.99, 1e-9
 AVERAGE_DECAY = 0.98
-"""The decay of the running means of weights, which are kept in the end, and of statistics: a step sees few windows."""
-_BLOCK_GAIN = 0.5
-"""Standard deviation of what a residual block adds, where it is normalised; of all else it is 1."""
-_LEAST_VARIANCE = 1e-3
+"""The decay of the running means of weights, which are kept in the end."""
 _LONGEST_GRADIENT = 3.0
 """A gradient longer than this many running mean lengths is cut: an odd window must not undo what was learned."""
 _OUTSIDE = 1e-4
@@ -45,7 +42,7 @@ Values = dict[str, npt.NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Lesson:
-    """Windows to learn from. N windows, H and W multiples of VGG16's stride."""
+    """Windows of one scene to learn from. N windows, H and W multiples of VGG16's stride."""
 
     seen: Pixels  # (N, H + 2 margin, W + 2 margin, 3) RGB in [0, 255]: what the network is shown
     grain: Pixels  # (N, H + 2 margin, W + 2 margin, GRAIN_CHANNELS)
@@ -61,34 +58,15 @@ class Memory:
     second: Values
     average: Values
     """Running mean of the weights: what is kept in the end."""
-    statistics: Values
-    """Convolution → running means of its values and of their squares, (2, channels); empty once they are frozen."""
     usual_length: float = 0.0
     """Running mean of the gradient's length; 0 before the first step."""
     steps: int = 0
-    """The steps taken since the statistics were frozen."""
 
     @classmethod
-    def beginning(cls, weights: Weights, normalised: bool = False) -> "Memory":
-        """Return the state before the first step, of a network that is `normalised` or not."""
+    def beginning(cls, weights: Weights) -> "Memory":
+        """Return the state before the first step."""
         zeros = {name: np.zeros_like(value) for name, value in weights.items()}
-        convolutions = {name.split(".")[0]: value.shape[-1] for name, value in weights.items()} if normalised else {}
-        statistics = {name: np.zeros((2, size), np.float32) for name, size in convolutions.items() if name != "last"}
-        return cls(dict(weights), dict(zeros), dict(zeros), dict(weights), statistics)
-
-    @property
-    def applied(self) -> Values:
-        """The weights to be applied: the running mean, with the statistics as they are now in it."""
-        weights = dict(self.average)
-        for name, (mean, square) in self.statistics.items():
-            scale = _gain(name) / np.sqrt(np.maximum(square - mean**2, 0) + np.float32(_LEAST_VARIANCE))
-            weights[f"{name}.kernel"] = weights[f"{name}.kernel"] * scale
-            weights[f"{name}.bias"] = weights[f"{name}.bias"] - mean * scale
-        return weights
-
-    def frozen(self) -> "Memory":
-        """Return the state before the first step of the network as it is applied now."""
-        return self.beginning(self.applied)
+        return cls(dict(weights), dict(zeros), dict(zeros), dict(weights))
 
 
 def refuse_untaught(terms: Sequence[Term]) -> None:
@@ -103,7 +81,7 @@ def refuse_untaught(terms: Sequence[Term]) -> None:
 
 
 class Teacher:
-    """Teaches a network one objective. Each window of a lesson has statistics of its own."""
+    """Teaches a network one objective. The windows of a lesson are one picture to it."""
 
     def __init__(self, encoder: Encoder, objective: Objective, architecture: Architecture, memory: Memory) -> None:
         """Go on from `memory`. The network computes in the encoder's type, float32 or bfloat16."""
@@ -114,45 +92,36 @@ class Teacher:
         self._variation = next((term.weight for term in objective.terms if isinstance(term, Variation)), 0.0)
         self._architecture = architecture
         self._targets = {name: tf.constant(gram, tf.float32) for name, gram in self._style.targets.items()}
-        self._weights, self._first, self._second, self._average, self._statistics = (
+        self._weights, self._first, self._second, self._average = (
             {name: tf.Variable(value) for name, value in values.items()}
-            for values in (memory.weights, memory.first, memory.second, memory.average, memory.statistics)
+            for values in (memory.weights, memory.first, memory.second, memory.average)
         )
         self._usual_length = tf.Variable(memory.usual_length)
         self._steps = memory.steps
         self._step = tf.function(self._trace_step, autograph=False)
 
     def step(self, lesson: Lesson, rate: float) -> float:
-        """Take a step of size `rate`; return the mean total objective of the windows before it."""
+        """Take a step of size `rate`; return the total objective of the windows before it."""
         arrays = (lesson.seen, lesson.grain, lesson.scene)
         self._steps += 1
         numbers = tf.constant(float(self._steps)), tf.constant(float(rate))
         return float(self._step(*map(tf.convert_to_tensor, arrays), *numbers))
 
     @property
-    def normalises(self) -> bool:
-        """Whether the network still normalises by the statistics of each lesson."""
-        return bool(self._statistics)
-
-    @property
     def steps(self) -> int:
-        """The number of steps taken since the statistics were frozen."""
+        """The number of steps taken."""
         return self._steps
 
     @property
     def memory(self) -> Memory:
         """Return a copy of the state of learning."""
-        weights, first, second, average, statistics = map(
-            _values, (self._weights, self._first, self._second, self._average, self._statistics)
-        )
-        return Memory(weights, first, second, average, statistics, float(self._usual_length.numpy()), self._steps)
+        weights, first, second, average = map(_values, (self._weights, self._first, self._second, self._average))
+        return Memory(weights, first, second, average, float(self._usual_length.numpy()), self._steps)
 
     def _trace_step(self, seen: Any, grain: Any, scene: Any, number: Any, rate: Any) -> Any:
-        statistics: dict[str, Any] = {}
         with tf.GradientTape() as tape:
             weights = {name: tf.cast(value, self._encoder.dtype) for name, value in self._weights.items()}
-            convolve = partial(self._convolve, statistics)
-            made = corrected(weights, self._architecture, seen, grain, convolve)
+            made = corrected(weights, self._architecture, seen, grain, normalised_by_itself)
             picture = tf.stop_gradient(tf.clip_by_value(made, 0.0, 255.0))
             total, gradient = self._judge(picture, scene)
             # As in the optimiser, no gradient moves a pixel at the edge of the range out of it.
@@ -163,31 +132,18 @@ class Teacher:
         gradients = tape.gradient(surrogate, self._weights)
         self._move(self._shortened(gradients), number, rate)
         _approach(self._average, self._weights, number)
-        _approach(self._statistics, statistics, number)
         return total + self._variation * _variation(picture)
 
-    def _convolve(
-        self, statistics: dict[str, Any], weights: Mapping[str, Any], name: str, x: Any, stride: int = 1
-    ) -> Any:
-        """Convolve, and normalise by the lesson's own statistics, which are added to `statistics`."""
-        if name not in self._statistics:
-            return convolve(weights, name, x, stride)
-        values = tf.cast(tf.nn.conv2d(x, weights[f"{name}.kernel"], stride, "VALID"), tf.float32)
-        mean, variance = tf.nn.moments(values, axes=[0, 1, 2])
-        statistics[name] = tf.stack([mean, variance + mean**2])
-        normalised = (values - mean) * (_gain(name) * tf.math.rsqrt(variance + _LEAST_VARIANCE))
-        return tf.nn.bias_add(tf.cast(normalised, x.dtype), weights[f"{name}.bias"])
-
     def _judge(self, picture: Any, scene: Any) -> tuple[Any, Any]:
-        """Return the windows' mean total, without variation, and its gradient with respect to the picture."""
+        """Return the windows' total, without variation, and its gradient with respect to the pictures."""
         content, style, count = self._content, self._style, tf.cast(tf.shape(picture)[0], tf.float32)
         features = self._encoder.features(picture)
         wanted = self._encoder.features(scene) if content.layers else {}
         total, upstream = tf.constant(0.0), {}
         for name, weight in style.layers.items():
             loss, upstream[name] = _style(features[name], self._targets[name], _ring(picture, features[name]))
-            total += style.weight * weight * loss / count
-            upstream[name] *= style.weight * weight / count
+            total += style.weight * weight * loss
+            upstream[name] *= style.weight * weight
         for name, weight in content.layers.items():
             ring = _ring(picture, features[name])
             loss, gradient = _content(features[name], wanted[name], ring, content.normalization)
@@ -213,10 +169,6 @@ class Teacher:
             self._weights[name].assign_sub(rate * scale * first / (tf.sqrt(second) + EPSILON))
 
 
-def _gain(convolution: str) -> float:
-    return _BLOCK_GAIN if convolution.startswith("block") and convolution.endswith("_2") else 1.0
-
-
 def _approach(means: Mapping[str, Any], values: Mapping[str, Any], number: Any) -> None:
     """Move running means towards the values of step `number`."""
     # In the beginning over all steps so far, else the first values would linger.
@@ -231,10 +183,10 @@ def _ring(picture: Any, features: Any) -> int:
 
 
 def _style(features: Any, target: Any, ring: int) -> tuple[Any, Any]:
-    """Return Σ_windows E_l, and its derivative with respect to the features."""
+    """Return E_l of all windows as one picture, and its derivative with respect to the features."""
     inner = tf.cast(features[:, ring:-ring, ring:-ring], tf.float32)
-    flat = tf.reshape(inner, (tf.shape(inner)[0], -1, inner.shape[-1]))
-    count, channels = float(inner.shape[1] * inner.shape[2]), float(inner.shape[-1])
+    flat = tf.reshape(inner, (-1, inner.shape[-1]))
+    count, channels = float(np.prod(inner.shape[:3])), float(inner.shape[-1])
     difference = tf.matmul(flat, flat, transpose_a=True) / count - target
     loss = tf.reduce_sum(difference**2) / (4 * channels**2)
     gradient = tf.reshape(tf.matmul(flat, difference), tf.shape(inner)) / (channels**2 * count)

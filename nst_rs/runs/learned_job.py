@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from nst_rs.errors import ConfigError, ResourceError
 from nst_rs.executors.recipes import PaintingRecipe
 from nst_rs.learned.architecture import GRAIN_CHANNELS
 from nst_rs.learned.ignored import ignored_settings
+from nst_rs.learned.normalising import adapted, sampled_pixels
 from nst_rs.learned.style_file import LearnedStyle, is_learned, read_learned
-from nst_rs.learned.windows import best_block
+from nst_rs.learned.windows import Corner, best_block
 from nst_rs.neural.device import Device
 from nst_rs.runs.estimate import Kept, Memory, rows_bytes
 from nst_rs.runs.inputs import Inputs
 from nst_rs.runs.job import Job
+from nst_rs.runs.scene_statistics import Recorded, moments_of, read_statistics
 from nst_rs.style.picture import Style
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,11 @@ _SECONDS_PER_PIXEL_AROUND = 7e-7
 """Seconds in which a pixel is read, composed, measured and written; measured with benchmarks/learned.py."""
 _BYTES_PER_NETWORK_PIXEL = 240.0
 """Bytes per pixel of a block that the network holds at its peak, in float32; measured with benchmarks/learned.py."""
+
+_BYTES_PER_SAMPLED_PIXEL = 170.0
+"""Bytes per pixel that statistics are taken of, at the peak."""
+_TIMES_A_PASS = 1.5
+"""How many times as long it takes to find a pixel's part of the statistics as to paint one."""
 
 
 def learned_style_of(config: RunConfig) -> Path | None:
@@ -54,11 +61,25 @@ class LearnedJob(Job):
     style: LearnedStyle
     color: Color
     """The source of the map's colours: the style's own choice, unless the configuration wants the scene's colours."""
+    shared: Recorded | None = None
+    """The statistics of an earlier run by which the style is normalised; else they are the scene's own."""
 
     @property
     def margin(self) -> int:
         """The pixels that the network sees around a block, on every side."""
         return self.style.facts.architecture.margin
+
+    @property
+    def corner(self) -> Corner:
+        """Where the network has the scene's first pixel: neighbouring scenes are painted as parts of one."""
+        return self.inputs.scene.grid.first_pixel if self.style.facts.normalised else (0, 0)
+
+    @property
+    def before(self) -> Corner:
+        """The rows and columns by which the first block begins before the scene: at a multiple of the stride."""
+        row, column = self.corner
+        stride = self.style.facts.architecture.stride
+        return row % stride, column % stride
 
     @property
     def block(self) -> int:
@@ -73,8 +94,15 @@ class LearnedJob(Job):
 
     @property
     def recipe(self) -> PaintingRecipe:
-        """The recipe by which a process builds the network."""
+        """The recipe by which a process builds the network, as it was learned."""
         return PaintingRecipe(self.style, self.config.compute.device, self.config.compute.precision)
+
+    def recipe_with(self, statistics: Recorded | None) -> PaintingRecipe:
+        """Return the recipe for the network that is normalised by a scene's statistics."""
+        if statistics is None:
+            return self.recipe
+        weights = adapted(self.style.weights, moments_of(statistics))
+        return replace(self.recipe, style=replace(self.style, weights=weights))
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -91,15 +119,19 @@ class LearnedJob(Job):
     @property
     def tiles(self) -> int:
         """The number of the scene's tiles. Those without any valid pixel are not painted."""
-        return math.prod(-(-size // self.tile) for size in self.inputs.scene.grid.shape)
+        return math.prod(-(-size // self.tile) for size in self._covered)
+
+    @property
+    def _covered(self) -> tuple[int, ...]:
+        """The rows and columns that tiles cover: the scene's, and those before it."""
+        return tuple(size + before for size, before in zip(self.inputs.scene.grid.shape, self.before, strict=True))
 
     @property
     def memory(self) -> Memory:
         """The memory that the run holds at its peak. It hardly grows with the scene, whose arrays lie on disk."""
-        tile = (self.tile + 2 * self.margin) ** 2 * 4 * (3 + GRAIN_CHANNELS)
-        painted = self.tile**2 * 3
         rows = rows_bytes(*self.inputs.scene.grid.shape)
-        return Memory(float(self.kept.memory_bytes), self._block_bytes + 2 * tile + painted, rows, on_disk=True)
+        windows = max(self._painting_bytes, self._sampled_pixels * _BYTES_PER_SAMPLED_PIXEL)
+        return Memory(float(self.kept.memory_bytes), windows, rows, on_disk=True)
 
     @property
     def kept(self) -> Kept:
@@ -118,12 +150,12 @@ class LearnedJob(Job):
     @property
     def worker_bytes(self) -> float:
         """The bytes that each worker of a cluster holds at its peak."""
-        return self.memory.process + self.memory.windows
+        return self.memory.process + self._painting_bytes
 
     @property
     def flops(self) -> float:
         """The operations of the convolutions, over all blocks with their margins."""
-        blocks = math.prod(-(-size // self.block) for size in self.inputs.scene.grid.shape)
+        blocks = math.prod(-(-size // self.block) for size in self._covered)
         return blocks * (self.block + 2 * self.margin) ** 2 * self.style.facts.architecture.flops_per_pixel
 
     def measure_seconds(self) -> float:
@@ -136,8 +168,9 @@ class LearnedJob(Job):
         first = time.perf_counter() - started
         each = min(_seconds_of(lambda: network(*block)) for _ in range(_TRIALS))
         pixels = math.prod(self.inputs.scene.grid.shape)
-        blocks = math.prod(-(-size // self.block) for size in self.inputs.scene.grid.shape)
-        return first + each * blocks / self.workers + pixels * _SECONDS_PER_PIXEL_AROUND
+        blocks = math.prod(-(-size // self.block) for size in self._covered)
+        statistics = each * _TIMES_A_PASS * self._sampled_pixels / side**2
+        return first + statistics + each * blocks / self.workers + pixels * _SECONDS_PER_PIXEL_AROUND
 
     def shortages(self, folder: Path | None) -> Iterator[ResourceError]:
         """Yield what any run is refused for, and a ``compute.memory`` that is less than a block and its tile need."""
@@ -153,9 +186,19 @@ class LearnedJob(Job):
             )
 
     @property
-    def _block_bytes(self) -> float:
+    def _sampled_pixels(self) -> int:
+        """The pixels, with their margins, that this scene's statistics are taken of."""
+        if not self.style.facts.normalised or self.shared is not None:
+            return 0
+        return sampled_pixels(self.inputs.scene.grid.shape, self.margin)
+
+    @property
+    def _painting_bytes(self) -> float:
+        """The bytes that a block in the network, a tile and the next one, and a painted tile take."""
         value_bytes = 2 if self.config.compute.precision == "bfloat16" else 4
-        return (self.block + 2 * self.margin) ** 2 * _BYTES_PER_NETWORK_PIXEL * value_bytes / 4
+        block = (self.block + 2 * self.margin) ** 2 * _BYTES_PER_NETWORK_PIXEL * value_bytes / 4
+        tile = (self.tile + 2 * self.margin) ** 2 * 4 * (3 + GRAIN_CHANNELS)
+        return block + 2 * tile + self.tile**2 * 3
 
 
 @dataclass(frozen=True)
@@ -176,9 +219,10 @@ class LearnedKind:
             return config
         return override(config, {"composite.bands": _learned_bands(self.style)})
 
-    def files(self, config: RunConfig) -> tuple[str, ...]:  # noqa: ARG002 - the style is named already
-        """Return the learned style."""
-        return (str(self.path),)
+    def files(self, config: RunConfig) -> tuple[str, ...]:
+        """Return the record whose statistics are used, where there is one, and the learned style."""
+        earlier = config.style.statistics
+        return (*([] if earlier is None else [str(earlier)]), str(self.path))
 
     def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:  # noqa: ARG002 - the scene decides
         """Return the channels by number."""
@@ -192,14 +236,28 @@ class LearnedKind:
     def job(self, config: RunConfig, inputs: Inputs, device: Device, budget: float) -> LearnedJob:
         """Return the job, and warn of settings that change nothing.
 
-        Raises ConfigError for colours that the style cannot be shown in.
+        Raises ConfigError for colours that the style cannot be shown in, and for statistics that are not its own.
         """
         ignored = ignored_settings(config)
         if ignored:
             log.warning(
                 "%s was learned already: %s, set or of a preset, change nothing", self.path.name, ", ".join(ignored)
             )
-        return LearnedJob(config, inputs, device, budget, self.style, _color(config, self.style))
+        return LearnedJob(config, inputs, device, budget, self.style, _color(config, self.style), self._shared(config))
+
+    def _shared(self, config: RunConfig) -> Recorded | None:
+        """Return the statistics of an earlier run that this one is to use. Raises ConfigError."""
+        path = config.style.statistics
+        if path is None:
+            return None
+        if not self.style.facts.normalised:
+            raise ConfigError(
+                "style.statistics",
+                expected="a learned style that is normalised by its scene",
+                got=f"{self.path.name}, an older one, which is the same on every scene",
+                do="leave the setting out",
+            )
+        return read_statistics(path, self.style)
 
 
 def _color(config: RunConfig, style: LearnedStyle) -> Color:

@@ -16,9 +16,11 @@ from nst_rs.config.sections import Color
 from nst_rs.executors.base import Executor, LevelTask
 from nst_rs.executors.recipes import KernelRecipe
 from nst_rs.files.storage import Inset, PixelArray, Storage, Window, strips
+from nst_rs.learned.normalising import sample
 from nst_rs.learned.windows import paint_all
 from nst_rs.neural.build import build_kernel, build_objectives
 from nst_rs.neural.generator import GeneratorNetwork
+from nst_rs.neural.normalising import fitted
 from nst_rs.neural.resident import residence
 from nst_rs.neural.window_model import WindowModel
 from nst_rs.objective.losses import Losses, Objective
@@ -199,7 +201,10 @@ class Levels:
         elif isinstance(first, StartingPicture):
             self._draw_from(first, canvas, picture)
         else:
-            paint_all(GeneratorNetwork(first.facts.architecture, first.weights, device), canvas.image, picture)
+            network, weights = first.facts.architecture, first.weights
+            if first.facts.normalised:
+                weights = fitted(network, weights, sample(canvas.image, canvas.weight, network), device)
+            paint_all(GeneratorNetwork(network, weights, device), canvas.image, picture)
 
     def _draw_from(self, start: StartingPicture, canvas: Canvas, picture: PixelArray) -> None:
         """Scale a picture down to a level; where it has no data the scene stands."""

@@ -22,6 +22,7 @@ from nst_rs.runs.compose import ComposedScene, compose_scene
 from nst_rs.runs.finish import Finished
 from nst_rs.runs.learned_job import LearnedJob
 from nst_rs.runs.progress import Stopwatch
+from nst_rs.runs.scene_statistics import Recorded, measured
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +47,13 @@ class Painting:
         """Paint every tile that holds any valid pixel and is not painted yet."""
         job, scene = self._job, self._scene
         painted, result = self._begun()
-        tiles = [tile for tile in cut(scene.weight.shape, job.tile) if _is_valid(scene.weight, tile)]
+        tiles = [tile for tile in cut(scene.weight.shape, job.tile, job.before) if _is_valid(scene.weight, tile)]
         left = [tile for tile in tiles if not painted.has(tile)]
         if len(left) < len(tiles):
             log.warning("going on where an earlier run stopped: %d of %d tiles", len(tiles) - len(left), len(tiles))
         manner = Manner(job.style.facts.color, job.color, job.config.style.strength)
-        painter = TilePainter(job.recipe, job.margin, manner, scene.image, result)
+        self._statistics = self._known_statistics(painted)
+        painter = TilePainter(job.recipe_with(self._statistics), job.margin, manner, scene.image, result, job.corner)
         beat = _Beat(len(tiles), self._listener, len(tiles) - len(left))
 
         def done(tile: MapTile) -> None:
@@ -69,9 +71,25 @@ class Painting:
     def finished(self) -> Finished:
         """Return the finished picture with all that goes into the map and the record; needs the tiles to be painted."""
         job, scene, block = self._job, self._scene, self._job.block
-        rows, columns = (tuple(range(block, size, block)) for size in scene.weight.shape)
-        own = {"levels": [], "learned": job.style.facts.model_dump(mode="json")}
+        sizes = zip(scene.weight.shape, job.before, strict=True)
+        rows, columns = (tuple(range(block - before, size, block)) for size, before in sizes)
+        own: dict[str, Any] = {"levels": [], "learned": job.style.facts.model_dump(mode="json")}
+        if self._statistics is not None:
+            own["statistics"] = self._statistics
         return Finished(scene, self._result, (rows, columns), (), own)
+
+    def _known_statistics(self, painted: "_PaintedTiles") -> Recorded | None:
+        """Return what the style is normalised by, None for one that is not: an earlier run's, or this scene's own.
+
+        A scene's own are kept at once, for a run that goes on where this one is killed.
+        """
+        job = self._job
+        if not job.style.facts.normalised or job.shared is not None:
+            return job.shared
+        if painted.statistics is None:
+            with self._watch.timed("statistics"):
+                painted.keep(measured(self._job.style, self._scene.image, self._scene.weight, self._job.device.name))
+        return painted.statistics
 
     def _begun(self) -> tuple["_PaintedTiles", PixelArray]:
         """Return the tiles that this run has painted, perhaps before it was killed, and the map's array."""
@@ -118,6 +136,8 @@ class _PaintedTiles:
     run: dict[str, Any]
     """The run's settings, inputs and versions: only a run with the same ones may go on with its tiles."""
     places: set[Place]
+    statistics: Recorded | None
+    """The statistics of the scene that the tiles are painted with."""
     _next: float = 0.0
     """The time from which the list may be written again: a scene may have many tiles, and each is soon painted."""
 
@@ -125,8 +145,15 @@ class _PaintedTiles:
     def of(cls, workspace: Workspace, run: dict[str, Any]) -> "_PaintedTiles":
         """Return the tiles that `run` has painted in `workspace`; none where another run began there."""
         kept = workspace.read_checkpoint() or {}
-        painted = kept.get("painted", []) if kept.get("run") == run else []
-        return cls(workspace, run, {(top, left, side) for top, left, side in painted})
+        if kept.get("run") != run:
+            kept = {}
+        painted = {(top, left, side) for top, left, side in kept.get("painted", [])}
+        return cls(workspace, run, painted, kept.get("statistics"))
+
+    def keep(self, statistics: Recorded) -> None:
+        """Note what the tiles are painted with. Raises OutputError."""
+        self.statistics = statistics
+        self._write()
 
     def has(self, tile: MapTile) -> bool:
         """Return whether a tile is painted."""
@@ -136,8 +163,12 @@ class _PaintedTiles:
         """Note that a tile is painted. Raises OutputError."""
         self.places.add(_place(tile))
         if time.monotonic() >= self._next:
-            self.workspace.write_checkpoint({"run": self.run, "painted": sorted(self.places)})
+            self._write()
             self._next = time.monotonic() + _SECONDS_BETWEEN_NOTES
+
+    def _write(self) -> None:
+        kept = {"run": self.run, "painted": sorted(self.places), "statistics": self.statistics}
+        self.workspace.write_checkpoint(kept)
 
 
 def _place(tile: MapTile) -> Place:

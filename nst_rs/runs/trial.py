@@ -1,9 +1,10 @@
 """One part of a scene in all learned styles and, for every painting, in all presets: a sheet to choose from by looking.
 
 Learned styles are shown as they come out. Optimised maps are cut short, and the sheet says so. The part is stretched as
-the whole scene is, so that its colours are those that the whole map will have.
+the whole scene is, and learned styles are normalised by the whole scene, so that colours are those of the whole map.
 """
 
+import json
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -25,11 +26,14 @@ from nst_rs.config.named_styles import named_styles
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import StyleError
 from nst_rs.files.locations import is_path
-from nst_rs.files.storage import DiskStorage, Storage
+from nst_rs.files.storage import DiskStorage, PixelArray
 from nst_rs.learned.style_file import is_learned, read_learned
+from nst_rs.neural.device import choose_device
 from nst_rs.output.sheet import Cell, check_sheet, write_sheet
 from nst_rs.runs import progress
+from nst_rs.runs.learned_job import learned_style_of
 from nst_rs.runs.prepare import prepare, settled_by_scene
+from nst_rs.runs.scene_statistics import measured
 from nst_rs.runs.session import run
 
 log = logging.getLogger(__name__)
@@ -73,7 +77,7 @@ def try_styles(config: RunConfig, output: Path, command: Command, listening: Lis
     named = [Path(path) for path in config.scene.paths if is_path(path)]
     check_sheet(output, [*config.style.images, *named])
     with tempfile.TemporaryDirectory(prefix=".trial.", dir=output.parent) as folder:
-        scene = _Scene(config, DiskStorage(Path(folder)))
+        scene = _Scene(config, Path(folder))
         cells = [Cell(scene.picture, "the scene", scene.where)]
         for number, attempt in enumerate(attempts(config, command)):
             settings = {**scene.settings(attempt.config), "output.path": Path(folder) / f"{number}.tif"}
@@ -118,21 +122,31 @@ def _cut_short(config: RunConfig) -> tuple[RunConfig, str]:
     return override(config, {"schedule.iterations": fewer}), words
 
 
+@dataclass(frozen=True)
+class _Composite:
+    """The whole scene as RGB."""
+
+    image: PixelArray
+    weight: PixelArray
+    limits: tuple[Limits, Limits, Limits]
+
+
 class _Scene:
     """The scene that is tried, and the part of it that is shown."""
 
-    def __init__(self, config: RunConfig, storage: Storage) -> None:
+    def __init__(self, config: RunConfig, folder: Path) -> None:
         self._whole = config
-        self._storage = storage
-        self._limits: dict[Three, tuple[Limits, Limits, Limits]] = {}
-        image, weight = self._compose(config)
+        self._folder = folder
+        self._storage = DiskStorage(folder)
+        self._composites: dict[Three, _Composite] = {}
+        composite = self._composite(config)
         if config.scene.area is None:
-            self._rows, self._columns = most_contrast(image, weight, SIDE)
+            self._rows, self._columns = most_contrast(composite.image, composite.weight, SIDE)
         else:
-            self._rows, self._columns = (slice(0, size) for size in weight.shape)
+            self._rows, self._columns = (slice(0, size) for size in composite.weight.shape)
         part = self._rows, self._columns
-        shown = np.ma.MaskedArray(np.rint(image[part]), np.repeat(weight[part][..., np.newaxis] == 0, 3, axis=-1))
-        self.picture = _on_grey(shown)
+        missing = np.repeat(composite.weight[part][..., np.newaxis] == 0, 3, axis=-1)
+        self.picture = _on_grey(np.ma.MaskedArray(np.rint(composite.image[part]), missing))
 
     @property
     def where(self) -> str:
@@ -142,32 +156,44 @@ class _Scene:
         return f'--set "scene.area={{rows: {self._ends[0]}, columns: {self._ends[1]}}}"'
 
     def settings(self, config: RunConfig) -> Mapping[str, Any]:
-        """Return what has a run show the part alone, in the colours of the whole scene."""
+        """Return what has a run show the part alone, as it is in the map of the whole scene."""
         if config.scene.area is not None:
             return {}
-        area = {"scene.area": {"rows": self._ends[0], "columns": self._ends[1]}}
+        chosen = {"scene.area": {"rows": self._ends[0], "columns": self._ends[1]}, **self._statistics(config)}
         settled = settled_by_scene(config)
-        if settled.composite.limits is not None:
-            return area
-        bands = open_rendering(settled).channels
-        if bands not in self._limits:  # a style may have been learned on others
-            self._compose(settled)
-        return {**area, "composite.limits": tuple((each.low, each.high) for each in self._limits[bands])}
+        if settled.composite.limits is None:
+            limits = self._composite(settled).limits
+            chosen["composite.limits"] = tuple((each.low, each.high) for each in limits)
+        return chosen
 
     @property
     def _ends(self) -> tuple[list[int], list[int]]:
         return [self._rows.start, self._rows.stop], [self._columns.start, self._columns.stop]
 
-    def _compose(self, config: RunConfig) -> tuple[Any, Any]:
-        """Map the whole scene to RGB; return the composite and its weight."""
+    def _statistics(self, config: RunConfig) -> Mapping[str, Any]:
+        """Return where the whole scene's statistics are for a learned style that is normalised by them."""
+        path = learned_style_of(config)
+        if path is None or config.style.statistics is not None:
+            return {}
+        style, composite = read_learned(path), self._composite(settled_by_scene(config))
+        if not style.facts.normalised:
+            return {}
+        device = choose_device(config.compute.device).name
+        record = self._folder / f"{style.sha256[:16]}.json"
+        statistics = measured(style, composite.image, composite.weight, device)
+        record.write_text(json.dumps({"statistics": statistics}), encoding="utf-8")
+        return {"style.statistics": record}
+
+    def _composite(self, config: RunConfig) -> _Composite:
+        """Map the whole scene to RGB, once for the same bands."""
         rendering = open_rendering(config)
-        shape = rendering.scene.grid.shape
-        sheets = Sheets(
-            self._storage.create("image", (*shape, 3), np.float32), self._storage.create("weight", shape, np.float32)
-        )
-        composite = compose(rendering.scene, rendering.channels, rendering.stretch, sheets)
-        self._limits[rendering.channels] = composite.limits
-        return sheets.image, sheets.weight
+        if rendering.channels not in self._composites:  # a learned style may have been learned on others
+            shape, number = rendering.scene.grid.shape, len(self._composites)
+            image = self._storage.create(f"image-{number}", (*shape, 3), np.float32)
+            weight = self._storage.create(f"weight-{number}", shape, np.float32)
+            composed = compose(rendering.scene, rendering.channels, rendering.stretch, Sheets(image, weight))
+            self._composites[rendering.channels] = _Composite(image, weight, composed.limits)
+        return self._composites[rendering.channels]
 
 
 def _on_grey(picture: "np.ma.MaskedArray[Any, Any]") -> Rgb:

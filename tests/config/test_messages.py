@@ -19,7 +19,7 @@ SECTIONS = "scene, composite, style, model, objective, schedule, tiling, compute
         ({"scenes": {}}, f"unknown key scenes: expected one of {SECTIONS}"),
         (
             {"style": {"imgae": "a.png"}},
-            "unknown key style.imgae: expected one of images, scaling, size, stroke, strength, learned, color",
+            "unknown key style.imgae: expected one of images, scaling, size, stroke, strength, statistics, learned",
         ),
         (
             {"schedule": {"step": 1}},
@@ -94,3 +94,10 @@ def test_of_several_mistakes_one_is_named_with_its_own_value(one: str, other: st
         override(RunConfig(), {one: -1, other: -2})
     named = str(caught.value).partition(":")[0]
     assert str(caught.value).endswith({one: "-1", other: "-2"}[named])
+
+
+def test_a_setting_that_there_is_no_more_is_read_at_its_default_and_refused_otherwise() -> None:
+    """The records of earlier runs hold it, and they can still be run again."""
+    assert load_config(None, ["learn.normalised=0.6"]) == load_config(None)
+    with pytest.raises(ConfigError, match="learn: expected no key normalised: a style is normalised by its scene"):
+        load_config(None, ["learn.normalised=0.7"])

@@ -20,6 +20,7 @@ FORMS: dict[str, Any] = {
     "scene.area": "PATH",
     "composite.limits": "PATH",
     "style.images": {"PATH": 2},
+    "style.statistics": "PATH",
     "style.learned": "PATH",
     "model.weights": "PATH",
     "schedule.init": "PATH",

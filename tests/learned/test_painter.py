@@ -1,9 +1,11 @@
 """Tiles painted by a stand-in for a network, which shows where it looked."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,13 +38,27 @@ def painter(folder: Path, shape: tuple[int, int], manner: Manner = PLAIN) -> Til
     return TilePainter(Shadow, ARCHITECTURE.margin, manner, image, storage.create("result", (*shape, 3), np.uint8))
 
 
-@given(shape=st.tuples(st.integers(1, 3000), st.integers(1, 3000)), blocks=st.integers(1, 3))
-def test_tiles_of_whole_blocks_partition_the_scene(shape: tuple[int, int], blocks: int) -> None:
-    covered = np.zeros([-(-size // BLOCK) for size in shape], int)
-    for tile in cut(shape, blocks * BLOCK):
-        rows, columns = (slice(span.start // BLOCK, span.stop // BLOCK) for span in (tile.rows, tile.columns))
-        covered[rows, columns] += 1
+SIZES = st.integers(1, 3000)
+OFFSETS = st.tuples(st.integers(0, 7), st.integers(0, 7))
+
+
+@given(shape=st.tuples(SIZES, SIZES), blocks=st.integers(1, 3), before=OFFSETS)
+def test_tiles_of_whole_blocks_partition_the_scene(
+    shape: tuple[int, int], blocks: int, before: tuple[int, int]
+) -> None:
+    covered = np.zeros(shape, int)
+    for tile in cut(shape, blocks * BLOCK, before):
+        covered[tile.inside(shape)] += 1
     assert (covered == 1).all()
+
+
+@given(before=OFFSETS)
+def test_a_scene_is_painted_wherever_its_first_block_begins(
+    tmp_path_factory: pytest.TempPathFactory, before: tuple[int, int]
+) -> None:
+    found = replace(painter(tmp_path_factory.mktemp("painted"), (20, 530)), corner=before)
+    paint_in_turn(found, cut((20, 530), BLOCK, before), lambda _: None)
+    assert (found.result[:] == np.rint(found.image[:] * np.float32(0.75))).all()
 
 
 def test_every_tile_is_painted_and_told_once(tmp_path: Path) -> None:

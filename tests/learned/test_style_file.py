@@ -7,8 +7,12 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from nst_rs.errors import OutputError, StyleError
+from nst_rs.learned.architecture import Architecture
 from nst_rs.learned.style_file import read_learned, write_preview
 from tests.learned_styles import small_style
+
+SECOND_VERSION = Path(__file__).parent / "version2" / "small.style"
+"""A file as it was written before networks were normalised by scenes."""
 
 
 @pytest.fixture
@@ -55,8 +59,8 @@ def test_another_programs_safetensors_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_newer_version_is_refused_by_its_number(path: Path) -> None:
-    with pytest.raises(StyleError, match=r"expected version 2 of the format, got version 3; install"):
-        read_learned(rewritten(path, version="3"))
+    with pytest.raises(StyleError, match=r"expected version 2 or 3 of the format, got version 4; install"):
+        read_learned(rewritten(path, version="4"))
 
 
 def test_a_file_cut_short_is_refused(path: Path) -> None:
@@ -91,3 +95,13 @@ def test_the_picture_of_a_style_is_written_at_once_and_a_folder_in_the_way_is_to
     with pytest.raises(OutputError, match=r"output folder .*file: expected a folder to write to"):
         write_preview(style, tmp_path / "file" / "a.png")
     assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["a.png"]
+
+
+def test_a_file_of_the_second_version_is_read_as_the_network_that_it_was() -> None:
+    found = read_learned(SECOND_VERSION)
+    assert found.facts.architecture == Architecture((4, 8, 8), 1, 0, "repeated")
+    assert not found.facts.normalised
+
+
+def test_styles_of_one_network_have_one_digest_and_others_another() -> None:
+    assert small_style().sha256 == small_style("scene").sha256 != small_style(seed=5).sha256

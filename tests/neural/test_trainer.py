@@ -1,4 +1,6 @@
 from collections.abc import Mapping
+from functools import reduce
+from operator import add
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import tensorflow as tf
 from nst_rs.errors import ConfigError
 from nst_rs.learned.architecture import Architecture, first_weights
 from nst_rs.neural.generator import corrected
+from nst_rs.neural.normalising import normalised_by_itself
 from nst_rs.neural.trainer import RING, Lesson, Memory, Teacher
 from nst_rs.neural.vgg16 import Convolution, Encoder
 from nst_rs.neural.window_model import WindowModel
@@ -52,21 +55,23 @@ def test_learning_brings_the_objective_down(encoder: Encoder) -> None:
     assert losses[-1] < 0.95 * losses[0]
 
 
-def test_the_loss_is_the_objective_of_each_windows_own_moments(encoder: Encoder) -> None:
-    """As the optimiser measures it, but for the ring along the window's border."""
+def test_the_loss_is_the_objective_of_all_windows_as_one_picture(encoder: Encoder) -> None:
+    """As the optimiser measures a scene of several tiles, but for the ring along each window's border."""
     # The mean would be over VGG16's channels, of which the small network has fewer.
     aim = objective(encoder, normalization="sum", alpha=1e-4)
     taught, first = lesson(), first_weights(ARCHITECTURE, 0)
     teacher = Teacher(encoder, aim, ARCHITECTURE, Memory.beginning(first))
-    pictures = corrected(first, ARCHITECTURE, taught.seen, taught.grain).numpy()
+    pictures = np.clip(corrected(first, ARCHITECTURE, taught.seen, taught.grain, normalised_by_itself), 0, 255)
     kernel = WindowModel(encoder, STATISTICS, "/CPU:0")
     weight = np.zeros((SIDE, SIDE), np.float32)
     weight[RING:-RING, RING:-RING] = 1
-    totals = [
-        aim.losses(kernel.measure(picture, weight, kernel.content(scene))).total
+    measured = [
+        kernel.measure(picture, weight, kernel.content(scene))
         for picture, scene in zip(pictures, taught.scene, strict=True)
     ]
-    assert teacher.step(taught, 0.0) == pytest.approx(float(np.mean(totals)), rel=1e-5)
+    pooled = aim.losses(reduce(add, measured)).terms["style"].share
+    content = np.mean([aim.losses(each).terms["content"].share for each in measured])
+    assert teacher.step(taught, 0.0) == pytest.approx(pooled + content, rel=1e-5)
 
 
 def gradient_by_tape(encoder: Encoder, aim: Objective, weights: Mapping[str, np.ndarray], taught: Lesson) -> np.ndarray:
@@ -77,6 +82,7 @@ def gradient_by_tape(encoder: Encoder, aim: Objective, weights: Mapping[str, np.
             {name: tf.convert_to_tensor(value) for name, value in variables.items()},
             ARCHITECTURE,
             *(tf.convert_to_tensor(x) for x in (taught.seen, taught.grain)),
+            normalised_by_itself,
         )
         found, wanted = encoder.features(picture), encoder.features(tf.convert_to_tensor(taught.scene))
         total = tf.constant(0.0)
@@ -87,10 +93,10 @@ def gradient_by_tape(encoder: Encoder, aim: Objective, weights: Mapping[str, np.
             if name in content.layer_weights:
                 total += content.weight * factor * tf.reduce_mean((f - p) ** 2) / 2
                 continue
-            flat = tf.reshape(f, (f.shape[0], -1, f.shape[-1]))
-            gram = tf.matmul(flat, flat, transpose_a=True) / flat.shape[1]
+            flat = tf.reshape(f, (-1, f.shape[-1]))
+            gram = tf.matmul(flat, flat, transpose_a=True) / flat.shape[0]
             error = tf.reduce_sum((gram - style.targets[name].astype(np.float32)) ** 2) / (4 * f.shape[-1] ** 2)
-            total += style.weight * factor * error / f.shape[0]
+            total += style.weight * factor * error
     found_gradient: np.ndarray = tape.gradient(total, variables["last.bias"]).numpy()
     return found_gradient
 
@@ -113,37 +119,13 @@ def test_a_learner_goes_on_from_what_it_knew(encoder: Encoder) -> None:
     assert (first.memory.weights["up2.kernel"] == second.memory.weights["up2.kernel"]).all()
 
 
-def test_a_normalised_learner_learns_faster(encoder: Encoder) -> None:
-    first, aim, taught = first_weights(ARCHITECTURE, 0), objective(encoder), lesson()
-    plain, normalised = (
-        Teacher(encoder, aim, ARCHITECTURE, Memory.beginning(first, normalised)) for normalised in (False, True)
-    )
-    losses = {teacher: [teacher.step(taught, 1e-2) for _ in range(12)][-1] for teacher in (plain, normalised)}
-    assert losses[normalised] < losses[plain]
-
-
-def test_what_is_applied_is_what_was_normalised_by_the_mean_statistics(encoder: Encoder) -> None:
-    """After lessons that are all the same, the frozen network makes of them what the normalised one made."""
-    aim, taught = objective(encoder), lesson()
-    teacher = Teacher(encoder, aim, ARCHITECTURE, Memory.beginning(first_weights(ARCHITECTURE, 0), normalised=True))
-    for _ in range(3):
-        teacher.step(taught, 1e-3)
-    for _ in range(300):  # until the running means have forgotten the first weights
-        before = teacher.step(taught, 0.0)
-    frozen = Teacher(encoder, aim, ARCHITECTURE, teacher.memory.frozen())
-    assert teacher.normalises
-    assert not frozen.normalises
-    # The running means are a 400th part of the first steps' yet.
-    assert frozen.step(taught, 0.0) == pytest.approx(before, rel=0.01)
-
-
 def test_the_variation_is_learned_at_its_weight(encoder: Encoder) -> None:
     plain, taught, first = objective(encoder), lesson(), first_weights(ARCHITECTURE, 0)
     losses = [
         Teacher(encoder, aim, ARCHITECTURE, Memory.beginning(first)).step(taught, 0.0)
         for aim in (plain, Objective((*plain.terms, Variation(0.5))))
     ]
-    pictures = np.clip(corrected(first, ARCHITECTURE, taught.seen, taught.grain).numpy(), 0, 255)
+    pictures = np.clip(corrected(first, ARCHITECTURE, taught.seen, taught.grain, normalised_by_itself), 0, 255)
     ones = np.ones((SIDE, SIDE), np.float32)
     variation = np.mean([Variation(1.0).measure(picture, ones) / picture.size for picture in pictures])
     assert losses[1] - losses[0] == pytest.approx(0.5 * variation, rel=1e-4)

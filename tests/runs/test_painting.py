@@ -11,14 +11,17 @@ import rasterio
 import nst_rs
 from nst_rs.composite.compose import Sheets, compose
 from nst_rs.composite.rendering import open_rendering
-from nst_rs.config.loading import load_config, name_files
+from nst_rs.config.loading import load_config, name_files, override
 from nst_rs.errors import ConfigError, StyleError
-from nst_rs.learned.windows import paint
+from nst_rs.geo.grid import Grid
+from nst_rs.learned.normalising import adapted
+from nst_rs.learned.windows import paint, seen
 from nst_rs.neural.generator import GeneratorNetwork
 from nst_rs.pyramid.tiling import Span
 from nst_rs.runs.finish import Result
 from nst_rs.runs.prepare import prepare
 from nst_rs.runs.progress import PaintingProgress
+from nst_rs.runs.scene_statistics import moments_of
 from nst_rs.runs.session import Session, run
 from nst_rs.style.color import luminance
 from tests.learned_styles import small_style
@@ -37,6 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_raster(folder / "scene.tif", values, names=("red", "green", "blue"), nodata=0)
     small_style().save(folder / "small.style")
     small_style("scene").save(folder / "grey.style")
+    small_style(normalised=True, deep_blocks=1).save(folder / "normalised.style")
     return folder
 
 
@@ -172,3 +176,95 @@ def test_settings_that_change_nothing_are_named_once(folder: Path, caplog: pytes
     ignored = "style.size, objective.alpha, schedule.levels"
     (said,) = [record.getMessage() for record in caplog.records]
     assert said == f"small.style was learned already: {ignored}, set or of a preset, change nothing"
+
+
+@pytest.fixture(scope="module")
+def normalised(folder: Path) -> Result:
+    return applied(folder, "normalised", "normalised")
+
+
+def test_a_style_is_normalised_by_its_scene_and_the_record_holds_by_what(
+    normalised: Result, composite: np.ndarray
+) -> None:
+    style = small_style(normalised=True, deep_blocks=1)
+    network = style.facts.architecture
+    kept = json.loads(normalised.record.read_text())["statistics"]
+    assert kept["network"] == style.sha256
+    plain = GeneratorNetwork(network, adapted(style.weights, moments_of(kept)), "/CPU:0")
+    with rasterio.open(normalised.output) as made:
+        corner = Grid(made.crs, made.transform, made.width, made.height).first_pixel
+    (top, left), sides = (number % network.stride for number in corner), (152, 584)
+    spans = [Span(-before, side - before) for before, side in zip((top, left), sides, strict=True)]
+    whole = plain(*seen(composite, *spans, network.margin, corner))[top : top + SHAPE[0], left : left + SHAPE[1]]
+    difference = np.abs(pixels(normalised.output).astype(float) - np.rint(whole))[mask(normalised.output)]
+    # Rounding, where the untiled picture's shape makes the library add up in another order.
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-3
+
+
+@pytest.mark.parametrize("settings", [{"tiling__tile": 64}, {"compute__executor": "dask", "compute__workers": 2}])
+def test_any_tile_on_any_worker_is_normalised_alike(normalised: Result, folder: Path, settings: dict[str, Any]) -> None:
+    other = applied(folder, "alike", "normalised", **settings)
+    assert (pixels(other.output) == pixels(normalised.output)).all()
+
+
+def test_a_part_of_a_scene_that_shares_the_statistics_of_the_whole_is_painted_as_the_whole_is(
+    normalised: Result, folder: Path
+) -> None:
+    """But for a margin along the part's border, and along the gap in it: beyond the one the part is mirrored, into the
+    other it is continued, from what it has."""
+    area = {"rows": [0, 140], "columns": [3, 512]}
+    limits = {"composite__limits": normalised.record, "scene__area": area}
+    alone = applied(folder, "alone", "normalised", **limits)
+    shared = applied(folder, "shared", "normalised", style__statistics=normalised.record, **limits)
+    margin = small_style(deep_blocks=1).facts.architecture.margin
+    columns = slice(3 + margin + 8, 500 - margin)
+    whole = pixels(normalised.output)[:, columns]
+    of_shared, of_alone = (pixels(made.output)[:, columns.start - 3 : columns.stop - 3] for made in (shared, alone))
+    assert (of_shared == whole).all()
+    assert not (of_alone == whole).all()
+    records = [json.loads(made.record.read_text()) for made in (shared, normalised)]
+    assert records[0]["statistics"] == records[1]["statistics"]
+    names = [Path(entry["path"]).name for entry in records[0]["inputs"]]
+    assert names == ["scene.tif", "normalised.run.json", "normalised.style"]
+
+
+def test_a_killed_run_goes_on_with_the_statistics_that_it_began_with(
+    normalised: Result, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = name_files(load_config(None), [folder / "scene.tif"], folder / "normalised.style", folder / "killed.tif")
+
+    class KilledError(Exception):
+        pass
+
+    def kill(_: PaintingProgress) -> None:
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        Session(prepare(override(config, FLOAT32)), kill).compute(0)
+
+    def fail(*_: object) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr("nst_rs.neural.normalising.measure_moments", fail)
+    made = run(prepare(override(config, FLOAT32)))
+    assert (pixels(made.output) == pixels(normalised.output)).all()
+
+
+def test_statistics_of_another_style_or_of_none_are_refused(normalised: Result, result: Result, folder: Path) -> None:
+    small_style(normalised=True, deep_blocks=1, seed=9).save(folder / "other.style")
+    for style, record, message in (
+        ("other", normalised.record, "a run with the same learned style, got that of another one"),
+        ("normalised", result.record, "with its statistics"),
+        ("normalised", folder / "none.json", "with its statistics"),
+        ("small", normalised.record, "a learned style that is normalised by its scene, got small.style, an older one"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            applied(folder, "no", style, style__statistics=record)
+
+
+def test_a_map_of_the_second_version_is_painted_as_it_was(folder: Path, composite: np.ndarray) -> None:
+    """A style without scene's statistics has none in its record, and repeats pixels."""
+    small_style(enlarging="repeated").save(folder / "second.style")
+    made = applied(folder, "second", "second")
+    assert "statistics" not in json.loads(made.record.read_text())

@@ -108,6 +108,29 @@ def test_the_part_of_most_contrast_is_shown_stretched_as_the_whole_scene_is(
     assert area.columns[0] in range(17, 85)  # it has both the dark and the bright part
 
 
+def test_a_style_that_is_normalised_by_its_scene_is_shown_as_it_is_in_the_map_of_the_whole_scene(
+    own: Path, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells: list[Cell] = []
+    monkeypatch.setattr(trial, "SIDE", 96)
+    monkeypatch.setattr(trial, "PRESETS", {})
+    monkeypatch.setattr(trial, "write_sheet", lambda _path, drawn, _foot: cells.extend(drawn))
+    style = small_style(normalised=True)
+    style.save(own)
+    try_styles(config, tmp_path / "sheet.png", command, listening)
+    whole = stylize(config.scene.paths, own, tmp_path / "whole.tif").read()
+    area = load_config(None, [shlex.split(cells[0].words)[1]]).scene.area
+    assert isinstance(area, PixelsArea)
+    # What is mirrored beyond the part's edges is other than what the whole scene has there.
+    inside = slice(style.facts.architecture.margin, 96 - style.facts.architecture.margin)
+    shown, expected = cells[1].picture, whole.data[slice(*area.rows), slice(*area.columns)]
+    # The part is painted in a block of another shape, whose convolutions add up in another order, and then rounded.
+    difference = np.abs(shown[inside, inside].astype(int) - expected[inside, inside])
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.01
+    assert shown[inside, inside].std() > 1
+
+
 def test_an_area_that_is_named_is_shown_whole(own: Path, config: RunConfig, tmp_path: Path) -> None:
     area = {"scene.area": {"rows": [10, 90], "columns": [0, 64]}, "style.images": {}}
     try_styles(override(config, area), tmp_path / "sheet.png", command, listening)

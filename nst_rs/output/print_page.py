@@ -171,8 +171,8 @@ def _graticule(frame: Axes, grid: Grid) -> None:
 def lines_between(low: float, high: float) -> list[float]:
     """Return round degrees between two, at least three where that is possible.
 
-    >>> lines_between(-35.1, -34.4)
-    [-35.0, -34.833333333333336, -34.666666666666664, -34.5]
+    >>> lines_between(-35.1, -33.4)
+    [-35.0, -34.5, -34.0, -33.5]
     """
     for step in _STEPS:
         first, last = math.ceil(low / step), math.floor(high / step)

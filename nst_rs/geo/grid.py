@@ -2,13 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 from rasterio.warp import transform_bounds
 
-_METRES_PER_RADIAN = math.degrees(111_320.0)  # along the equator of WGS 84, where a degree is 111 320 metres
+METRES_PER_DEGREE = 111_320.0
+"""Along the equator of WGS 84."""
 ALIGNMENT_TOLERANCE = 1e-3
 """Of a pixel: what rounding in files' headers may come to."""
 
@@ -24,6 +26,11 @@ class Grid:
     transform: Affine
     width: int
     height: int
+
+    @classmethod
+    def of(cls, source: Any) -> "Grid":
+        """Return the grid of a raster that is open."""
+        return cls(source.crs, source.transform, source.width, source.height)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -47,7 +54,7 @@ class Grid:
         area = abs(self.transform.determinant) * unit**2
         if self.crs.is_geographic:
             _, latitude = self.transform @ (self.width / 2, self.height / 2)
-            area *= _METRES_PER_RADIAN**2 * abs(math.cos(latitude * unit))
+            area *= math.degrees(METRES_PER_DEGREE) ** 2 * abs(math.cos(latitude * unit))
         return math.sqrt(area)
 
     @property

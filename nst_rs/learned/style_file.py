@@ -6,7 +6,6 @@ version, and a SHA-256 of all arrays.
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from safetensors.numpy import save
 from nst_rs.config.named_styles import SUFFIX
 from nst_rs.config.sections import Color
 from nst_rs.errors import OutputError, StyleError
+from nst_rs.files.replacing import written_at_once
 from nst_rs.files.text import counted
 from nst_rs.learned.architecture import Architecture, Enlarging, Weights
 
@@ -141,7 +141,8 @@ class LearnedStyle:
             "facts": self.facts.model_dump_json(),
             "sha256": _digest(tensors),
         }
-        _write(path, save(tensors, metadata))
+        with written_at_once(path) as temporary:
+            temporary.write_bytes(save(tensors, metadata))
 
 
 def write_preview(style: LearnedStyle, path: Path) -> Path:
@@ -150,18 +151,9 @@ def write_preview(style: LearnedStyle, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"output folder {path.parent}", expected="a folder to write to", got=str(error)) from error
-    _write(path, style.preview)
+    with written_at_once(path) as temporary:
+        temporary.write_bytes(style.preview)
     return path
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"output {path}", expected="room and leave to write", got=str(error)) from error
 
 
 def _tensors(weights: Weights) -> dict[str, npt.NDArray[Any]]:

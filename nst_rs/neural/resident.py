@@ -18,7 +18,7 @@ import tensorflow as tf
 from nst_rs.arrays import Pixels
 from nst_rs.files.storage import Window
 from nst_rs.neural.resident_step import Border, Part, adam_step, bfgs_step, curvature
-from nst_rs.neural.window_model import WindowModel
+from nst_rs.neural.window_model import WindowModel, on_host
 from nst_rs.objective.losses import Losses
 from nst_rs.objective.moments import Moments, Total
 from nst_rs.objective.problem import Problem
@@ -105,7 +105,8 @@ class DeviceRound:
             if activations is not None:
                 kept[tile.tile.index] = activations
             after_window(tile.tile)
-        return self._computed(lambda: _on_host(total.value)), kept
+        summed = total.value
+        return self._computed(lambda: on_host(summed.counts, summed.products, summed.half_squares)), kept
 
     def _back(self, picture: Any, kept: dict[int, Any], moments: Moments, after_window: Callable[[Tile], None]) -> None:
         """Add up the tiles' shares of the gradient."""
@@ -161,14 +162,6 @@ def _tensor(array: Any) -> Any:
 def _numbers(*numbers: Any) -> tuple[Any, ...]:
     """Return numbers as tensors, so that other numbers need no other trace."""
     return tuple(tf.constant(number, tf.float32) for number in numbers)
-
-
-def _on_host(moments: Moments) -> Moments:
-    return Moments(
-        {name: float(count) for name, count in moments.counts.items()},
-        {name: np.asarray(product) for name, product in moments.products.items()},
-        {name: float(x) for name, x in moments.half_squares.items()},
-    )
 
 
 def residence(kernel: WindowModel) -> Residence:

@@ -51,7 +51,7 @@ class WindowModel:
     def measure(self, window: Array, weight: Array, content: Features | None = None) -> Moments:
         """Return the window's counts and products, and its distances to `content` where that is given."""
         with self.computing():
-            return _moments(*self._measure(self._tensor(window), self._tensor(weight), self._tensors(content or {})))
+            return on_host(*self._measure(self._tensor(window), self._tensor(weight), self._tensors(content or {})))
 
     def content(self, window: Array) -> Features:
         """Return content layer → features of the scene's window, (H / stride, W / stride, C).
@@ -66,7 +66,7 @@ class WindowModel:
         with self.computing():
             tensors = self._tensor(window), self._tensor(weight), self._tensors(content)
             activations, *parts = self._forward(*tensors)
-            return Forward(_moments(*parts), activations)
+            return Forward(on_host(*parts), activations)
 
     def backward(self, activations: Any, weight: Array, content: Features, pull: Pull) -> Array:
         """Return this window's share of the scene's gradient.
@@ -156,7 +156,8 @@ def _is_news(record: logging.LogRecord) -> bool:
     return "triggered tf.function retracing" not in record.getMessage()
 
 
-def _moments(counts: Mapping[str, Any], products: Mapping[str, Any], half_squares: Mapping[str, Any]) -> Moments:
+def on_host(counts: Mapping[str, Any], products: Mapping[str, Any], half_squares: Mapping[str, Any]) -> Moments:
+    """Return sums that are tensors as the host's numbers."""
     return Moments(
         {name: float(count) for name, count in counts.items()},
         {name: x.numpy().astype(np.float64) for name, x in products.items()},

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from nst_rs.arrays import Array
 from nst_rs.geo.footprint import degrees, north
-from nst_rs.geo.grid import Grid, crs_name
+from nst_rs.geo.grid import METRES_PER_DEGREE, Grid, crs_name
 
 PAPERS = {
     "a4": (210, 297),
@@ -40,7 +40,6 @@ _NODES = 65
 _SCALE_BAR = 0.25
 """The most that the scale bar takes of the map's width."""
 _INK = "#222222"
-_METRES_TO_DEGREES = 111_320.0
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def metres_across(grid: Grid) -> float | None:
         return None
     (west, east), (first, last) = place
     along = (east - west + 180) % 360 - 180
-    return _METRES_TO_DEGREES * math.hypot(along * math.cos(math.radians(float(first))), float(last - first))
+    return METRES_PER_DEGREE * math.hypot(along * math.cos(math.radians(float(first))), float(last - first))
 
 
 def round_length(most: float) -> float:
@@ -158,14 +157,14 @@ def _graticule(frame: Axes, grid: Grid) -> None:
         return
     longitude, latitude = place
     longitude = np.unwrap(np.unwrap(longitude, axis=0, period=360), axis=1, period=360)
-    for values in (longitude, latitude):
-        levels = lines_between(float(values.min()), float(values.max()))
-        if levels:
+    meridians, parallels = (lines_between(float(each.min()), float(each.max())) for each in (longitude, latitude))
+    for values, lines in ((longitude, meridians), (latitude, parallels)):
+        if lines:
             frame.contour(
-                columns, rows, values, levels=levels, colors="white", linewidths=0.5, linestyles="solid", alpha=0.6
+                columns, rows, values, levels=lines, colors="white", linewidths=0.5, linestyles="solid", alpha=0.6
             )
-    _label(frame, longitude[-1], columns[-1], "EW", below=True)
-    _label(frame, latitude[:, 0], rows[:, 0], "NS", below=False)
+    _label(frame, meridians, (longitude[-1], columns[-1]), below=True)
+    _label(frame, parallels, (latitude[:, 0], rows[:, 0]), below=False)
 
 
 def lines_between(low: float, high: float) -> list[float]:
@@ -181,12 +180,15 @@ def lines_between(low: float, high: float) -> list[float]:
     return []
 
 
-def _label(frame: Axes, values: Array, places: Array, letters: str, below: bool) -> None:
-    """Write degrees where lines meet an edge: `values` are the degrees at `places` along it, in pixels."""
+def _label(frame: Axes, lines: Sequence[float], edge: tuple[Array, Array], below: bool) -> None:
+    """Write degrees where lines meet an edge, of which there are degrees, and their places along it in pixels."""
+    values, places = edge
     order = 1 if values[-1] > values[0] else -1
-    for line in lines_between(float(values.min()), float(values.max())):
+    for line in lines:
+        if not values.min() <= line <= values.max():
+            continue
         place = float(np.interp(line, values[::order], places[::order]))
-        words = in_degrees((line + 180) % 360 - 180 if below else line, letters)
+        words = in_degrees((line + 180) % 360 - 180, "EW") if below else in_degrees(line, "NS")
         x, y = (place, -0.008) if below else (-0.008, place)
         frame.text(
             x,

@@ -3,8 +3,6 @@
 nst_rs/output/print_page.py draws it.
 """
 
-import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,8 @@ from rasterio.errors import RasterioIOError
 
 from nst_rs.config.sections import OutputSection, PrintedPage
 from nst_rs.errors import OutputError
+from nst_rs.files.documents import DocumentError, parse_json, read_text
+from nst_rs.files.replacing import written_at_once
 from nst_rs.geo.grid import Grid
 from nst_rs.output.companion import Companion, FinishedMap
 
@@ -29,18 +29,15 @@ def print_map(tif: Path, path: Path, page: PrintedPage, record: Mapping[str, Any
 
     Raises OutputError where the map cannot be read.
     """
-    from nst_rs.output.print_page import (
-        Layout,
-        Page,
-        draw,
-    )  # it brings matplotlib, which a run without a page needs not
+    # Imported here: it brings matplotlib, which a run without a page does not need.
+    from nst_rs.output.print_page import Layout, Page, draw
 
     try:
         with rasterio.open(tif) as source:
             if source.count < 3 or source.dtypes[0] != "uint8":
                 got = f"{source.count} of type {source.dtypes[0]}"
                 raise OutputError(f"map {tif}", expected="three bands or more, of bytes", got=got)
-            grid = Grid(source.crs, source.transform, source.width, source.height)
+            grid = Grid.of(source)
             words = page.attribution if page.attribution is not None else in_words(record)
             drawn = Page(page.paper, page.dpi, page.title if page.title is not None else tif.stem, words)
             picture = _read(source, Layout.of(drawn, grid).pixels(grid, page.dpi))
@@ -54,20 +51,14 @@ def print_beside(tif: Path, path: Path, page: PrintedPage) -> None:
 
     Raises OutputError.
     """
-    temporary = path.with_name(f".{path.name}.new")
-    try:
+    with written_at_once(path) as temporary:
         print_map(tif, temporary, page, _record_of(tif))
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"output {path}", expected="room and leave to write", got=str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _record_of(tif: Path) -> Mapping[str, Any]:
     try:
-        record = json.loads(tif.with_suffix(".run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # a map may be printed without its record
+        record = parse_json(read_text(tif.with_suffix(".run.json")))
+    except DocumentError:  # a map may be printed without its record
         return {}
     return record if isinstance(record, dict) else {}
 
@@ -84,9 +75,9 @@ def in_words(record: Mapping[str, Any]) -> str:
 
 def _read(source: Any, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """Return the map at a size, (h, w, 4) RGBA, transparent where there is no data."""
-    colors = source.read(out_shape=(source.count, *shape), resampling=Resampling.average)
+    colors = source.read((1, 2, 3), out_shape=(3, *shape), resampling=Resampling.average)
     valid = source.dataset_mask(out_shape=shape, resampling=Resampling.nearest)
-    picture: npt.NDArray[np.uint8] = np.moveaxis(np.concatenate([colors[:3], valid[np.newaxis]]), 0, -1)
+    picture: npt.NDArray[np.uint8] = np.moveaxis(np.concatenate([colors, valid[np.newaxis]]), 0, -1)
     return picture
 
 

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from nst_rs.arrays import Rgb
 from nst_rs.errors import OutputError
+from nst_rs.files.replacing import written_at_once
 
 _COLUMNS = 3
 _LARGEST = 512
@@ -43,14 +44,8 @@ def check_sheet(path: Path, inputs: Sequence[Path]) -> None:
 
 def write_sheet(path: Path, cells: Sequence[Cell], foot: str) -> None:
     """Draw the cells in rows, `foot` below them, and write the sheet at once. Raises OutputError."""
-    temporary = path.with_name(f".{path.name}.new")
-    try:
+    with written_at_once(path) as temporary:
         draw_sheet(cells, foot).save(temporary, "PNG")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"output {path}", expected="room and leave to write", got=str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def draw_sheet(cells: Sequence[Cell], foot: str) -> Image.Image:

@@ -27,7 +27,7 @@ def write_item(path: Path, finished: FinishedMap) -> None:
     """
     record = finished.record
     with rasterio.open(finished.tif) as source:
-        grid = Grid(source.crs, source.transform, source.width, source.height)
+        grid = Grid.of(source)
         item = create_stac_item(
             source,
             id=finished.tif.stem,

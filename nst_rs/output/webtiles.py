@@ -120,7 +120,7 @@ def pieces_around_the_earth(tif: Path, grid: Grid, folder: Path) -> tuple[Path, 
 def write_tiles(path: Path, finished: FinishedMap) -> None:
     """Write the tiles of a finished map to `path`, which ends in the kind of archive."""
     with rasterio.open(finished.tif) as source:
-        grid = Grid(source.crs, source.transform, source.width, source.height)
+        grid = Grid.of(source)
     with rasterio.Env(GDAL_CACHEMAX=cache_bytes(grid)), rasterio.open(finished.tif) as source:
         blocks = parts(grid)
         opening = _pmtiles if path.suffix == ".pmtiles" else _mbtiles

@@ -274,7 +274,7 @@ def _header(location: str, source: Any) -> Header:
         remedy = "convert it, for example with gdal_translate -ot Float32"
         types = ", ".join(dict.fromkeys(source.dtypes))
         raise PixelTypeError(f"scene {location}", expected=expected, got=types, do=remedy)
-    grid = Grid(source.crs, source.transform, source.width, source.height)
+    grid = Grid.of(source)
     _check_grid(location, grid)
     descriptions = _descriptions(location, source)
     flags = {flag.name for flag in source.mask_flag_enums[0]}

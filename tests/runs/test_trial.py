@@ -40,6 +40,16 @@ def config(harvest: Path, tmp_path: Path, quick: dict[str, Any]) -> RunConfig:
     return override(RunConfig(), {**quick, "scene.paths": [str(scene)], "style.images": [str(harvest)]})
 
 
+@pytest.fixture
+def cells(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
+    """What is drawn of learned styles alone, on a part of 96 pixels, in place of a sheet."""
+    drawn: list[Cell] = []
+    monkeypatch.setattr(trial, "SIDE", 96)
+    monkeypatch.setattr(trial, "PRESETS", {})
+    monkeypatch.setattr(trial, "write_sheet", lambda _path, cells, _foot: drawn.extend(cells))
+    return drawn
+
+
 def command(named: str, preset: str | None) -> str:
     return f"make {named} {preset}"
 
@@ -90,12 +100,8 @@ def test_a_style_that_cannot_be_read_is_left_out_and_told_of(
 
 
 def test_the_part_of_most_contrast_is_shown_stretched_as_the_whole_scene_is(
-    own: Path, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own: Path, config: RunConfig, tmp_path: Path, cells: list[Cell]
 ) -> None:
-    cells: list[Cell] = []
-    monkeypatch.setattr(trial, "SIDE", 96)
-    monkeypatch.setattr(trial, "PRESETS", {})
-    monkeypatch.setattr(trial, "write_sheet", lambda _path, drawn, _foot: cells.extend(drawn))
     config = override(config, {"style.strength": 0})  # a learned style then shows the scene as it is
     try_styles(config, tmp_path / "sheet.png", command, listening)
     whole = stylize(config.scene.paths, own, tmp_path / "whole.tif", settings={"style.strength": 0}).read()
@@ -109,12 +115,8 @@ def test_the_part_of_most_contrast_is_shown_stretched_as_the_whole_scene_is(
 
 
 def test_a_style_that_is_normalised_by_its_scene_is_shown_as_it_is_in_the_map_of_the_whole_scene(
-    own: Path, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own: Path, config: RunConfig, tmp_path: Path, cells: list[Cell]
 ) -> None:
-    cells: list[Cell] = []
-    monkeypatch.setattr(trial, "SIDE", 96)
-    monkeypatch.setattr(trial, "PRESETS", {})
-    monkeypatch.setattr(trial, "write_sheet", lambda _path, drawn, _foot: cells.extend(drawn))
     style = small_style(normalised=True)
     style.save(own)
     try_styles(config, tmp_path / "sheet.png", command, listening)

@@ -28,8 +28,6 @@ class LearningCheckpoint:
     """The time that all steps so far took."""
     losses: tuple[float, ...]
     """The loss at every step so far."""
-    generator: Mapping[str, Any]
-    """The state of the random number generator."""
 
     def write(self, workspace: Workspace) -> None:
         """Replace the workspace's checkpoint, at once. Raises OutputError."""
@@ -39,7 +37,6 @@ class LearningCheckpoint:
             "run": self.run,
             "seconds": self.seconds,
             "losses": self.losses,
-            "generator": self.generator,
             "usual_length": self.memory.usual_length,
             "steps": self.memory.steps,
         }
@@ -67,4 +64,4 @@ class LearningCheckpoint:
             {name.split("/")[1]: x for name, x in tensors.items() if name.startswith(f"{part}/")} for part in _PARTS
         )
         memory = Memory(weights, first, second, average, told["usual_length"], told["steps"])
-        return cls(run, memory, told["seconds"], tuple(told["losses"]), told["generator"])
+        return cls(run, memory, told["seconds"], tuple(told["losses"]))

@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import add
@@ -28,16 +29,18 @@ from nst_rs.files.storage import MemoryStorage, Storage, strips
 from nst_rs.files.text import duration
 from nst_rs.learned.architecture import Architecture, Weights, first_weights
 from nst_rs.learned.normalising import sample
-from nst_rs.learned.samples import Draw, Rectangle, TrainingScene, draw
+from nst_rs.learned.samples import Draw, Rectangle, TrainingScene
 from nst_rs.learned.style_file import Facts, HeldOut, LearnedStyle, Learning, Source, rounded
 from nst_rs.learned.windows import paint
 from nst_rs.learning.baseline import Reference
 from nst_rs.learning.checkpoint import LearningCheckpoint
 from nst_rs.learning.job import LearningJob
+from nst_rs.learning.lessons import Lessons
 from nst_rs.neural.build import build_kernel, build_objective
+from nst_rs.neural.device import rounded_products
 from nst_rs.neural.generator import GeneratorNetwork
 from nst_rs.neural.normalising import fitted
-from nst_rs.neural.trainer import Lesson, Memory, Teacher
+from nst_rs.neural.trainer import Memory, Teacher
 from nst_rs.neural.window_model import WindowModel
 from nst_rs.pyramid.tiling import Span
 from nst_rs.runs import record
@@ -121,29 +124,27 @@ class LearningSession:
         self.job = job
         self.course = Course()
         self._listener = listener
-        self._generator = np.random.default_rng(job.config.learn.seed)
         self._next_sheet = 0.0
         self._teacher: Teacher | None = None
 
     def learn(self) -> None:
         """Take steps until the time or their number is up."""
         section, teacher = self.job.config.learn, self._begun()
-        while (done := self._done()) < 1:
-            started = time.monotonic()
-            rate = section.rate * min(1.0, (teacher.steps + 1) / _WARM_UP) * (1 + math.cos(math.pi * done)) / 2
-            self.course.losses.append(teacher.step(self._lesson(), rate))
-            self.course.seconds += time.monotonic() - started
-            self._listener(self._progress())
-            if time.monotonic() >= self._next_sheet:
-                self.keep()
+        with closing(self._lessons()) as lessons, self.job.device.scope(), rounded_products():
+            while (done := self._done()) < 1:
+                started = time.monotonic()
+                rate = section.rate * min(1.0, (teacher.steps + 1) / _WARM_UP) * (1 + math.cos(math.pi * done)) / 2
+                self.course.losses.append(teacher.step(lessons.next(), rate))
+                self.course.seconds += time.monotonic() - started
+                self._listener(self._progress())
+                if time.monotonic() >= self._next_sheet:
+                    self.keep()
 
     def keep(self) -> None:
         """Write a checkpoint, and a sheet of the pictures that the network makes of the windows held out."""
         memory = self._begun().memory
-        state = self._generator.bit_generator.state
-        LearningCheckpoint(self._identity, memory, self.course.seconds, tuple(self.course.losses), state).write(
-            self.job.workspace
-        )
+        checkpoint = LearningCheckpoint(self._identity, memory, self.course.seconds, tuple(self.course.losses))
+        checkpoint.write(self.job.workspace)
         pictures = self._pictures(memory.average)
         self.job.preview.write_bytes(self._sheet([(w.scene, p) for w, p in zip(self._windows, pictures, strict=True)]))
         self._next_sheet = time.monotonic() + SECONDS_BETWEEN_SHEETS
@@ -171,10 +172,10 @@ class LearningSession:
         left = course.seconds * (1 - done) / done if len(course.losses) >= 3 else None
         return LearningProgress(f"step {len(course.losses)}", min(1.0, done), course.loss, left and max(0.0, left))
 
-    def _lesson(self) -> Lesson:
+    def _lessons(self) -> Lessons:
         section, architecture = self.job.config.learn, self._architecture
         size = Draw(section.batch, section.window, architecture.margin, architecture.stride)
-        return Lesson(*draw(self._training_scenes, size, self._generator))
+        return Lessons(self._training_scenes, size, section.seed, first=len(self.course.losses))
 
     @property
     def _architecture(self) -> Architecture:
@@ -188,7 +189,6 @@ class LearningSession:
         if checkpoint is not None:
             log.warning("going on where an earlier run stopped: step %d", len(checkpoint.losses))
             self.course = Course(list(checkpoint.losses), checkpoint.seconds)
-            self._generator.bit_generator.state = dict(checkpoint.generator)
             return self._taught_by(checkpoint.memory)
         if self.job.start is not None:
             return self._taught_by(Memory.beginning(self.job.start.weights))
@@ -196,7 +196,8 @@ class LearningSession:
 
     def _taught_by(self, memory: Memory) -> Teacher:
         """Return a teacher that goes on from `memory`, and keep it."""
-        self._teacher = Teacher(self._kernel.encoder, self._reference.objective, self._architecture, memory)
+        with self.job.device.scope():
+            self._teacher = Teacher(self._kernel.encoder, self._reference.objective, self._architecture, memory)
         return self._teacher
 
     @cached_property

@@ -3,8 +3,8 @@
 import logging
 import os
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,17 @@ def choose_device(wanted: str) -> Device:
             do="install nst-rs[gpu], or use compute.device=cpu",
         )
     return Device(f"/GPU:{index}", _gpu_free_bytes(index))
+
+
+@contextmanager
+def rounded_products() -> Iterator[None]:
+    """Let a GPU round the factors of float32's products to TensorFloat-32, of ten bits: enough to learn with."""
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 def limit_threads(count: int) -> None:

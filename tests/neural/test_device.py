@@ -97,3 +97,11 @@ def test_auto_takes_bfloat16_only_where_it_is_clearly_faster(
 
 def test_auto_measures_this_machine() -> None:
     assert choose_precision("auto", CPU) in ("float32", "bfloat16")
+
+
+def test_products_are_rounded_for_a_while_only() -> None:
+    execution = device.tf.config.experimental.tensor_float_32_execution_enabled
+    choose_device("cpu")
+    with device.rounded_products():
+        assert execution()
+    assert not execution()

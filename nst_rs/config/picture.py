@@ -167,13 +167,13 @@ class LearnSection(Section):
     """Adam's first step for a weight; it falls to nothing towards the end, along a cosine."""
     widths: tuple[Channels, Channels, Channels] = (16, 32, 64)
     """The network's channels at full, half and quarter resolution."""
-    blocks: int = Field(5, ge=1, le=32)
+    blocks: int = Field(3, ge=1, le=32)
     """The network's residual blocks at a quarter of the resolution."""
-    deep_blocks: int = Field(0, ge=0, le=32)
+    deep_blocks: int = Field(4, ge=0, le=32)
     """The network's residual blocks at an eighth of the resolution, with which it sees farther."""
-    start: LocalPath | None = None
-    """A learned style whose network, which knows scenes already, is learned on. Where none is set, learning starts from
-    nothing."""
+    start: StylePath | None = None
+    """A learned style, or its name, whose network, which knows scenes already, is learned on; its size is taken where
+    no other is set. Where none is set, learning starts from nothing."""
     seed: int = Field(0, ge=0)
     """The seed of the network's first weights and of the windows' choice."""
     held_out: tuple[Location, ...] = ()

@@ -84,7 +84,10 @@ def prepare(config: RunConfig) -> LearningJob:
         for paths in (config.scene.paths, config.learn.held_out)
     )
     decisions = _decided_by(scenes, config)
-    start = None if config.learn.start is None else _fitting_start(config, config.learn.start)
+    start = None
+    if config.learn.start is not None:
+        start = _start(config.learn.start)
+        config = _sized_as(start, config)
     device = choose_device(config.compute.device)
     precision = choose_precision(config.compute.precision, device)
     config = override(config, {**decisions, "compute.precision": precision}, place=absolute)
@@ -117,7 +120,7 @@ def _decided_by(scenes: Sequence[Rendering], config: RunConfig) -> Decisions:
     return decisions
 
 
-def _fitting_start(config: RunConfig, path: Path) -> LearnedStyle:
+def _start(path: Path) -> LearnedStyle:
     start = read_learned(path)
     if not start.facts.normalised:
         raise ConfigError(
@@ -126,15 +129,23 @@ def _fitting_start(config: RunConfig, path: Path) -> LearnedStyle:
             got="an older one, which is not normalised by its scene",
             do="learn from nothing",
         )
-    if start.facts.architecture != _architecture(config):
-        found, wanted = (_told(each) for each in (start.facts.architecture, _architecture(config)))
+    return start
+
+
+def _sized_as(start: LearnedStyle, config: RunConfig) -> RunConfig:
+    """Return `config` with the network's size of `start`. Raises ConfigError where another one is set."""
+    network = start.facts.architecture
+    sizes = {"widths": network.widths, "blocks": network.blocks, "deep_blocks": network.deep_blocks}
+    unset = {f"learn.{key}": size for key, size in sizes.items() if key not in config.learn.model_fields_set}
+    sized = override(config, unset)
+    if _architecture(sized) != network:
         raise ConfigError(
             "learn.start",
-            expected=wanted,
-            got=found,
-            do="set learn.widths, learn.blocks and learn.deep_blocks to the same",
+            expected=_told(_architecture(sized)),
+            got=_told(network),
+            do="leave learn.widths, learn.blocks and learn.deep_blocks out",
         )
-    return start
+    return sized
 
 
 def _architecture(config: RunConfig) -> Architecture:

@@ -19,6 +19,7 @@ from nst_rs.learning.session import LearningProgress, LearningSession, learn, sa
 SMALL = {
     "learn.widths": (4, 8, 8),
     "learn.blocks": 1,
+    "learn.deep_blocks": 1,
     "learn.steps": 6,
     "learn.window": 64,
     "learn.rate": 0.01,
@@ -140,6 +141,14 @@ def test_a_style_can_begin_from_another(style: LearnedStyle, config: RunConfig, 
     assert all(np.allclose(weights[name], value, atol=1e-4) for name, value in style.weights.items())
     with pytest.raises(ConfigError, match="a network of widths"):
         prepare(with_output(config, tmp_path / "more.style", **settings, learn__blocks=2))
+
+
+def test_a_network_that_is_learned_on_keeps_its_size(
+    style: LearnedStyle, config: RunConfig, olinda: Path, harvest: Path, quick: dict[str, Any], tmp_path: Path
+) -> None:
+    unsized = override(RunConfig(), quick | {"learn.start": config.output.path})
+    job = prepare(name_files(unsized, [olinda], harvest, tmp_path / "more.style"))
+    assert job.architecture == style.facts.architecture
 
 
 def test_the_descent_can_start_from_the_learned_picture(

@@ -13,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from benchmarks import (
     engine,
     faithfulness,
+    gallery,
     gpu,
     learned,
     loop,
@@ -49,9 +50,13 @@ NAMED: dict[str, Callable[[], dict[str, float]]] = {"peers: L-BFGS at one level"
 def main(wanted: Sequence[str]) -> None:
     """Run and report the benchmarks whose names hold one of the words `wanted`; all where there is none.
 
-    ``soak``, ``gpu`` and ``quality``, with their options, run where they are named first and only there: the first
-    takes most of an hour, the second needs a GPU, the third judges the maps that it is given.
+    ``soak``, ``gpu``, ``quality`` and ``gallery``, with their options, run where they are named first and only there:
+    the first takes most of an hour, the second needs a GPU, the third judges the maps that it is given, the fourth
+    makes pictures of the shipped styles.
     """
+    if wanted[:1] == ["gallery"]:
+        gallery.main(wanted[1:])
+        return
     if wanted[:1] == ["quality"]:
         _keep(*quality.main(wanted[1:]))
         return

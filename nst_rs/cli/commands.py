@@ -349,6 +349,26 @@ def print_(
             print(path)
 
 
+@app.command()
+def animate(
+    maps: Annotated[list[Path], typer.Argument(metavar="MAP.tif...", hidden=True)],
+    output: Annotated[Path, typer.Option(metavar="SERIES.webp", help="Write the animated picture here.")],
+    seconds: Annotated[float, typer.Option(metavar="SECONDS", help="How long each map stands.")] = 1.5,
+    pixels: Annotated[int, typer.Option(metavar="NUMBER", help="The most pixels along the longer side.")] = 1024,
+) -> None:
+    """Make an animated picture of a series of maps.
+
+    MAP.tif... are maps of one ground, such as one of each date, in the order in which they are shown. Each bears the
+    date of its scene. All are shown on the first one's ground.
+    """
+    with _errors_as_lines(verbose=False):
+        from nst_rs.output.animation import Pace
+        from nst_rs.output.animation import animate as write
+
+        write(maps, output, Pace(pixels, seconds))
+        print(output)
+
+
 def _learned_style(named: list[str]) -> Path | None:
     """Return the learned style that is named in the place of a scene, by its path or its name, if one is."""
     if len(named) != 1 or is_learned(Path(named[0])):

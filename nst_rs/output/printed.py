@@ -52,10 +52,11 @@ def print_beside(tif: Path, path: Path, page: PrintedPage) -> None:
     Raises OutputError.
     """
     with written_at_once(path) as temporary:
-        print_map(tif, temporary, page, _record_of(tif))
+        print_map(tif, temporary, page, record_of(tif))
 
 
-def _record_of(tif: Path) -> Mapping[str, Any]:
+def record_of(tif: Path) -> Mapping[str, Any]:
+    """Return the run record beside a map; empty where there is none."""
     try:
         record = parse_json(read_text(tif.with_suffix(".run.json")))
     except DocumentError:  # a map may be printed without its record

@@ -493,6 +493,17 @@ def test_an_output_that_cannot_encode_a_message_shows_it_all_the_same(olinda: Pa
         assert re.fullmatch(rb"error: scene .*\\.*\.tif: expected a file or folder, got nothing .*\n", failed.stderr)
 
 
+def test_a_series_of_maps_is_animated_and_named(
+    centre: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "series.webp"
+    assert run("animate", centre, centre, "--output", output, "--seconds", "0.5") == 0
+    assert capfd.readouterr().out.strip() == str(output)
+    assert output.read_bytes()[8:12] == b"WEBP"
+    assert run("animate", centre, "--output", output) == 2
+    assert "expected two maps or more" in capfd.readouterr().err
+
+
 def test_a_map_is_printed_beside_it_and_the_page_named(
     centre: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,140 @@
+"""Maps of one ground, one after the other, as an animated picture: a series of dates. Each is on the first map's ground."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from PIL import Image, ImageDraw, ImageFont
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.transform import Affine
+from rasterio.vrt import WarpedVRT
+
+from nst_rs.errors import ConfigError, OutputError
+from nst_rs.files.replacing import written_at_once
+from nst_rs.output.printed import record_of
+
+ENDING = ".webp"
+LONGEST = 4096
+"""The most pixels along a side: a WebP has 16,383 at most, and no screen has more than this."""
+_QUALITY = 90
+_PAPER, _INK = (255, 255, 255), (20, 20, 20)
+_LETTERS = 0.035
+"""The size of letters as a share of the picture's shorter side."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a series is shown."""
+
+    longest: int = 1024
+    """Pixels along the longer side; a smaller map keeps its own."""
+    seconds: float = 1.5
+    """How long each map stands."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a pace that no picture can have."""
+        if not 16 <= self.longest <= LONGEST:
+            raise ConfigError("pixels", expected=f"from 16 to {LONGEST}", got=str(self.longest))
+        if not 0.02 <= self.seconds <= 60:
+            raise ConfigError("seconds", expected="from 0.02 to 60", got=f"{self.seconds:g}")
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """Where the pixels of all pictures lie."""
+
+    crs: Any
+    transform: Affine
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, source: Any, longest: int) -> "_Ground":
+        """Return a raster's ground, in as many of its pixels or fewer."""
+        scale = min(1.0, longest / max(source.shape))
+        height, width = (max(1, round(size * scale)) for size in source.shape)
+        shrunk = Affine.scale(source.width / width, source.height / height)
+        return cls(source.crs, source.transform @ shrunk, height, width)
+
+
+def animate(maps: Sequence[Path], output: Path, pace: Pace) -> None:
+    """Write maps as an animated WebP, at once, each with its date, or its file's name where no record tells one.
+
+    A map on another grid is resampled to the first one's ground; what it does not cover is white.
+
+    Raises ConfigError for fewer than two maps, and OutputError for another ending, for a map that cannot be read, and
+    for one that lies elsewhere.
+    """
+    if len(maps) < 2:
+        raise ConfigError("animate", expected="two maps or more", got=str(len(maps)))
+    if output.suffix.lower() != ENDING:
+        raise OutputError(f"output {output}", expected=f"a name ending in {ENDING}", got=output.suffix or "no ending")
+    with _opened(maps[0]) as source:
+        ground = _Ground.of(source, pace.longest)
+    first, *others = maps
+    with written_at_once(output) as temporary:
+        _frame(first, ground).save(
+            temporary,
+            "WEBP",
+            save_all=True,
+            append_images=_frames(others, ground),
+            duration=round(1000 * pace.seconds),
+            loop=0,
+            quality=_QUALITY,
+        )
+
+
+def caption(tif: Path) -> str:
+    """Return what a map is called: the day that its record has for its scene, or its file's name."""
+    acquired = record_of(tif).get("scene", {}).get("acquired")
+    return str(acquired[0])[:10] if acquired else tif.stem
+
+
+def _frames(maps: Sequence[Path], ground: _Ground) -> Iterator[Image.Image]:
+    """Return the pictures one at a time, so that memory holds few."""
+    for path in maps:
+        yield _frame(path, ground)
+
+
+def _frame(path: Path, ground: _Ground) -> Image.Image:
+    picture = Image.fromarray(_pixels(path, ground))
+    frame = Image.new("RGB", picture.size, _PAPER)
+    frame.paste(picture, mask=picture.getchannel("A"))
+    size = max(10, round(_LETTERS * min(frame.size)))
+    place, font = (size // 2, frame.height - size // 2), ImageFont.load_default(size)
+    draw = ImageDraw.Draw(frame)
+    draw.text(place, caption(path), _INK, font, anchor="ls", stroke_width=max(1, size // 8), stroke_fill=_PAPER)
+    return frame
+
+
+def _pixels(path: Path, ground: _Ground) -> Any:
+    """Return a map on the ground of the series, (H, W, 4) uint8 RGBA."""
+    with _opened(path) as source:
+        coarser = abs(ground.transform.determinant) > 1.5 * abs(source.transform.determinant)
+        resampling = Resampling.average if coarser else Resampling.bilinear
+        place = {name: getattr(ground, name) for name in ("crs", "transform", "height", "width")}
+        try:
+            with WarpedVRT(source, resampling=resampling, add_alpha=source.count == 3, **place) as warped:
+                pixels = warped.read((1, 2, 3, 4))
+        except RasterioError as error:
+            raise OutputError(f"map {path}", expected="a map of the first one's ground", got=str(error)) from error
+    if not pixels[3].any():
+        raise OutputError(f"map {path}", expected="a map of the first one's ground", got="one that lies elsewhere")
+    return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
+
+
+def _opened(path: Path) -> Any:
+    """Open a map. Raises OutputError for what is none."""
+    try:
+        source = rasterio.open(path)
+    except RasterioIOError as error:
+        raise OutputError(f"map {path}", expected="a map that nst-rs made", got=str(error)) from error
+    if source.count not in (3, 4) or source.dtypes[0] != "uint8" or source.crs is None:
+        got = f"{source.count} of type {source.dtypes[0]}" + ("" if source.crs else ", nowhere")
+        source.close()
+        raise OutputError(f"map {path}", expected="a georeferenced map of three bands of bytes", got=got)
+    return source

@@ -1,4 +1,7 @@
-"""Maps of one ground, one after the other, as an animated picture: a series of dates. Each is on the first map's ground."""
+"""Maps of one ground, one after the other, as an animated picture, such as a series of dates.
+
+Each is shown on the ground of the first.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

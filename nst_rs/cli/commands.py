@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -17,7 +18,7 @@ from nst_rs.config.loading import load_config, name_files, override
 from nst_rs.config.named_styles import find_style, named_styles
 from nst_rs.config.reference import describe
 from nst_rs.config.sections import RunConfig
-from nst_rs.errors import ConfigError, NstError, ResourceError
+from nst_rs.errors import ConfigError, NstError, OutputError, ResourceError
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.learned.style_file import is_learned, read_learned
 from nst_rs.output.files import Outputs
@@ -65,6 +66,7 @@ Preset = Annotated[
         metavar="NAME", help="Begin from the settings called legible, balanced or painterly; other settings win."
     ),
 ]
+_LISTED = "name one of those that `nst-rs styles` lists with --style"
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what is decided and how long it took.")]
 
 
@@ -313,11 +315,72 @@ def view(
         try:
             from nst_rs.view.server import serve, viewing
         except ModuleNotFoundError as error:
-            need = "the extra that serves maps"
-            raise ResourceError("view", expected=need, got=str(error), do="pip install 'nst-rs[view]'") from error
+            raise _unserved("view", error) from error
 
         with suppress(KeyboardInterrupt), viewing(map_) as shown:
             serve(shown, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
+
+
+@app.command()
+def serve(
+    scene: Scene = None,
+    style: Style = None,
+    config: ConfigFile = None,
+    settings: Assignments = None,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="Serve at this port; 0 is any free one.")
+    ] = 0,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keep what is painted in this folder, for the next time.")
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Show a scene in a learned style, painted as it is looked at.
+
+    Every SCENE is a product, a tile of one scene, or a folder of them. The page is that of nst-rs view, on this machine
+    alone, and programs such as QGIS find its tiles. Nothing is painted but what is looked at. Ctrl-C ends it.
+    """
+    with _errors_as_lines(verbose) as screen, suppress(KeyboardInterrupt), _kept_in(cache) as folder:
+        screen.print("starting the map server", highlight=False)  # which takes seconds to import
+        run = name_files(load_config(config, settings or ()), scene or None, style or None, folder / "map.tif")
+        with native_notes_hidden():
+            from nst_rs.runs.learned_job import LearnedJob
+            from nst_rs.runs.on_demand import MapOnDemand
+            from nst_rs.runs.prepare import prepare
+
+            job = prepare(run)
+        if not isinstance(job, LearnedJob):
+            raise ConfigError(
+                "style.images", expected="a learned style: no other is painted in parts", got="an image", do=_LISTED
+            )
+        try:
+            from nst_rs.view.painted import painted
+            from nst_rs.view.server import serve as serve_view
+        except ModuleNotFoundError as error:
+            raise _unserved("serve", error) from error
+        name = Path(run.scene.paths[0]).stem
+        with job.alone(), MapOnDemand(job) as map_, painted(name, map_) as shown:
+            serve_view(shown, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
+
+
+@contextmanager
+def _kept_in(folder: Path | None) -> Iterator[Path]:
+    """Give a folder that stays, or a temporary one."""
+    if folder is None:
+        with TemporaryDirectory(prefix="nst-rs-map.") as temporary:
+            yield Path(temporary)
+        return
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cache {folder}", expected="a folder", got=str(error)) from error
+    yield folder
+
+
+def _unserved(command: str, error: ModuleNotFoundError) -> ResourceError:
+    return ResourceError(
+        command, expected="the extra that serves maps", got=str(error), do="pip install 'nst-rs[view]'"
+    )
 
 
 @app.command("print")

@@ -86,6 +86,20 @@ class Grid:
         top, left, bottom, right = box
         return Grid(self.crs, self.transform @ Affine.translation(left, top), right - left, bottom - top)
 
+    def box_around(self, bounds: tuple[float, float, float, float], crs: CRS, around: int) -> Box | None:
+        """Return the pixels that show any of `bounds`, with `around` more on every side; None where there are none.
+
+        `bounds` are west, south, east, north in `crs`.
+        """
+        west, south, east, north = transform_bounds(crs, self.crs, *bounds, densify_pts=21)
+        corners = [~self.transform @ (x, y) for x in (west, east) for y in (south, north)]
+        columns, rows = zip(*corners, strict=True)
+        top, left = (max(0, math.floor(min(along)) - around) for along in (rows, columns))
+        bottom, right = (
+            min(size, math.ceil(max(along)) + around) for along, size in zip((rows, columns), self.shape, strict=True)
+        )
+        return (top, left, bottom, right) if top < bottom and left < right else None
+
     def scaled(self, width: float, height: float) -> "Grid":
         """Return a grid of about the same extent, from the same corner, with pixels `width` and `height` times ours."""
         across, down = (

@@ -35,20 +35,21 @@ def check_profile(profile: Profile) -> None:
         raise OutputError("output.profile", expected="one that GDAL can write", got=str(error), do=lossless) from error
 
 
-def write_cog(path: Path, styled: StyledMap) -> None:
-    """Write the map with its overviews as a cloud-optimised GeoTIFF."""
+def write_cog(path: Path, styled: StyledMap, overviews: int | None = None) -> None:
+    """Write the map with its overviews as a cloud-optimised GeoTIFF; :func:`optimise` says how many they are."""
     plain = path.with_suffix(".plain")
     write_geotiff(plain, styled)
-    optimise(plain, path, styled.grid, _creation_options(styled.profile))
+    optimise(plain, path, styled.grid, _creation_options(styled.profile), overviews)
 
 
-def optimise(plain: Path, path: Path, grid: Grid, creation: Mapping[str, Any]) -> None:
+def optimise(plain: Path, path: Path, grid: Grid, creation: Mapping[str, Any], overviews: int | None = None) -> None:
     """Turn a plain GeoTIFF on `grid` into a cloud-optimised one, with averaged overviews.
 
-    `creation` are GDAL's creation options. rio-cogeo does the same with a warped copy, which blackens what lies under
+    It is halved until its longer side fits a block, unless `overviews` says how often. `creation` are GDAL's creation
+    options. rio-cogeo does the same with a warped copy, which blackens what lies under
     the mask and so lets JPEG draw black into the edge of the data; here there is no such copy.
     """
-    levels = _overviews(grid)
+    levels = overviews_of(grid) if overviews is None else overviews
     options = {
         "GDAL_TIFF_INTERNAL_MASK": True,
         "GDAL_TIFF_OVR_BLOCKSIZE": BLOCK,
@@ -74,13 +75,13 @@ def _creation_options(profile: Profile) -> dict[str, Any]:
 def _check_cog(path: Path, grid: Grid) -> None:
     _, errors, flaws = cog_validate(path, strict=True, quiet=True)
     # rio-cogeo takes a picture that is as wide as its blocks for one without any.
-    if BLOCK in (-(-grid.width // 2**level) for level in range(_overviews(grid) + 1)):
+    if BLOCK in (-(-grid.width // 2**level) for level in range(overviews_of(grid) + 1)):
         errors = [error for error in errors if "not tiled" not in error]
     if errors or flaws:
         raise OutputError(f"output {path.name}", expected="a valid cloud-optimised GeoTIFF", got=f"{errors + flaws}")
 
 
-def _overviews(grid: Grid) -> int:
+def overviews_of(grid: Grid) -> int:
     """Return how often the map is halved, until its longer side fits a block.
 
     By itself rio-cogeo halves until the shorter side does; a strip would be left without overviews.

@@ -45,28 +45,34 @@ class Painting:
 
     def compute(self, index: int) -> None:
         """Paint every tile that holds any valid pixel and is not painted yet."""
-        job, scene = self._job, self._scene
-        painted, result = self._begun()
-        tiles = [tile for tile in cut(scene.weight.shape, job.tile, job.before) if _is_valid(scene.weight, tile)]
-        left = [tile for tile in tiles if not painted.has(tile)]
-        if len(left) < len(tiles):
-            log.warning("going on where an earlier run stopped: %d of %d tiles", len(tiles) - len(left), len(tiles))
-        manner = Manner(job.style.facts.color, job.color, job.config.style.strength)
-        self._statistics = self._known_statistics(painted)
-        painter = TilePainter(job.recipe_with(self._statistics), job.margin, manner, scene.image, result, job.corner)
-        beat = _Beat(len(tiles), self._listener, len(tiles) - len(left))
+        job, begun = self._job, self.begin()
+        left = begun.left
+        if len(left) < len(begun.tiles):
+            done_before = len(begun.tiles) - len(left)
+            log.warning("going on where an earlier run stopped: %d of %d tiles", done_before, len(begun.tiles))
+        beat = _Beat(len(begun.tiles), self._listener, len(begun.tiles) - len(left))
 
         def done(tile: MapTile) -> None:
-            check_written(result, tile.inside(result.shape))
-            painted.add(tile)
+            begun.note(tile)
             beat.after_tile()
 
         if job.traits.in_process:
             with self._watch.timed("network"):
-                _ = painter.network
+                _ = begun.painter.network
         with self._watch.timed(job.stages[index]):
-            self._executor.paint(PaintTask(painter, left, done, job.workspace.folder))
-        self._result = result
+            self._executor.paint(PaintTask(begun.painter, left, done, job.workspace.folder))
+        self._result = begun.painter.result
+
+    def begin(self) -> "Begun":
+        """Return the map as far as it is painted, perhaps by a run that was killed, and what paints the rest of it."""
+        job, scene = self._job, self._scene
+        painted, result = self._begun()
+        tiles = [tile for tile in cut(scene.weight.shape, job.tile, job.before) if _is_valid(scene.weight, tile)]
+        manner = Manner(job.style.facts.color, job.color, job.config.style.strength)
+        self._statistics = self._known_statistics(painted)
+        recipe = job.recipe_with(self._statistics)
+        painter = TilePainter(recipe, job.margin, manner, scene.image, result, job.corner)
+        return Begun(scene, painter, tiles, painted)
 
     def finished(self) -> Finished:
         """Return the finished picture with all that goes into the map and the record; needs the tiles to be painted."""
@@ -117,6 +123,28 @@ class Painting:
 
         with self._watch.timed("compose"):
             return compose_scene(job, arrays, create)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A map that is being painted."""
+
+    scene: ComposedScene
+    painter: TilePainter
+    tiles: list[MapTile]
+    """The tiles that hold any valid pixel."""
+    painted: "_PaintedTiles"
+
+    @property
+    def left(self) -> list[MapTile]:
+        """The tiles that are not painted yet."""
+        return [tile for tile in self.tiles if not self.painted.has(tile)]
+
+    def note(self, tile: MapTile) -> None:
+        """Note that a tile was painted. Raises OutputError where its pixels are not there."""
+        result = self.painter.result
+        check_written(result, tile.inside(result.shape))
+        self.painted.add(tile)
 
 
 def _is_valid(weight: PixelArray, tile: MapTile) -> bool:

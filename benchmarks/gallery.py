@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image, ImageOps
 
+from benchmarks.quality import markdown
 from benchmarks.scenes import SAMPLES
 from nst_rs import stylize
 from nst_rs.arrays import Rgb
@@ -72,4 +73,4 @@ def _table(styles: Sequence[tuple[str, Facts]]) -> str:
             totals = judged.learned_total, judged.optimised_total, judged.learned_total / judged.optimised_total
             minutes = f"{learning.seconds / 60:.1f}"
             lines.append([f"`{name}`", str(learning.steps), minutes, *(f"{total:.3g}" for total in totals)])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown(lines)

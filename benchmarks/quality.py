@@ -232,4 +232,9 @@ def _table(judged: Mapping[str, Figures]) -> str:
     for name in judged[SCENE]:
         values = [figures[name] for figures in judged.values()]
         lines.append([name, *("–" if value is None else f"{value:.3g}" for value in values)])
+    return markdown(lines)
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells as a table in Markdown; the second row is the rule."""
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

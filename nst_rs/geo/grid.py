@@ -32,6 +32,16 @@ class Grid:
         """Return the grid of a raster that is open."""
         return cls(source.crs, source.transform, source.width, source.height)
 
+    @classmethod
+    def over(cls, box: tuple[float, float, float, float], crs: CRS) -> "Grid":
+        """Return a grid of one pixel that covers a box, (left, bottom, right, top) in `crs`.
+
+        >>> bounds(Grid.over((1.0, 2.0, 3.0, 5.0), CRS.from_epsg(3857)))
+        (1.0, 2.0, 3.0, 5.0)
+        """
+        left, bottom, right, top = box
+        return cls(crs, Affine(right - left, 0, left, 0, bottom - top, top), 1, 1)
+
     @property
     def shape(self) -> tuple[int, int]:
         """(H, W)."""
@@ -85,20 +95,6 @@ class Grid:
         """Return the grid of the pixels in `box`, which may reach beyond this one."""
         top, left, bottom, right = box
         return Grid(self.crs, self.transform @ Affine.translation(left, top), right - left, bottom - top)
-
-    def box_around(self, bounds: tuple[float, float, float, float], crs: CRS, around: int) -> Box | None:
-        """Return the pixels that show any of `bounds`, with `around` more on every side; None where there are none.
-
-        `bounds` are west, south, east, north in `crs`.
-        """
-        west, south, east, north = transform_bounds(crs, self.crs, *bounds, densify_pts=21)
-        corners = [~self.transform @ (x, y) for x in (west, east) for y in (south, north)]
-        columns, rows = zip(*corners, strict=True)
-        top, left = (max(0, math.floor(min(along)) - around) for along in (rows, columns))
-        bottom, right = (
-            min(size, math.ceil(max(along)) + around) for along, size in zip((rows, columns), self.shape, strict=True)
-        )
-        return (top, left, bottom, right) if top < bottom and left < right else None
 
     def scaled(self, width: float, height: float) -> "Grid":
         """Return a grid of about the same extent, from the same corner, with pixels `width` and `height` times ours."""

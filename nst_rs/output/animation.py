@@ -4,21 +4,21 @@ Each is shown on the ground of the first.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from PIL import Image, ImageDraw, ImageFont
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.files.replacing import written_at_once
 from nst_rs.geo.grid import Grid
-from nst_rs.output.printed import record_of
+from nst_rs.output.printed import opened_map, record_of
 
 ENDING = ".webp"
 LONGEST = 4096
@@ -118,14 +118,11 @@ def _pixels(path: Path, ground: Grid) -> Any:
     return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
 
 
-def _opened(path: Path) -> Any:
-    """Open a map. Raises OutputError for what is none."""
-    try:
-        source = rasterio.open(path)
-    except RasterioIOError as error:
-        raise OutputError(f"map {path}", expected="a map that nst-rs made", got=str(error)) from error
-    if source.count not in (3, 4) or source.dtypes[0] != "uint8" or source.crs is None:
-        got = f"{source.count} of type {source.dtypes[0]}" + ("" if source.crs else ", nowhere")
-        source.close()
-        raise OutputError(f"map {path}", expected="a georeferenced map of three bands of bytes", got=got)
-    return source
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a map. Raises OutputError for what is none that lies on the ground."""
+    with opened_map(path) as source:
+        if source.count > 4 or source.crs is None:
+            got = f"{source.count} bands" + ("" if source.crs else ", nowhere")
+            raise OutputError(f"map {path}", expected="a georeferenced map, RGB or RGBA", got=got)
+        yield source

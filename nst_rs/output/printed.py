@@ -3,7 +3,8 @@
 nst_rs/output/print_page.py draws it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +33,25 @@ def print_map(tif: Path, path: Path, page: PrintedPage, record: Mapping[str, Any
     # Imported here: it brings matplotlib, which a run without a page does not need.
     from nst_rs.output.print_page import Layout, Page, draw
 
+    with opened_map(tif) as source:
+        grid = Grid.of(source)
+        words = page.attribution if page.attribution is not None else in_words(record)
+        drawn = Page(page.paper, page.dpi, page.title if page.title is not None else tif.stem, words)
+        picture = _read(source, Layout.of(drawn, grid).pixels(grid, page.dpi))
+    draw(path, drawn, grid, picture)
+
+
+@contextmanager
+def opened_map(tif: Path) -> Iterator[Any]:
+    """Open a map that is there. Raises OutputError for what is none, and where it cannot be read meanwhile."""
     try:
         with rasterio.open(tif) as source:
             if source.count < 3 or source.dtypes[0] != "uint8":
                 got = f"{source.count} of type {source.dtypes[0]}"
                 raise OutputError(f"map {tif}", expected="three bands or more, of bytes", got=got)
-            grid = Grid.of(source)
-            words = page.attribution if page.attribution is not None else in_words(record)
-            drawn = Page(page.paper, page.dpi, page.title if page.title is not None else tif.stem, words)
-            picture = _read(source, Layout.of(drawn, grid).pixels(grid, page.dpi))
+            yield source
     except RasterioIOError as error:
         raise OutputError(f"map {tif}", expected="a map that nst-rs made", got=str(error)) from error
-    draw(path, drawn, grid, picture)
 
 
 def print_beside(tif: Path, path: Path, page: PrintedPage) -> None:

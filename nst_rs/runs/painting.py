@@ -66,7 +66,7 @@ class Painting:
     def begin(self) -> "Begun":
         """Return the map as far as it is painted, perhaps by a run that was killed, and what paints the rest of it."""
         job, scene = self._job, self._scene
-        painted, result = self._begun()
+        painted, result = self._kept()
         tiles = [tile for tile in cut(scene.weight.shape, job.tile, job.before) if _is_valid(scene.weight, tile)]
         manner = Manner(job.style.facts.color, job.color, job.config.style.strength)
         self._statistics = self._known_statistics(painted)
@@ -97,7 +97,7 @@ class Painting:
                 painted.keep(measured(self._job.style, self._scene.image, self._scene.weight, self._job.device.name))
         return painted.statistics
 
-    def _begun(self) -> tuple["_PaintedTiles", PixelArray]:
+    def _kept(self) -> tuple["_PaintedTiles", PixelArray]:
         """Return the tiles that this run has painted, perhaps before it was killed, and the map's array."""
         arrays, painted = self._job.workspace.arrays, _PaintedTiles.of(self._job.workspace, self._identity)
         if painted.places:

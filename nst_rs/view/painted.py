@@ -79,12 +79,12 @@ class _Parts:
 
 def _reader(parts: _Parts) -> type[Reader]:
     class PaintedReader(Reader):
-        """Reads tiles of the map, and has the painted what it shows of them. It is opened on the scene."""
+        """Reads tiles of the map, and has what it shows of them painted. It is opened on the scene."""
 
         def tile(self, tile_x: int, tile_y: int, tile_z: int, *others: Any, **options: Any) -> ImageData:
             """Return a tile."""
             bounds = self.tms.xy_bounds(Tile(tile_x, tile_y, tile_z))
-            box = parts.grid.box_around(bounds, self.tms.rasterio_crs, _AROUND)
+            box = _seen(parts.grid, Grid.over(bounds, self.tms.rasterio_crs))
             if box is None:
                 raise TileOutsideBounds(f"the map has no tile {tile_z}/{tile_x}/{tile_y}")
             with Reader(str(parts.holding(box))) as part:
@@ -92,6 +92,14 @@ def _reader(parts: _Parts) -> type[Reader]:
             return image
 
     return PaintedReader
+
+
+def _seen(grid: Grid, tile: Grid) -> Box | None:
+    """Return the pixels of a map that a tile may show, None where it shows none."""
+    top, left, bottom, right = grid.box_of(tile)
+    top, left = max(0, top - _AROUND), max(0, left - _AROUND)
+    bottom, right = min(grid.height, bottom + _AROUND), min(grid.width, right + _AROUND)
+    return (top, left, bottom, right) if top < bottom and left < right else None
 
 
 def _least_zoom(grid: Grid, finest: int) -> int:

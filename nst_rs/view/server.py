@@ -92,9 +92,7 @@ def application(view: View) -> FastAPI:
     add_exception_handlers(app, DEFAULT_STATUS_CODES)
     for name, pieces in (("map", view.map), ("scene", view.scene)):
         if pieces is not None:
-            router = _tiles(pieces).router
-            if name == "map" and view.reader is not None:
-                router = _painted_tiles(pieces[0], view.reader)
+            router = _painted(pieces[0], view.reader) if name == "map" and view.reader else _tiles(pieces, name)
             app.include_router(router, prefix=f"/{name}")
     page = _page(view)
     app.add_api_route("/", lambda: HTMLResponse(page))
@@ -143,8 +141,8 @@ def _write_scene(tif: Path, grid: Grid, path: Path) -> None:
     write_cog(path, StyledMap(image, weight, grid))
 
 
-def _tiles(pieces: Pieces) -> TilerFactory:
-    """Return titiler's routes for one raster: no request can name another."""
+def _tiles(pieces: Pieces, name: str) -> APIRouter:
+    """Return the routes of one raster: no request can name another."""
 
     class PiecesReader(Reader):
         """A reader of the raster whose tiles show its copies too."""
@@ -157,27 +155,28 @@ def _tiles(pieces: Pieces) -> TilerFactory:
                 raise TileOutsideBounds(str(error)) from error
             return image
 
-    return TilerFactory(
-        reader=Reader if len(pieces) == 1 else PiecesReader,
-        path_dependency=lambda: str(pieces[0]),
-        add_preview=False,
-        add_part=False,
-        add_viewer=False,
-    )
+    return _routes(pieces[0], Reader if len(pieces) == 1 else PiecesReader, name)
 
 
-def _painted_tiles(path: Path, reader: type[Reader]) -> APIRouter:
-    """Return titiler's routes for tiles alone: the others would tell of the file that the reader is opened on."""
+def _painted(path: Path, reader: type[Reader]) -> APIRouter:
+    """Return the routes of the map's tiles alone: the others would tell of the file that the reader is opened on."""
+    router = APIRouter()
+    every = _routes(path, reader, "map").routes
+    router.routes += [route for route in every if "{tileMatrixSetId}/" in getattr(route, "path", "")]
+    return router
+
+
+def _routes(path: Path, reader: type[Reader], name: str) -> APIRouter:
+    """Return titiler's routes for one raster, as they are found under its name."""
     tiler = TilerFactory(
         reader=reader,
         path_dependency=lambda: str(path),
-        router_prefix="/map",
+        router_prefix=f"/{name}",
         add_preview=False,
         add_part=False,
         add_viewer=False,
     )
-    router = APIRouter()
-    router.routes += [route for route in tiler.router.routes if "{tileMatrixSetId}/" in getattr(route, "path", "")]
+    router: APIRouter = tiler.router
     return router
 
 

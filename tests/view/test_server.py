@@ -188,6 +188,13 @@ def test_nothing_but_the_map_and_its_scene_is_served(
         assert json.loads(text)["width"] == SHAPE[1]
 
 
+@pytest.mark.parametrize("layer", ["map", "scene"])
+def test_the_description_of_tiles_leads_to_them(server: Server, layer: str) -> None:
+    status, text = server.status(f"{layer}/WebMercatorQuad/tilejson.json")
+    assert status == 200
+    assert json.loads(text)["tiles"][0].startswith(f"{server.address}{layer}/tiles/WebMercatorQuad/")
+
+
 def test_the_scene_is_shown_though_the_picture_that_the_map_was_started_from_is_gone(tmp_path: Path) -> None:
     made = map_of(tmp_path)
     record = json.loads(Outputs(made).record.read_text())

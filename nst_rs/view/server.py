@@ -2,6 +2,7 @@
 
 import json
 import logging
+import signal
 import socket
 import tempfile
 import warnings
@@ -119,9 +120,27 @@ def serve(view: View, port: int, ready: Callable[[str], None]) -> None:
             # rio-tiler hides this about its PNGs, which lie nowhere, but a thread's filters are any other's too.
             warnings.filterwarnings("ignore", message="Dataset has no geotransform")
             warnings.filterwarnings("ignore", message="Adjusting dataset latitudes")  # web maps end at 85 degrees
-            uvicorn.Server(uvicorn.Config(application(view), log_level="warning", lifespan="off")).run(
-                sockets=[listening]
-            )
+            _Server(uvicorn.Config(application(view), log_level="warning", lifespan="off")).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """A server that SIGHUP, too, ends between two steps of its event loop.
+
+    uvicorn does so with SIGINT and SIGTERM. A handler that raises wherever the loop happens to be would not do: an
+    exception out of a destructor is lost, and the server goes on.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Note signals while the context lasts, and send them to whoever handled them before when it ends."""
+        with super().capture_signals():
+            earlier = signal.getsignal(signal.SIGHUP)
+            if earlier is not signal.SIG_IGN:  # nohup's wish
+                signal.signal(signal.SIGHUP, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(signal.SIGHUP, earlier)
 
 
 def _write_scene(tif: Path, grid: Grid, path: Path) -> None:

@@ -23,6 +23,7 @@ import morecantile
 import numpy as np
 import psutil
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 from rasterio.crs import CRS
@@ -38,7 +39,7 @@ from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.webtiles import SIDE, parts, write_tiles
-from nst_rs.view.server import HOST, _page, application, viewing
+from nst_rs.view.server import HOST, _page, _Server, application, viewing
 from tests.browser import browsing, complaints, pixels
 from tests.finished_runs import MAP, record_of
 from tests.places import EVERYWHERE
@@ -266,6 +267,33 @@ def test_a_signal_ends_it_as_ctrl_c_does_and_nothing_temporary_is_left(
     server.status("")
     assert server.interrupt(how) == (0, "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_raises_nothing_until_the_loop_has_ended(how: signal.Signals) -> None:
+    """An exception out of a destructor is lost: SIGHUP once left the server running so."""
+    server = _Server(uvicorn.Config(FastAPI()))
+    heard: list[int] = []
+    earlier = signal.signal(how, lambda number, _: heard.append(number))
+    try:
+        with server.capture_signals():
+            signal.raise_signal(how)
+            assert (heard, server.should_exit) == ([], True)
+        assert heard == [how]
+    finally:
+        signal.signal(how, earlier)
+
+
+def test_hanging_up_is_ignored_where_nohup_has_asked_for_it() -> None:
+    server = _Server(uvicorn.Config(FastAPI()))
+    earlier = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with server.capture_signals():
+            signal.raise_signal(signal.SIGHUP)
+        assert not server.should_exit
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, earlier)
 
 
 def asked(app: FastAPI, path: str, query: str) -> tuple[int, bytes]:

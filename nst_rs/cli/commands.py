@@ -63,7 +63,7 @@ Assignments = Annotated[
 Preset = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Begin from the settings called legible, balanced or painterly; other settings win."
+        metavar="NAME", help="Begin from the settings called legible, balanced, painterly or quick; other settings win."
     ),
 ]
 _LISTED = "name one of those that `nst-rs styles` lists with --style"

@@ -25,9 +25,10 @@ RUN apt-get update \
     && install --directory --owner "${USER_ID}" /data
 COPY --from=build /opt/nst-rs /opt/nst-rs
 ENV PATH=/opt/nst-rs/bin:$PATH \
+    HOME=/home/nst \
     PYTHONUNBUFFERED=1 \
     DO_NOT_TRACK=1
-USER nst
+USER ${USER_ID}
 WORKDIR /data
 # Whether the program starts. compose.yaml asks the server and the worker how they are.
 HEALTHCHECK --interval=5m --timeout=30s CMD ["nst-rs", "--version"]

@@ -29,7 +29,8 @@ def instructions(name: str) -> list[str]:
 
 
 def test_the_image_is_not_run_as_root_and_says_whether_it_works() -> None:
-    assert instructions("USER") == ["nst"]
+    assert instructions("USER") == ["${USER_ID}"]
+    assert instructions("ARG")[-1] == "USER_ID=1000"
     (check,) = instructions("HEALTHCHECK")
     assert json.loads(check.partition("CMD ")[2]) == ["nst-rs", "--version"]
     assert json.loads(instructions("CMD")[0]) == ["nst-rs", "--help"]

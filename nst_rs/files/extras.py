@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 
 from nst_rs.errors import ResourceError
@@ -23,6 +24,8 @@ def naming_extras(what: str) -> Iterator[None]:
     """Raise ResourceError, which names the extra, where `what` imports a package in this context that is not there."""
     try:
         yield
+    except PackageNotFoundError:  # which is a ModuleNotFoundError, of what pip calls a package
+        raise
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in INSTALLED_BY:

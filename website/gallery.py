@@ -121,7 +121,7 @@ def _entry(listed: Gallery, shown: ShownMap) -> Iterator[str]:
     kind = "in a learned style" if shown.is_learned else "by the full method"
     titles = " and ".join(listed.paintings[painting.stem] for painting in shown.paintings)
     yield f"*{scene.place} ({scene.sensor}), after {titles}, {kind}.* {shown.note}"
-    yield f"    {listed.command(shown)}"
+    yield f"    {listed.command(shown)}".replace(" --", " \\\n        --")
 
 
 def _written(value: Any) -> str:

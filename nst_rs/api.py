@@ -56,11 +56,11 @@ def stylize(
 
     Args:
         scene: A product, tiles of one scene, folders of them, or a STAC item; or, in memory, a
-            :class:`~nst_rs.SceneArray` or a georeferenced ``xarray.DataArray``.
+            ``SceneArray`` or a georeferenced ``xarray.DataArray``.
         style: A learned style, an image, or several images, blended evenly or, in a mapping, by weight. An image is a
             path or one of Pillow's; in a mapping, a path.
         output: The map to write, a name ending in ``.tif``.
-        preset: A name of :data:`~nst_rs.PRESETS`, whose settings come before those of `config`.
+        preset: A name of ``PRESETS``, whose settings come before those of `config`.
         config: A configuration, or its file; the record of an earlier run is one too.
         settings: ``"section.key"`` to values that replace the configuration's.
         listener: Called with the state of the run, after every window or tile.
@@ -69,7 +69,7 @@ def stylize(
         Where the files are, the losses, the figures; ``result.read()`` has the map's pixels.
 
     Raises:
-        NstError: For whatever is wrong with the input, the output or the machine: see :mod:`nst_rs.errors`.
+        NstError: For whatever is wrong with the input, the output or the machine: see ``nst_rs.errors``.
 
     >>> import nst_rs
     >>> nst_rs.stylize("nowhere.tif", "painting.jpg", "map.tif", settings={"schedule.levels": 0})
@@ -96,12 +96,12 @@ def plan(
     config: str | Path | RunConfig | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Forecast:
-    """Return what :func:`stylize` would run and what it would take; nothing is written.
+    """Return what ``stylize`` would run and what it would take; nothing is written.
 
     Args:
-        scene: As :func:`stylize` takes it, as are the others.
+        scene: As ``stylize`` takes it, as are the others.
         style: A learned style, or images.
-        preset: A name of :data:`~nst_rs.PRESETS`.
+        preset: A name of ``PRESETS``.
         config: A configuration, or its file.
         settings: ``"section.key"`` to values that replace the configuration's.
 
@@ -109,7 +109,7 @@ def plan(
         The levels and tiles, memory, operations and time. Printed, it says them in a few lines.
 
     Raises:
-        NstError: As :func:`stylize` does, but for too little memory or disk, which the forecast tells of.
+        NstError: As ``stylize`` does, but for too little memory or disk, which the forecast tells of.
 
     >>> import nst_rs
     >>> nst_rs.plan("nowhere.tif", "painting.jpg")
@@ -136,7 +136,7 @@ def inspect(
     """Return what a scene is, without composing it.
 
     Args:
-        scene: As :func:`stylize` takes it.
+        scene: As ``stylize`` takes it.
         nodata: The stored value that means no data, where the files do not say so.
         config: A configuration, or its file.
         settings: ``"section.key"`` to values that replace the configuration's.
@@ -183,7 +183,7 @@ def learn(
         scene: The scenes to learn from, each a path.
         style: The images to learn the style of.
         output: The learned style to write, a name ending in ``.style``.
-        preset: A name of :data:`~nst_rs.PRESETS`; of its settings those of the objective count.
+        preset: A name of ``PRESETS``; of its settings those of the objective count.
         config: A configuration, or its file.
         settings: ``"section.key"`` to values that replace the configuration's, such as ``{"learn.minutes": 30}``.
         listener: Called with the state of learning, after every step.
@@ -230,7 +230,7 @@ def sweep(
         The files of the comparison, a contact sheet, the curves of the losses and a table, and the runs.
 
     Raises:
-        NstError: As :func:`stylize` does, before the first run is computed.
+        NstError: As ``stylize`` does, before the first run is computed.
 
     >>> import nst_rs
     >>> nst_rs.sweep("runs.yaml", "sweep", vary={"objective.alpha": []})

@@ -11,7 +11,7 @@
     └── LockedError         another run at the same output
 
 A user's mistake becomes one line: what is wrong, what was expected, what was got, what to do. The command line
-prints that line and exits with :attr:`NstError.exit_code`; from Python the same line is ``str(error)``.
+prints that line and exits with ``NstError.exit_code``; from Python the same line is ``str(error)``.
 
 >>> raise SceneError("scene a.tif", expected="a CRS", got="none", do="assign one with gdal_edit.py -a_srs")
 Traceback (most recent call last):

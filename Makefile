@@ -1,19 +1,24 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo styles gallery site notebook test check bench bench-gpu lock clean
+.PHONY: install demo styles gallery site notebook test check dist dist-check release bench bench-gpu lock clean
+
+# cpu or gpu: which TensorFlow. An environment has one: `make clean` before the other.
+NETWORK ?= cpu
 
 install: .venv/installed
 
 .venv/installed: pyproject.toml requirements.lock
+	@echo "Installing into .venv, which takes some minutes: docs/installing.md says how much there is to fetch."
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[flows,dask,view,dev,docs]'
+	$(BIN)/python -m pip install --quiet --progress-bar on --constraint requirements.lock \
+		--editable '.[$(NETWORK),flows,dask,view,print,dev,docs]'
 	touch $@
 
 # Runs the Prefect flow on sample_data/, with a Prefect home of its own.
 demo: install
 	mkdir -p demo_output
-	PREFECT_HOME=$(CURDIR)/.venv/prefect $(BIN)/python -m flows.stylize_scene --config configs/olinda.yaml
+	PREFECT_HOME=$(CURDIR)/.venv/prefect $(BIN)/python -m nst_rs_flows.stylize_scene --config configs/olinda.yaml
 	@echo "Look at demo_output/olinda.html; the map is demo_output/olinda.tif, its record demo_output/olinda.run.json."
 
 # Learns the shipped styles anew into demo_output/, from sample_data and from real scenes that Python packages carry:
@@ -82,10 +87,26 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The wheel and the sdist, in dist/. The wheel is built from the sdist.
+dist: install
+	rm -rf dist
+	$(BIN)/python -m build
+
+# Installs the wheel into an empty environment outside the checkout and uses it there as the pages say. It fetches a
+# gigabyte, so CI does it in a job of its own: .ci/dist.
+dist-check: dist
+	PYTHON=$(PYTHON) .ci/dist-check dist/*.whl
+
+# What is to be released: checked, and built. It is then tagged and uploaded by hand, as CONTRIBUTING.md says.
+release: install
+	$(BIN)/python .ci/release.py
+	$(MAKE) dist
+	$(MAKE) site
+
 bench: install
 	$(BIN)/python -m benchmarks
 
-# Needs a GPU that TensorFlow can use, and nst-rs[gpu].
+# Needs a GPU that TensorFlow can use, and an environment made by `make clean install NETWORK=gpu`.
 bench-gpu: install
 	$(BIN)/python -m benchmarks gpu
 
@@ -95,4 +116,4 @@ lock:
 		--upgrade --output-file requirements.lock
 
 clean:
-	rm -rf .venv demo_output build *.egg-info
+	rm -rf .venv demo_output dist

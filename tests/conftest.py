@@ -84,7 +84,7 @@ def quick(one_network: None) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """A Prefect server on loopback with a database of its own, for flows that run in this process."""
-    importlib.import_module("flows.stylize_scene")  # sets what Prefect reads on import
+    importlib.import_module("nst_rs_flows.stylize_scene")  # sets what Prefect reads on import
     from prefect.testing.utilities import prefect_test_harness
 
     with prefect_test_harness(server_startup_timeout=600):

@@ -90,7 +90,7 @@ def test_a_preset_comes_before_the_configuration_and_that_before_settings(
     assert chosen(preset="legible") == (1.0, 2)
     assert chosen(preset="legible", config=config) == (1.0, 1)
     assert chosen(preset="legible", config=config, settings={"objective.alpha": 0.3}) == (0.3, 1)
-    with pytest.raises(ConfigError, match="preset: expected one of legible, balanced, painterly, got readable"):
+    with pytest.raises(ConfigError, match="preset: expected one of legible, balanced, painterly, quick, got readable"):
         nst_rs.plan(scene, harvest, preset="readable")
 
 

@@ -56,7 +56,7 @@ def test_one_scene_on_demand_and_the_inbox_on_a_schedule(deployments: dict[str, 
 def test_the_worker_that_the_page_starts_outlasts_the_longest_outage_and_gives_its_runs_no_such_patience(
     deployments: dict[str, Any],
 ) -> None:
-    from flows.server import LONGEST_OUTAGE_SECONDS
+    from nst_rs_flows.server import LONGEST_OUTAGE_SECONDS
 
     # Prefect's worker ends, with its runs, after 12 calls without an answer, in each of which it waits 2, 4, 8 ... s.
     ((name, retries),) = PATIENT.items()

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 @pytest.fixture(scope="module")
 def flows() -> Any:
-    return importlib.import_module("flows.stylize_scene")
+    return importlib.import_module("nst_rs_flows.stylize_scene")
 
 
 def read_artifacts() -> dict[str, Any]:
@@ -243,7 +243,7 @@ def test_the_flow_applies_a_learned_style(flows: Any, olinda: Path, tmp_path: Pa
 
 
 def test_the_flow_learns_a_style(flows: Any, olinda: Path, harvest: Path, quick: Settings, tmp_path: Path) -> None:
-    learn_style = importlib.import_module("flows.learn_style").learn_style
+    learn_style = importlib.import_module("nst_rs_flows.learn_style").learn_style
     few = {"learn.widths": (4, 8, 8), "learn.blocks": 1, "learn.steps": 1, "learn.window": 64}
     judged = {"learn.held_out_size": 64, "learn.held_out_windows": 1}
     output = tmp_path / "small.style"
@@ -254,7 +254,7 @@ def test_the_flow_learns_a_style(flows: Any, olinda: Path, harvest: Path, quick:
 
 
 def test_learning_from_a_wrong_scene_fails_with_its_one_line(flows: Any, harvest: Path, tmp_path: Path) -> None:
-    learn_style = importlib.import_module("flows.learn_style").learn_style
+    learn_style = importlib.import_module("nst_rs_flows.learn_style").learn_style
     named = {"scene": ["nowhere"], "style": [str(harvest)], "output": str(tmp_path / "no.style")}
     state = learn_style(**named, return_state=True)
     assert state.is_failed()
@@ -264,7 +264,7 @@ def test_learning_from_a_wrong_scene_fails_with_its_one_line(flows: Any, harvest
 @pytest.fixture
 def tasked(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """What Prefect's task runners for Dask are made with, in this test."""
-    dask_workers = importlib.import_module("flows.workers")
+    dask_workers = importlib.import_module("nst_rs_flows.workers")
     made: list[Settings] = []
 
     class Seen(dask_workers.DaskTaskRunner):
@@ -304,7 +304,7 @@ def test_on_a_cluster_the_tiles_go_through_prefects_task_runner_to_the_same_map(
 def test_a_cluster_that_is_not_there_fails_the_flow_with_one_line(
     flows: Any, olinda: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(importlib.import_module("flows.workers"), "SECONDS_TO_ANSWER", 1)
+    monkeypatch.setattr(importlib.import_module("nst_rs_flows.workers"), "SECONDS_TO_ANSWER", 1)
     monkeypatch.setattr(flows.compute, "retries", 0)
     settings = {**quick, "compute.executor": "dask", "compute.address": "tcp://127.0.0.1:9"}
     given = {"scene": [str(olinda)], "style": [str(harvest)], "output": str(tmp_path / "map.tif")}

@@ -1,11 +1,12 @@
+import importlib
 import signal
 
 import httpx
 import pytest
 from prefect.exceptions import TerminationSignal
 
-from flows.command import exit_code_of
 from nst_rs.errors import SceneError
+from nst_rs_flows.command import exit_code_of
 
 
 def failing(error: BaseException, of: BaseException | None = None) -> int:
@@ -29,3 +30,10 @@ def test_a_mistake_is_one_line_and_a_fault_of_ours_is_none() -> None:
     with pytest.raises(ZeroDivisionError):
         exit_code_of(lambda: failing(ZeroDivisionError()))
     assert exit_code_of(lambda: 1) == 1
+
+
+@pytest.mark.parametrize("flow", ["stylize_scene", "stylize_inbox", "learn_style"])
+def test_a_flow_is_found_in_a_checkout_by_its_earlier_name_too(flow: str) -> None:
+    earlier, now = (importlib.import_module(f"{package}.{flow}") for package in ("flows", "nst_rs_flows"))
+    assert getattr(earlier, flow) is getattr(now, flow)
+    assert earlier.main is now.main

@@ -21,7 +21,7 @@ def test_a_flow_that_could_not_keep_its_servers_database_says_so_in_one_line_at_
     home = tmp_path / "file" / "prefect"  # below a file no folder can be made, not even by an administrator
     elsewhere = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
     ended = subprocess.run(
-        [sys.executable, "-m", f"flows.{flow}", *ARGUMENTS[flow]],
+        [sys.executable, "-m", f"nst_rs_flows.{flow}", *ARGUMENTS[flow]],
         cwd=ROOT,
         env={**elsewhere, "PREFECT_HOME": str(home)},
         capture_output=True,

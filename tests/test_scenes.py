@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 @pytest.fixture(scope="module")
 def flows() -> Any:
-    return importlib.import_module("flows.stylize_inbox")
+    return importlib.import_module("nst_rs_flows.stylize_inbox")
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_a_scheduler_that_is_killed_ends_the_run_with_one_line_and_no_attempt(
             return ask(self, *arguments)
 
         monkeypatch.setattr(Cluster, moment, killed_before)
-        monkeypatch.setattr("flows.workers.SECONDS_TO_ANSWER", 10)  # for so long Dask looks whether it is back
+        monkeypatch.setattr("nst_rs_flows.workers.SECONDS_TO_ANSWER", 10)  # for so long Dask looks whether it is back
         state = flows.stylize_inbox(**given, address=address)
     assert state.is_failed()
     assert state.message.startswith(f"cluster {address}: expected an answer of its scheduler, got none")
@@ -154,9 +154,9 @@ def test_what_contradicts_itself_is_refused(
 
 
 def test_the_settings_that_a_worker_is_given_are_the_configuration(harvest: Path) -> None:
-    from flows.scenes import changed
     from nst_rs.config.loading import load_config, override
     from nst_rs.config.sections import RunConfig
+    from nst_rs_flows.scenes import changed
 
     config = load_config(None, [f"style.images={harvest}", "schedule.iterations=[3, 2, 1]", "compute.memory=2GB"])
     given = json.loads(json.dumps(changed(config)))

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 @pytest.fixture(scope="module")
 def flows() -> Any:
-    return importlib.import_module("flows.stylize_inbox")
+    return importlib.import_module("nst_rs_flows.stylize_inbox")
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ class Stylist:
 @pytest.fixture
 def stylist(flows: Any, monkeypatch: pytest.MonkeyPatch) -> Stylist:
     found = Stylist()
-    monkeypatch.setattr("flows.scenes.stylize_scene", found)
+    monkeypatch.setattr("nst_rs_flows.scenes.stylize_scene", found)
     return found
 
 
@@ -284,7 +284,7 @@ def test_a_scene_that_a_process_is_still_at_is_waited_for(
 def test_a_scene_that_a_process_stays_at_fails_when_it_has_been_waited_for(
     night: Callable[..., Any], stylist: Stylist, inbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.scenes.SECONDS_TO_LET_GO", 0.5)
+    monkeypatch.setattr("nst_rs_flows.scenes.SECONDS_TO_LET_GO", 0.5)
     night()
     os.utime(inbox / "centre.tif", (0, 0))  # delivered anew
     stylist.reasons["centre"] = "output centre.tif: expected no other run at it"
@@ -295,7 +295,7 @@ def test_a_scene_that_a_process_stays_at_fails_when_it_has_been_waited_for(
 def test_a_run_that_is_told_to_stop_when_its_server_has_gone_is_no_outage_to_wait_out() -> None:
     from prefect.exceptions import TerminationSignal
 
-    from flows.server import is_outage
+    from nst_rs_flows.server import is_outage
 
     for request in (TerminationSignal(15), KeyboardInterrupt()):
         unreported = httpx.ConnectError("no connection")
@@ -346,6 +346,7 @@ def test_an_inbox_that_is_not_there_is_one_line_and_exit_code_2(
 
 
 def test_a_flow_is_deployed_without_tensorflow_and_dask() -> None:
-    said = "import sys, flows.stylize_inbox, flows.learn_style; print({'tensorflow', 'distributed'} & set(sys.modules))"
+    loaded = "import sys, nst_rs_flows.stylize_inbox, nst_rs_flows.learn_style"
+    said = f"{loaded}; print({{'tensorflow', 'distributed'}} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
     assert found.stdout == "set()\n"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,12 +18,14 @@ from nst_rs.config.loading import load_config, name_files, override
 from nst_rs.config.named_styles import find_style, named_styles
 from nst_rs.config.reference import describe
 from nst_rs.config.sections import RunConfig
-from nst_rs.errors import ConfigError, NstError, OutputError, ResourceError
+from nst_rs.errors import ConfigError, NstError, OutputError
+from nst_rs.files.extras import naming_extras
+from nst_rs.files.project import write_project
 from nst_rs.files.quiet import native_notes_hidden
-from nst_rs.learned.style_file import is_learned, read_learned
-from nst_rs.output.files import Outputs
 from nst_rs.output.provenance import software
-from nst_rs.runs.progress import Listener
+
+if TYPE_CHECKING:
+    from nst_rs.runs.progress import Listener
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -63,9 +65,10 @@ Assignments = Annotated[
 Preset = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Begin from the settings called legible, balanced or painterly; other settings win."
+        metavar="NAME", help="Begin from the settings called legible, balanced, painterly or quick; other settings win."
     ),
 ]
+_FIRST = Path("configs", "olinda.yaml")
 _LISTED = "name one of those that `nst-rs styles` lists with --style"
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what is decided and how long it took.")]
 
@@ -103,16 +106,59 @@ def stylize(
     with _errors_as_lines(verbose, "no map was written; the same command goes on from here") as screen:
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
         terminal.say_what_is_taken(screen, style or ())
-        with native_notes_hidden():
-            from nst_rs.runs import record, session
-            from nst_rs.runs.prepare import prepare
+        _stylize(screen, run, config)
 
-            job = prepare(run)
-        if config is not None:
-            record.warn_of_changes(config, job.files)
-        with terminal.listening(screen) as listener:
-            result = session.run(job, listener)
-        terminal.show_result(screen, result, Outputs.of(run.output))
+
+def _stylize(screen: Console, run: RunConfig, config: Path | None) -> None:
+    """Make a map as `run` says, which was read from the file `config`, and show what was made."""
+    with native_notes_hidden():
+        from nst_rs.output.files import Outputs
+        from nst_rs.runs import record, session
+        from nst_rs.runs.prepare import prepare
+
+        job = prepare(run)
+    if config is not None:
+        record.warn_of_changes(config, job.files)
+    with terminal.listening(screen) as listener:
+        result = session.run(job, listener)
+    terminal.show_result(screen, result, Outputs.of(run.output))
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", hidden=True)],
+) -> None:
+    """Write a folder to begin in.
+
+    FOLDER is made. Configurations to start from, a sample scene, paintings, an empty inbox and the deployments for
+    Prefect are written into it.
+    """
+    with _errors_as_lines(verbose=False) as screen:
+        write_project(folder)
+        terminal.say(screen, f"a first map: cd {shlex.quote(str(folder))} && nst-rs stylize --config {_FIRST}")
+        terminal.say(screen, "runs by schedule: prefect.yaml there has the deployments for Prefect")
+        print(folder)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", hidden=True)] = Path("nst-rs-demo"),
+    settings: Assignments = None,
+    verbose: Verbose = False,
+) -> None:
+    """Make a first map, of the sample scene.
+
+    What `init` writes is written into FOLDER, which is nst-rs-demo if you name none. Then the sample scene there is
+    styled after a painting. That takes some minutes.
+    """
+    with _errors_as_lines(verbose, "no map was written; the same command goes on from here") as screen:
+        write_project(folder)
+        config = folder / _FIRST
+        run = load_config(config, settings or ())
+        terminal.say(screen, "The scene is Olinda in Brazil, 349 × 352 pixels of Landsat 7.")
+        terminal.say(screen, "The style is The Harvest by Vincent van Gogh. The map takes some minutes.")
+        terminal.say(screen, f"This is the command: nst-rs stylize --config {shlex.quote(str(config))}")
+        _stylize(screen, run, config)
 
 
 @app.command()
@@ -238,7 +284,7 @@ def try_styles(
             return shlex.join(["nst-rs", "stylize", *(scene or ()), *file, *options, "--output", "MAP.tif"])
 
         @contextmanager
-        def listening(title: str) -> Iterator[Listener]:
+        def listening(title: str) -> "Iterator[Listener]":
             terminal.say(screen, title)
             with terminal.listening(screen) as listener:
                 yield listener
@@ -262,6 +308,8 @@ def inspect(
     and how good it is.
     """
     with _errors_as_lines(verbose=False):
+        from nst_rs.learned.style_file import read_learned
+
         path = _learned_style(scene)
         if path is not None:
             terminal.show_learned(terminal.console(), read_learned(path).facts, path)
@@ -312,10 +360,7 @@ def view(
     """
     with _errors_as_lines(verbose=False) as screen:
         screen.print("starting the map server", highlight=False)  # which takes seconds to import
-        try:
-            from nst_rs.view.server import serve, viewing
-        except ModuleNotFoundError as error:
-            raise _unserved("view", error) from error
+        from nst_rs.view.server import serve, viewing
 
         with suppress(KeyboardInterrupt), viewing(map_) as shown:
             serve(shown, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
@@ -353,11 +398,9 @@ def serve(
             raise ConfigError(
                 "style.images", expected="a learned style: no other is painted in parts", got="an image", do=_LISTED
             )
-        try:
-            from nst_rs.view.painted import painted
-            from nst_rs.view.server import serve as serve_view
-        except ModuleNotFoundError as error:
-            raise _unserved("serve", error) from error
+        from nst_rs.view.painted import painted
+        from nst_rs.view.server import serve as serve_view
+
         name = Path(run.scene.paths[0]).stem
         with job.alone(), MapOnDemand(job) as map_, painted(name, map_) as shown:
             serve_view(shown, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
@@ -375,12 +418,6 @@ def _kept_in(folder: Path | None) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"cache {folder}", expected="a folder", got=str(error)) from error
     yield folder
-
-
-def _unserved(command: str, error: ModuleNotFoundError) -> ResourceError:
-    return ResourceError(
-        command, expected="the extra that serves maps", got=str(error), do="pip install 'nst-rs[view]'"
-    )
 
 
 @app.command("print")
@@ -434,6 +471,8 @@ def animate(
 
 def _learned_style(named: list[str]) -> Path | None:
     """Return the learned style that is named in the place of a scene, by its path or its name, if one is."""
+    from nst_rs.learned.style_file import is_learned
+
     if len(named) != 1 or is_learned(Path(named[0])):
         return Path(named[0]) if len(named) == 1 else None
     style = None if Path(named[0]).exists() else find_style(named[0])
@@ -449,7 +488,8 @@ def _errors_as_lines(verbose: bool, interrupted: str = "") -> Iterator[Console]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow reads this when it is imported
     with terminal.messages(verbose) as screen, stopped_like_ctrl_c():
         try:
-            yield screen
+            with naming_extras("this command"):
+                yield screen
         except NstError as error:
             terminal.say(screen, f"error: {error}")
             raise typer.Exit(error.exit_code) from error

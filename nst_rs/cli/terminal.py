@@ -1,4 +1,9 @@
-"""Progress and results as people see them: bars on a terminal, plain lines elsewhere."""
+"""Progress and results as people see them: bars on a terminal, plain lines elsewhere.
+
+Whatever reads scenes, maps and styles is imported where it is used: a command's help does without.
+"""
+
+from __future__ import annotations
 
 import io
 import logging
@@ -21,21 +26,19 @@ from nst_rs.config.reference import Setting
 from nst_rs.errors import StyleError
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.files.text import counted, duration, operations
-from nst_rs.geo.area import describe_degrees, extent_of
-from nst_rs.geo.grid import Grid
-from nst_rs.learned.style_file import Facts, HeldOut, Source, read_learned, write_preview
-from nst_rs.output.figures import describe
-from nst_rs.output.files import Outputs
-from nst_rs.runs import progress
-from nst_rs.scene.inspect import SceneReport
-from nst_rs.scene.raster_file import Header
 
-if TYPE_CHECKING:  # The pipeline brings TensorFlow, which inspecting a scene does without.
+if TYPE_CHECKING:
+    from nst_rs.geo.grid import Grid
+    from nst_rs.learned.style_file import Facts, HeldOut, Source
     from nst_rs.learning.session import LearningProgress
     from nst_rs.learning.session import Listener as LearningListener
+    from nst_rs.output.files import Outputs
+    from nst_rs.runs import progress
     from nst_rs.runs.finish import Result
     from nst_rs.runs.prepare import Forecast
     from nst_rs.runs.sweep import Comparison
+    from nst_rs.scene.inspect import SceneReport
+    from nst_rs.scene.raster_file import Header
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -100,7 +103,7 @@ def listening(console: Console) -> AbstractContextManager[progress.Listener]:
     return _showing(console, _PlainLines(console).hear, "reading the scene")
 
 
-def listening_to_learning(console: Console) -> AbstractContextManager["LearningListener"]:
+def listening_to_learning(console: Console) -> AbstractContextManager[LearningListener]:
     """Show how far learning is, like :func:`listening`."""
     return _showing(console, _LearningLines(console).hear, "reading the scenes")
 
@@ -139,7 +142,7 @@ class _LearningLines:
         self._console = console
         self._next = 0.0
 
-    def hear(self, state: "LearningProgress") -> None:
+    def hear(self, state: LearningProgress) -> None:
         if time.monotonic() >= self._next:
             say(self._console, str(state))
             self._next = time.monotonic() + SECONDS_BETWEEN_LINES
@@ -172,6 +175,8 @@ def say_what_is_taken(console: Console, styles: Iterable[Path]) -> None:
 
 def show_styles(console: Console, styles: Iterable[NamedStyle], folder: Path | None) -> None:
     """Print what styles there are, by name; with a `folder`, write their pictures there. Raises NstError."""
+    from nst_rs.learned.style_file import read_learned, write_preview
+
     for style in styles:
         try:
             learned = read_learned(style.path)
@@ -259,6 +264,8 @@ def show_settings(console: Console, settings: Sequence[Setting]) -> None:
 
 def _bounds(grid: Grid) -> list[str]:
     """Return where a scene lies, as scene.area takes it."""
+    from nst_rs.geo.area import describe_degrees, extent_of
+
     bounds = describe_degrees(grid)
     in_degrees = [f"west, south, east, north in degrees: {bounds}"] if bounds else []
     return [*in_degrees, f"in {grid.unit}: {extent_of(grid)}"]
@@ -271,7 +278,7 @@ def _stored(header: Header) -> str:
     return f", stored as {header.stored}" if header.is_converted else ""
 
 
-def show_forecast(console: Console, forecast: "Forecast") -> None:
+def show_forecast(console: Console, forecast: Forecast) -> None:
     """Print what `nst-rs plan` tells of a run."""
     job = forecast.job
     say(console, job.inputs.scene.grid.describe())
@@ -300,9 +307,9 @@ def show_forecast(console: Console, forecast: "Forecast") -> None:
         say(console, f"warning: {shortage}")
 
 
-def show_comparison(console: Console, comparison: "Comparison") -> None:
+def show_comparison(console: Console, comparison: Comparison) -> None:
     """Print the table of a sweep, and where its files are."""
-    from nst_rs.runs.comparison import rows  # it brings matplotlib, which nothing else needs
+    from nst_rs.runs.comparison import rows
 
     lines = rows(comparison.runs)
     name, *others = lines[0]
@@ -315,8 +322,10 @@ def show_comparison(console: Console, comparison: "Comparison") -> None:
     show_written(console, (comparison.sheet, comparison.losses, comparison.table))
 
 
-def show_result(console: Console, result: "Result", asked: Outputs) -> None:
+def show_result(console: Console, result: Result, asked: Outputs) -> None:
     """Print what `nst-rs stylize` made; `asked` says what was to be written beside the map."""
+    from nst_rs.output.figures import describe
+
     say(console, "; ".join(f"{name} {value}" for name, value in describe(result.figures).items()))
     say(console, f"made in {duration(sum(result.seconds.values()))}:")
     show_written(console, replace(asked, tif=result.output))

@@ -59,7 +59,8 @@ class StyleSection(Section):
     """An earlier run's record, by whose scene a learned style is normalised in place of this one's: so neighbouring
     scenes, and one at another date, are painted alike."""
     learned: StylePath | None = None
-    """A learned style whose picture of the scene the run starts from, with ``schedule.init: learned``."""
+    """A learned style whose picture of the scene the run starts from, with ``schedule.init: learned``; where it is not
+    set, the one among those that ``nst-rs styles`` lists that was learned from the same images."""
     color: Color = "style"
     """Whose colours the map has. ``style``: the style's; ``scene``: the scene's, whose luminance alone is styled;
     ``histogram``: the style's, which is first given the scene's mean and covariance of colours."""

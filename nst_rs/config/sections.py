@@ -100,8 +100,6 @@ class RunConfig(Section):
     @classmethod
     def _one_per_level(cls, value: ScheduleSection, info: ValidationInfo) -> ScheduleSection:
         style, objective = info.data.get("style"), info.data.get("objective")
-        if style is not None and value.init == "learned" and style.learned is None:
-            raise ValueError("init: learned with style.learned, the style to start from")
         if style is None or objective is None or style.stroke is not None:
             return value  # nst_rs/style/stroke.py checks once it has decided the levels
         for name, given in (("iterations", value.iterations), ("objective.alpha", objective.alpha)):

@@ -2,12 +2,11 @@
 
 import os
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from nst_rs.config.machine import ComputeSection
-from nst_rs.errors import ResourceError
 from nst_rs.executors.base import Executor, Traits
+from nst_rs.files.extras import check_installed
 
 _EXECUTORS = {
     "local": ("nst_rs.executors.local", "LocalExecutor", ""),
@@ -20,10 +19,8 @@ def check_executor(compute: ComputeSection) -> None:
     """Raise ResourceError where the executor's library is not installed, or its address can be no scheduler's."""
     name = compute.executor
     library = _EXECUTORS[name][2]
-    if library and find_spec(library) is None:
-        raise ResourceError(
-            f"compute.executor {name}", expected=name.capitalize(), got="none", do=f"install nst-rs[{name}]"
-        )
+    if library:
+        check_installed(library, f"compute.executor {name}")
     if compute.address is not None:
         _class_of(name).check_address(compute.address)
 

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from nst_rs.files.extras import naming_extras
+
 _STDERR = 2
 """Where native libraries write, whatever ``sys.stderr`` is by now."""
 
@@ -29,10 +31,14 @@ def native_notes_hidden() -> Iterator[None]:
 
 @contextmanager
 def importing_tensorflow() -> Iterator[None]:
-    """Keep TensorFlow from writing notes to the terminal while it is imported, and all but errors afterwards."""
-    if "tensorflow" in sys.modules:
-        yield
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow reads this when it is imported
-    with native_notes_hidden():
-        yield
+    """Keep TensorFlow from writing notes to the terminal while it is imported, and all but errors afterwards.
+
+    Raises ResourceError where it is not installed.
+    """
+    with naming_extras("nst_rs"):
+        if "tensorflow" in sys.modules:
+            yield
+            return
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow reads this when it is imported
+        with native_notes_hidden():
+            yield

@@ -12,6 +12,7 @@ import psutil
 import tensorflow as tf
 
 from nst_rs.errors import ResourceError
+from nst_rs.files.extras import naming_extras
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.neural.heap import keep_few_heaps
 
@@ -96,12 +97,8 @@ def limit_threads(count: int) -> None:
 
 
 def _gpu_free_bytes(index: int) -> int:
-    try:
+    with naming_extras(f"compute.device gpu:{index}"):
         import pynvml
-    except ImportError as error:
-        raise ResourceError(
-            f"compute.device gpu:{index}", expected="nvidia-ml-py to ask for its memory", do="install nst-rs[gpu]"
-        ) from error
     # TensorFlow counts what CUDA_VISIBLE_DEVICES leaves of the machine's GPUs; the library counts, or names, them all.
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     name = visible[index] if visible else str(index)

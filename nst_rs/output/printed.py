@@ -15,9 +15,11 @@ from pystac import Asset, MediaType
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioIOError
 
+from nst_rs.composite.rendering import Rendering
 from nst_rs.config.sections import OutputSection, PrintedPage
 from nst_rs.errors import OutputError
 from nst_rs.files.documents import DocumentError, parse_json, read_text
+from nst_rs.files.extras import check_installed, naming_extras
 from nst_rs.files.replacing import written_at_once
 from nst_rs.geo.grid import Grid
 from nst_rs.output.companion import Companion, FinishedMap
@@ -30,8 +32,8 @@ def print_map(tif: Path, path: Path, page: PrintedPage, record: Mapping[str, Any
 
     Raises OutputError where the map cannot be read.
     """
-    # Imported here: it brings matplotlib, which a run without a page does not need.
-    from nst_rs.output.print_page import Layout, Page, draw
+    with naming_extras("a page"):
+        from nst_rs.output.print_page import Layout, Page, draw
 
     with opened_map(tif) as source:
         grid = Grid.of(source)
@@ -95,6 +97,10 @@ def _write(path: Path, finished: FinishedMap) -> None:
     print_map(finished.tif, path, page, finished.record)
 
 
+def _check(path: Path, rendering: Rendering) -> None:  # noqa: ARG001
+    check_installed("matplotlib", "output.page")
+
+
 def _ending(output: OutputSection) -> str | None:
     return None if output.page is None else ENDING
 
@@ -103,4 +109,4 @@ def _asset(path: Path) -> Asset:
     return Asset(path.name, media_type=MediaType.PDF, roles=["visual"])
 
 
-COMPANION = Companion("page", _ending, (ENDING,), _write, asset=_asset)
+COMPANION = Companion("page", _ending, (ENDING,), _write, check=_check, asset=_asset)

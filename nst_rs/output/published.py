@@ -11,7 +11,8 @@ import rasterio
 from PIL import Image
 from rasterio.errors import RasterioIOError
 
-from nst_rs.errors import OutputError, ResourceError
+from nst_rs.errors import OutputError
+from nst_rs.files.extras import naming_extras
 
 if TYPE_CHECKING:
     import xarray
@@ -34,12 +35,8 @@ def map_to_xarray(tif: Path) -> "xarray.DataArray":
 
     Raises OutputError where it cannot be read, ResourceError without rioxarray.
     """
-    try:
+    with naming_extras("a map as xarray's"):
         import rioxarray
-    except ModuleNotFoundError as error:
-        raise ResourceError(
-            "a map as xarray's", expected="rioxarray", got=str(error), do="pip install 'nst-rs[xarray]'"
-        ) from error
     pixels = read_map(tif)
     with rioxarray.open_rasterio(tif) as opened:
         array: xarray.DataArray = opened.copy(data=np.moveaxis(pixels.data, -1, 0))

@@ -11,11 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from PIL import Image
 
 from nst_rs.arrays import Rgb
@@ -28,6 +26,10 @@ from nst_rs.objective.terms.registry import chosen_terms
 from nst_rs.output.files import Outputs
 from nst_rs.output.preview import preview
 from nst_rs.style.images import read_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _COLUMNS = 4
 _CELL_INCHES = 2.6
@@ -201,8 +203,10 @@ def _as_csv(table: Sequence[Mapping[str, str]]) -> str:
     return text.getvalue()
 
 
-def _contact_sheet(runs: Sequence[Run], folder: Path) -> Figure:
+def _contact_sheet(runs: Sequence[Run], folder: Path) -> "Figure":
     """Draw every scene composite and style that the runs used, and what every run made."""
+    from matplotlib.figure import Figure
+
     pictures = [*sources(runs, folder), *((run.label, _read(run.outputs.preview)) for run in runs)]
     height = math.ceil(len(pictures) / _COLUMNS)
     figure = Figure(figsize=(_COLUMNS * _CELL_INCHES, height * _CELL_INCHES * 1.2), layout="constrained")
@@ -241,8 +245,10 @@ def _read(path: Path) -> Rgb:
         return np.asarray(image.convert("RGB"))
 
 
-def _loss_curves(runs: Sequence[Run]) -> Figure:
+def _loss_curves(runs: Sequence[Run]) -> "Figure":
     """Draw the total and every term, a panel each: a colour for each run, a kind of line for each layer."""
+    from matplotlib.figure import Figure
+
     terms = all_terms(runs)
     figure = Figure(figsize=((len(terms) + 1) * _PANEL_INCHES, 5), layout="constrained")
     total, *panels = figure.subplots(1, len(terms) + 1, squeeze=False)[0]
@@ -259,7 +265,7 @@ def _loss_curves(runs: Sequence[Run]) -> Figure:
     return figure
 
 
-def _draw_term(axes: Axes, runs: Sequence[Run], term: Term) -> None:
+def _draw_term(axes: "Axes", runs: Sequence[Run], term: Term) -> None:
     named: set[str] = set()
     for number, run in enumerate(runs):
         curves = run.curves(term.name) if term.name in run.terms else {}
@@ -271,7 +277,7 @@ def _draw_term(axes: Axes, runs: Sequence[Run], term: Term) -> None:
         axes.legend(fontsize=8)
 
 
-def _label(axes: Axes, title: str) -> None:
+def _label(axes: "Axes", title: str) -> None:
     axes.set(title=title, xlabel="steps taken")
     axes.set_yscale("log", nonpositive="mask")
 

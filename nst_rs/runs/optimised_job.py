@@ -10,8 +10,7 @@ from nst_rs.composite.rendering import Rendering
 from nst_rs.composite.starting_picture import StartingPicture
 from nst_rs.config.loading import Decisions, override
 from nst_rs.config.sections import RunConfig, trunk_of
-from nst_rs.errors import ConfigError
-from nst_rs.learned.style_file import LearnedStyle, read_learned
+from nst_rs.learned.style_file import LearnedStyle
 from nst_rs.neural.build import measure_pace
 from nst_rs.neural.device import Device
 from nst_rs.objective.terms.base import PixelTerm
@@ -23,6 +22,7 @@ from nst_rs.pyramid.tiling import Plan, make_plan
 from nst_rs.runs import estimate
 from nst_rs.runs.inputs import Inputs
 from nst_rs.runs.job import Job
+from nst_rs.runs.learned_start import LearnedStart, learned_start
 from nst_rs.style.images import read_styles
 from nst_rs.style.picture import Style
 from nst_rs.style.stroke import settle_stroke
@@ -194,17 +194,17 @@ class OptimisedJob(Job):
 class OptimisedKind:
     """The kind of run whose picture the optimiser finds; see :class:`nst_rs.runs.job.Kind`."""
 
-    learned: LearnedStyle | None
+    start: LearnedStart | None
     """The learned style that makes the picture the descent starts from, where it is to start from one."""
 
     @classmethod
     def of(cls, config: RunConfig) -> "OptimisedKind":
         """Return the kind, with the learned style to start from read once. Raises NstError."""
-        return cls(_learned_start(config))
+        return cls(learned_start(config))
 
     def completed(self, config: RunConfig) -> RunConfig:
-        """Return `config`: style pictures decide nothing before the scene is opened."""
-        return config
+        """Return `config` with the learned style named that the descent starts from, where there is one."""
+        return config if self.start is None else override(config, {"style.learned": self.start.path})
 
     def files(self, config: RunConfig) -> tuple[str, ...]:
         """Return the file that the descent starts from, where there is one, and the style pictures."""
@@ -240,17 +240,7 @@ class OptimisedKind:
         """Return what the descent starts from, where it is neither the scene nor noise. Raises ConfigError."""
         if isinstance(config.schedule.init, Path):
             return StartingPicture.open(config.schedule.init, inputs.scene.grid, config.scene.resampling)
-        return self.learned
-
-
-def _learned_start(config: RunConfig) -> LearnedStyle | None:
-    """Return the learned style that the descent starts from, None where there is none. Raises NstError."""
-    if config.schedule.init != "learned" or config.style.learned is None:
-        return None
-    learned = read_learned(config.style.learned)
-    if (learned.facts.color == "scene") != (config.style.color == "scene"):
-        raise ConfigError("style.learned", expected=f"a style of color {config.style.color}", got=learned.facts.color)
-    return learned
+        return None if self.start is None else self.start.style
 
 
 def _window_budget(device: Device, budget: float) -> float:

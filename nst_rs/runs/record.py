@@ -8,7 +8,7 @@ import resource
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,20 @@ from nst_rs.scene.mosaic import Scene
 log = logging.getLogger(__name__)
 
 _PACKAGES = ("nst-rs", "tensorflow", "keras", "rasterio", "rio-cogeo", "numpy", "pillow")
+_EDITIONS = {"tensorflow": "tensorflow-cpu"}
+"""Package → what it is called by pip where it is installed in another edition."""
 
 
 def versions() -> dict[str, str]:
     """Return the versions that the result may depend on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+    return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return version(_EDITIONS[package])
 
 
 def of_run(config: RunConfig, device: str, inputs: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from nst_rs.config.loading import decided_as, load_config, override, with_absolu
 from nst_rs.config.sections import ELSEWHERE, RunConfig
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.files import lock
+from nst_rs.files.extras import check_installed
 from nst_rs.files.fingerprint import fingerprint
 from nst_rs.files.text import counted
 from nst_rs.files.workspace import Workspace
@@ -89,6 +90,7 @@ def waiting(chosen: Sequence[Variant], folder: Path) -> list[tuple[Variant, Job]
 
     All are checked before the first is computed. Raises NstError.
     """
+    check_installed("matplotlib", "a sweep's comparison")
     _make(folder)
     return [(variant, prepare(variant.config)) for variant in chosen if not is_done(variant)]
 

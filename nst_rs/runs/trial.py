@@ -24,7 +24,7 @@ from nst_rs.composite.stretch import Limits
 from nst_rs.config.loading import PRESETS, override, with_preset
 from nst_rs.config.named_styles import named_styles
 from nst_rs.config.sections import RunConfig
-from nst_rs.errors import StyleError
+from nst_rs.errors import ConfigError, StyleError
 from nst_rs.files.locations import is_path
 from nst_rs.files.storage import DiskStorage, PixelArray
 from nst_rs.learned.style_file import is_learned, read_learned
@@ -32,6 +32,7 @@ from nst_rs.neural.device import choose_device
 from nst_rs.output.sheet import Cell, check_sheet, write_sheet
 from nst_rs.runs import progress
 from nst_rs.runs.learned_job import learned_style_of
+from nst_rs.runs.learned_start import learned_start
 from nst_rs.runs.prepare import prepare, settled_by_scene
 from nst_rs.runs.scene_statistics import measured
 from nst_rs.runs.session import run
@@ -43,6 +44,8 @@ SIDE = 256
 _SHARES = (0.05, 0.15, 0.4)
 """The share of their iterations that optimised maps are given at the finest level, the next coarser one and all others:
 the coarse ones cost little, and choose palette and large strokes."""
+_SHARE_FROM_LEARNED = 0.25
+"""The share of their iterations that maps are given which start from a learned picture: few are planned."""
 _STEPS_BY_STROKE = 6
 """Iterations of every level where `style.stroke` decides how many levels there are."""
 _NODATA = 200
@@ -100,13 +103,26 @@ def attempts(config: RunConfig, command: Command) -> Iterator[Attempt]:
         yield Attempt(path.stem, command(name, None), override(config, {"style.images": {path: 1}}))
     for painting in _paintings(config):
         for preset in PRESETS:
-            chosen, share = _cut_short(override(with_preset(config, preset), {"style.images": {painting: 1}}))
+            whole = override(with_preset(config, preset), {"style.images": {painting: 1}})
+            if not _can_start(whole):
+                continue
+            chosen, share = _cut_short(whole)
             words = f"{command(str(painting), preset)}\n{share}"
             yield Attempt(f"{preset}, {painting.stem}", words, chosen)
 
 
 def _paintings(config: RunConfig) -> list[Path]:
     return [path for path in config.style.images if not is_learned(path)]
+
+
+def _can_start(config: RunConfig) -> bool:
+    """Return whether there is a learned style where the descent is to start from one."""
+    try:
+        learned_start(config)
+    except (ConfigError, StyleError) as error:
+        log.info("the sheet goes without a map from a learned picture: %s", error)
+        return False
+    return True
 
 
 def _cut_short(config: RunConfig) -> tuple[RunConfig, str]:
@@ -118,6 +134,8 @@ def _cut_short(config: RunConfig) -> tuple[RunConfig, str]:
     if config.style.stroke is not None:
         words = f"cut short: {_STEPS_BY_STROKE} iterations a level"
         return override(config, {"schedule.iterations": _STEPS_BY_STROKE}), words
+    if config.schedule.init == "learned":
+        fewer = tuple(max(1, round(_SHARE_FROM_LEARNED * iterations)) for iterations in planned)
     words = f"cut short: {sum(fewer)} of {sum(planned)} iterations"
     return override(config, {"schedule.iterations": fewer}), words
 

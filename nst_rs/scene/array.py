@@ -12,7 +12,8 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
 from rasterio.transform import Affine
 
-from nst_rs.errors import ResourceError, SceneError
+from nst_rs.errors import SceneError
+from nst_rs.files.extras import naming_extras
 
 if TYPE_CHECKING:
     import xarray
@@ -53,12 +54,8 @@ class SceneArray:
         It has one dimension of bands, whose coordinate may name them, beside the two of space; without it, it is one
         band. Raises SceneError for another shape, or without a CRS; ResourceError without rioxarray.
         """
-        try:
+        with naming_extras("a scene of xarray's"):
             import rioxarray as _  # noqa: F401 - gives arrays their georeference
-        except ModuleNotFoundError as error:
-            raise ResourceError(
-                "a scene of xarray's", expected="rioxarray", got=str(error), do="pip install 'nst-rs[xarray]'"
-            ) from error
         try:
             across, down = array.rio.x_dim, array.rio.y_dim
             others = [dimension for dimension in array.dims if dimension not in (across, down)]

@@ -154,7 +154,7 @@ def test_a_preset_decides_what_neither_file_nor_assignment_does(tmp_path: Path) 
 
 
 def test_an_unknown_preset_is_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match=r"preset: expected one of legible, balanced, painterly, got nice"):
+    with pytest.raises(ConfigError, match=r"preset: expected one of legible, balanced, painterly, quick, got nice"):
         load_config(None, preset="nice")
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import nst_rs
-from nst_rs.config.loading import load_config, name_files, override
+from nst_rs.config.loading import name_files, override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.learned.style_file import LearnedStyle, read_learned
@@ -160,11 +160,6 @@ def test_the_descent_can_start_from_the_learned_picture(
     begun = nst_rs.stylize(olinda, harvest, tmp_path / "begun.tif", settings=quick | once | learned)
     assert begun.losses[0] != plain.losses[0]
     assert config.output.path.name in begun.record.read_text() if config.output.path else False
-
-
-def test_a_start_that_is_not_named_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"init: learned with style\.learned"):
-        load_config(None, ["schedule.init=learned"])
 
 
 def test_a_stroke_asks_for_scenes_of_one_resolution(config: RunConfig, olinda: Path, tmp_path: Path) -> None:

@@ -283,7 +283,9 @@ def legibility_of(page: str) -> tuple[str, str]:
     return re.sub(r"<.*?>", "", found[1]), found[2]
 
 
-@pytest.mark.parametrize(("preset", "usual"), [("legible", "0.58"), ("balanced", "0.17"), ("painterly", "0.22")])
+@pytest.mark.parametrize(
+    ("preset", "usual"), [("legible", "0.58"), ("balanced", "0.17"), ("painterly", "0.22"), ("quick", "0.72")]
+)
 def test_the_page_leads_with_legibility_at_4_pixels_and_what_is_usual(tmp_path: Path, preset: str, usual: str) -> None:
     record = record_of({"schedule.levels": 3, **PRESETS[preset]})
     record["figures"]["legibility"] = {"1": 0.05, "2": 0.09, "4": 0.2}
@@ -301,7 +303,10 @@ def test_a_map_of_no_preset_is_compared_with_all_of_them(tmp_path: Path) -> None
     learned = {**record_of({"schedule.levels": 3}), "levels": []}
     for record in (learned, record_of({"objective.alpha": 0.33})):
         _, meaning = legibility_of(render(pictures_of(), tmp_path / "map.tif", record))
-        assert "the presets legible, balanced and painterly have 0.58, 0.17 and 0.22 on the sample scene" in meaning
+        assert (
+            "the presets legible, balanced, painterly and quick have 0.58, 0.17, 0.22 and 0.72 on the sample scene"
+            in meaning
+        )
 
 
 def test_every_preset_has_a_usual_legibility(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import logging
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from nst_rs.objective.losses import Losses, TermLoss
 from nst_rs.objective.terms.base import Value
 from nst_rs.objective.terms.registry import describe
 from nst_rs.pyramid.tiling import make_plan
+from nst_rs.runs import record
 from nst_rs.runs.record import level_record, of_scene, peak_memory_bytes, versions, warn_of_changes
 from nst_rs.scene.opening import open_scene
 from nst_rs.vgg16 import Trunk
@@ -144,3 +146,17 @@ def test_a_configuration_that_is_no_record_knows_of_no_change(
     config = earlier.with_name(name)
     config.write_text(content)
     assert warned(caplog, config, ["a.tif"]) == []
+
+
+def test_the_version_of_tensorflow_is_recorded_whichever_edition_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = {**dict.fromkeys(record._PACKAGES, "1.0"), "tensorflow-cpu": "2.0"}
+    del installed["tensorflow"]
+
+    def version(package: str) -> str:
+        if package not in installed:
+            raise PackageNotFoundError(package)
+        return installed[package]
+
+    monkeypatch.setattr(record, "version", version)
+    assert record.versions()["tensorflow"] == "2.0"
+    assert "tensorflow-cpu" not in record.versions()

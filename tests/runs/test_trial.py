@@ -74,6 +74,14 @@ def test_there_is_a_picture_for_every_learned_style_and_for_every_preset_of_a_pa
     assert [attempt.config.objective.alpha for attempt in made[1:]] == [1.0, 0.2, 0.05]
 
 
+def test_a_painting_that_a_style_was_learned_from_is_shown_as_it_comes_out_quickly(
+    harvest: Path,
+) -> None:
+    (*_, last) = attempts(override(RunConfig(), {"style.images": [str(harvest)]}), command)
+    assert last.title == "quick, harvest"
+    assert last.words == f"make {harvest} quick\ncut short: 5 of 20 iterations"
+
+
 def test_a_learned_style_that_is_named_is_shown_once_and_others_by_their_path(
     own: Path, config: RunConfig, tmp_path: Path
 ) -> None:
@@ -120,7 +128,8 @@ def test_a_style_that_is_normalised_by_its_scene_is_shown_as_it_is_in_the_map_of
     style = small_style(normalised=True)
     style.save(own)
     try_styles(config, tmp_path / "sheet.png", command, listening)
-    whole = stylize(config.scene.paths, own, tmp_path / "whole.tif").read()
+    settings = {"compute.precision": config.compute.precision}
+    whole = stylize(config.scene.paths, own, tmp_path / "whole.tif", settings=settings).read()
     area = load_config(None, [shlex.split(cells[0].words)[1]]).scene.area
     assert isinstance(area, PixelsArea)
     # What is mirrored beyond the part's edges is other than what the whole scene has there.

@@ -1,7 +1,7 @@
 """Scenes to their maps: one after the other in this process, or several at a time on the workers of a Dask cluster.
 
 A scene is one task of the cluster's: all its stages run in the worker's process, and only its name and the reason of a
-failure move. What is asked of a worker is this checkout, and the folder of the maps under the same path.
+failure move. What is asked of a worker is this program, and the folder of the maps under the same path.
 """
 
 import shutil
@@ -16,16 +16,16 @@ import psutil
 from prefect import State, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.leftovers import end_left
-from flows.server import is_outage, wait_for_answer
-from flows.stylize_scene import stage, stylize_scene
 from nst_rs.config.loading import name_files
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import LockedError, NstError, ResourceError
 from nst_rs.files import lock
-from nst_rs.files.quiet import native_notes_hidden
+from nst_rs.files.quiet import importing_tensorflow
 from nst_rs.schedule.catalogue import Entry
 from nst_rs.schedule.inbox import Arrival, Inbox
+from nst_rs_flows.leftovers import end_left
+from nst_rs_flows.server import is_outage, wait_for_answer
+from nst_rs_flows.stylize_scene import stage, stylize_scene
 
 if TYPE_CHECKING:  # they bring Dask, which most runs do without
     from prefect_dask import DaskTaskRunner
@@ -142,7 +142,7 @@ def changed(config: RunConfig) -> dict[str, Any]:
 def _outcome(cluster: "Cluster", future: Any) -> str:
     """Return what a scene's task has come to: why there is no map, or nothing.
 
-    Raises ResourceError where the cluster is lost, or lacks this checkout.
+    Raises ResourceError where the cluster is lost, or lacks this program.
     """
     try:
         state = cluster.result(future)
@@ -151,8 +151,10 @@ def _outcome(cluster: "Cluster", future: Any) -> str:
             raise
         return _in_a_line(str(error))  # workers died of it
     except (ImportError, RuntimeError) as error:  # a scheduler's has the ImportError for its cause
-        need, got = "scheduler and workers started in this checkout", str(error.__cause__ or error)
-        raise ResourceError(f"cluster {cluster.address}", expected=need, got=got, do="use PYTHONPATH=.") from error
+        need, got = "a scheduler and workers that have this program", str(error.__cause__ or error)
+        raise ResourceError(
+            f"cluster {cluster.address}", expected=need, got=got, do="install nst-rs[flows] there"
+        ) from error
     return str(state.result()) if state.is_completed() else _reason(state)
 
 
@@ -171,7 +173,7 @@ def _wait_until_free(tif: Path) -> None:
 
 def _is_made(order: Order, scene: str) -> bool:
     """Whether a run that could not say so any more has made the map."""
-    with native_notes_hidden():
+    with importing_tensorflow():
         from nst_rs.runs.sweep import Variant, is_done
     try:
         if not is_done(Variant(order.tif.stem, name_files(order.config, [scene], None, order.tif))):

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from flows.home import check_home
-from flows.server import check_answers, request_to_stop
 from nst_rs.config.loading import PRESETS, parse_assignment
 from nst_rs.errors import NstError
+from nst_rs_flows.home import check_home
+from nst_rs_flows.server import check_answers, request_to_stop
 
 
 def exit_code_of(command: Callable[[], int]) -> int:

@@ -15,7 +15,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
-from flows.server import best_effort
+from nst_rs_flows.server import best_effort
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prefect.artifacts import create_image_artifact, create_progress_artifact, update_progress_artifact
 
-from flows.server import best_effort
+from nst_rs_flows.server import best_effort
 
 SECONDS_FOR_THE_LAST = 60.0
 

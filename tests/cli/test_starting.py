@@ -1,0 +1,77 @@
+"""The first commands that a person gives: help, init, demo."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rasterio
+
+from nst_rs.cli import app
+from nst_rs.files.project import project_files
+
+HEAVY = {
+    *("tensorflow", "keras", "numpy", "rasterio", "zarr", "pystac", "matplotlib", "morecantile", "pyproj", "shapely"),
+    *("PIL", "jinja2", "safetensors", "spyndex", "xarray", "pandas", "fsspec", "dask", "distributed", "prefect"),
+    *("titiler", "rio_tiler", "fastapi", "uvicorn", "httpx", "requests"),
+}
+"""What takes its time to import."""
+
+
+def run(*arguments: object) -> int:
+    """Run the command in this process and return its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        app([str(argument) for argument in arguments])
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.parametrize("said", [["--help"], ["--version"], ["stylize", "--help"], ["settings", "schedule"]])
+def test_help_and_settings_are_shown_without_the_packages_that_take_long_to_import(said: list[str]) -> None:
+    code = f"""
+import sys
+from nst_rs.cli import app
+try:
+    app({said})
+except SystemExit:
+    print(sorted({HEAVY} & set(sys.modules)), file=sys.stderr)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout
+    assert ended.stderr == "[]\n"
+
+
+def test_init_writes_a_project_and_says_what_to_do_next(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "my maps"
+    assert run("init", folder) == 0
+    assert all((folder / name).is_file() for _, name in project_files())
+    printed = capfd.readouterr()
+    assert printed.out == f"{folder}\n"
+    assert f"cd '{folder}' && nst-rs stylize --config configs/olinda.yaml\n" in printed.err
+
+
+def test_demo_makes_the_sample_map_and_its_last_line_says_where(
+    tmp_path: Path, quick: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "demo"
+    settings = {**quick, "schedule.levels": 1, "schedule.iterations": 1}
+    assignments = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    assert run("demo", folder, *assignments) == 0
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[-1] == str(folder / "demo_output" / "olinda.tif")
+    assert f"This is the command: nst-rs stylize --config {folder}/configs/olinda.yaml" in lines
+    with rasterio.open(lines[-1]) as made:
+        assert (made.width, made.height, made.count) == (349, 352, 3)
+
+
+def test_a_command_that_lacks_a_package_says_in_one_line_what_installs_it(
+    tmp_path: Path, olinda: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "nst_rs.output.print_page", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "nst_rs.output.print_page")
+    assert run("print", olinda.with_name("olinda_centre.tif"), "--output", tmp_path / "page.pdf") == 2
+    assert capfd.readouterr().err == (
+        "error: a page needs matplotlib, which is not installed; pip install 'nst-rs[print]'\n"
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nst_rs.config.loading import load_config, parse_assignment
+from nst_rs.config.loading import PRESETS, load_config, parse_assignment
 from nst_rs.config.sections import sections, setting_names
 from nst_rs.output.companions import COMPANIONS
 from website.reference import subcommands
@@ -157,3 +157,8 @@ def test_the_page_of_files_names_every_file_that_goes_with_a_map() -> None:
     text = (DOCS / "reference" / "files.md").read_text(encoding="utf-8")
     endings = [ending for companion in COMPANIONS for ending in companion.endings]
     assert [ending for ending in endings if f"`OUT{ending}`" not in text] == []
+
+
+def test_the_page_of_looks_names_every_preset() -> None:
+    text = (DOCS / "how-to" / "looks.md").read_text(encoding="utf-8")
+    assert [name for name in PRESETS if f"\n| `{name}` |" not in text] == []

@@ -7,7 +7,7 @@ import numpy as np
 
 from nst_rs.files.storage import MemoryStorage, Storage
 from nst_rs.objective.losses import Objective
-from nst_rs.objective.moments import Moments, Pull, total
+from nst_rs.objective.moments import Moments, Pull, in_class, total
 from nst_rs.objective.problem import Features, Forward, Problem
 from nst_rs.objective.terms.content import Content
 from nst_rs.objective.terms.gram import Gram
@@ -52,18 +52,29 @@ class PixelKernel:
 
     def backward(self, activations: Any, weight: Array, content: Features, pull: Pull) -> Array:
         difference = activations - content["conv1_1"]
-        gradient = 2 * activations @ pull.products["conv1_1"][:3, :3] + pull.half_squares["conv1_1"] * difference
-        share: Array = (weight[..., np.newaxis] * gradient).astype(np.float32)
-        return share
+        share = np.zeros(activations.shape)
+        for name, plane in _planes(weight).items():
+            gradient = 2 * activations @ pull.products[name][:3, :3] + pull.half_squares[name] * difference
+            share += plane[..., np.newaxis] * gradient
+        return share.astype(np.float32)
 
     def _moments(self, window: Array, weight: Array, content: Features | None) -> Moments:
         flat = window.reshape(-1, 3).astype(np.float64)
-        products = {"conv1_1": _widened((flat * weight.reshape(-1, 1)).T @ flat)}
+        planes = _planes(weight)
+        counts = {name: float(plane.sum()) for name, plane in planes.items()}
+        products = {name: _widened((flat * plane.reshape(-1, 1)).T @ flat) for name, plane in planes.items()}
         half_squares = {}
         if content is not None:
-            squares = weight[..., np.newaxis] * (window - content["conv1_1"]) ** 2
-            half_squares = {"conv1_1": float(squares.sum() / 2)}
-        return Moments({"conv1_1": float(weight.sum())}, products, half_squares)
+            squares = (window - content["conv1_1"]) ** 2
+            half_squares = {name: float((plane[..., np.newaxis] * squares).sum() / 2) for name, plane in planes.items()}
+        return Moments(counts, products, half_squares)
+
+
+def _planes(weight: Array) -> dict[str, Array]:
+    """Name of a sum → the weights of its pixels, (H, W), of weights (H, W), or (H, W, classes)."""
+    if weight.ndim == 2:
+        return {"conv1_1": weight}
+    return {in_class("conv1_1", number): weight[..., number] for number in range(weight.shape[-1])}
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from nst_rs.config.base import InWords, Section, Weight
-from nst_rs.config.paths import LocalPath, Location, StylePath, WeightedStyles
+from nst_rs.config.paths import LocalPath, Location, PathInWords, StylePath, WeightedStyles
+from nst_rs.config.regions import Region, check_classes
 from nst_rs.vgg16 import VGG16
 
 LayerWeights = Annotated[dict[str, Weight], InWords("layers of VGG16 with weights")]
@@ -43,6 +44,11 @@ class StyleSection(Section):
     """The images whose style is taken, and their weights, of which only the ratios count; or one learned style, by its
     path or by the name that ``nst-rs styles`` has for it. May be written as one path, or as a list, where each weighs
     1."""
+    regions: Annotated[
+        tuple[Region, ...], PathInWords("a list of classes, each with name, where, images, legibility")
+    ] = ()
+    """Classes of ground, such as water and forest, with a style each in place of ``style.images``: docs/land-cover.md.
+    They are tried in order, and the last one is all the rest."""
     scaling: Literal["fixed", "level"] = "fixed"
     """How the style images follow the levels. ``fixed``: they have one size at all levels, so that every level draws
     strokes of its own; ``level``: they are halved with the scene, so that a stroke has one size on the ground and gains
@@ -63,6 +69,24 @@ class StyleSection(Section):
     color: Color = "style"
     """Whose colours the map has. ``style``: the style's; ``scene``: the scene's, whose luminance alone is styled;
     ``histogram``: the style's, which is first given the scene's mean and covariance of colours."""
+
+    @field_validator("regions")
+    @classmethod
+    def _instead_of_images(cls, value: tuple[Region, ...], info: ValidationInfo) -> tuple[Region, ...]:
+        check_classes(value)
+        if value and info.data.get("images"):
+            raise ValueError("no style.images, and no --style, beside classes that have images of their own")
+        return value
+
+    @property
+    def all_images(self) -> tuple[Path, ...]:
+        """The images of the style or, where the ground is divided, of its classes, class by class."""
+        return (*self.images, *(path for region in self.regions for path in region.images))
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files of the style, each once: those that say where classes are, then the images."""
+        return tuple(dict.fromkeys([*(path for region in self.regions for path in region.files), *self.all_images]))
 
     @property
     def shares(self) -> dict[Path, float]:

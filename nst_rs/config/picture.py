@@ -44,11 +44,6 @@ class StyleSection(Section):
     """The images whose style is taken, and their weights, of which only the ratios count; or one learned style, by its
     path or by the name that ``nst-rs styles`` has for it. May be written as one path, or as a list, where each weighs
     1."""
-    regions: Annotated[
-        tuple[Region, ...], PathInWords("a list of classes, each with name, where, images, legibility")
-    ] = ()
-    """Classes of ground, such as water and forest, with a style each in place of ``style.images``: docs/land-cover.md.
-    They are tried in order, and the last one is all the rest."""
     scaling: Literal["fixed", "level"] = "fixed"
     """How the style images follow the levels. ``fixed``: they have one size at all levels, so that every level draws
     strokes of its own; ``level``: they are halved with the scene, so that a stroke has one size on the ground and gains
@@ -69,6 +64,11 @@ class StyleSection(Section):
     color: Color = "style"
     """Whose colours the map has. ``style``: the style's; ``scene``: the scene's, whose luminance alone is styled;
     ``histogram``: the style's, which is first given the scene's mean and covariance of colours."""
+    regions: Annotated[
+        tuple[Region, ...], PathInWords("a list of classes, each with name, where, images, legibility")
+    ] = ()
+    """Classes of ground, such as water and forest, with a style each in place of ``style.images``: docs/land-cover.md.
+    They are tried in order, and the last one is all the rest."""
 
     @field_validator("regions")
     @classmethod

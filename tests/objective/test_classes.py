@@ -13,31 +13,19 @@ from nst_rs.objective.problem import scene_moments
 from nst_rs.objective.terms.content import Content
 from nst_rs.objective.terms.variation import Variation
 from nst_rs.pyramid.canvas import Canvas
-from tests.pixel_kernel import OBJECTIVE, PixelKernel, canvas_of, problem_of, scene_gradient
+from tests.pixel_kernel import (
+    DIVIDED,
+    OBJECTIVE,
+    PixelKernel,
+    canvas_of,
+    divided_canvas,
+    problem_of,
+    scene_gradient,
+)
 
 SHAPE = 150, 210
-SHARES = 0.3, 0.5
 VARIATION = Variation(0.01)
 Array = np.ndarray
-
-
-def class_of(number: int, name: str, share: float, legibility: float = 1.0) -> ClassObjective:
-    content, gram = OBJECTIVE.terms
-    target = {"conv1_1": (1 + number) * gram.targets["conv1_1"]}
-    part = ClassObjective(name, number, share, (content, replace(gram, targets=target)), {"content": legibility})
-    return part.weighted("content", content.weight)
-
-
-DIVIDED = Objective((VARIATION,), (class_of(0, "water", SHARES[0]), class_of(1, "land", SHARES[1], legibility=3.0)))
-
-
-def divided_canvas(tile: int, classes: int = 2, seed: int = 5) -> Canvas:
-    """A canvas of classes with soft shares, which leave a part of every pixel to none of them."""
-    canvas = canvas_of(SHAPE, tile)
-    shares = np.zeros((*canvas.level.canvas_shape, classes), np.float32)
-    drawn = np.random.default_rng(seed).dirichlet(np.ones(classes + 1), SHAPE)[..., :classes]
-    shares[canvas.level.scene_slices] = drawn.astype(np.float32)
-    return replace(canvas, classes=shares)
 
 
 def random_picture(canvas: Canvas) -> Array:
@@ -46,7 +34,7 @@ def random_picture(canvas: Canvas) -> Array:
 
 @pytest.mark.parametrize("tile", [64, 100, 200])
 def test_with_classes_too_the_shares_add_up_to_the_untiled_gradient(tile: int) -> None:
-    whole, cut = (problem_of(divided_canvas(n), DIVIDED) for n in (4096, tile))
+    whole, cut = (problem_of(divided_canvas(SHAPE, n), DIVIDED) for n in (4096, tile))
     picture = random_picture(whole.canvas)
     (expected, expected_loss), (found, loss) = scene_gradient(whole, picture), scene_gradient(cut, picture)
     assert len(cut.canvas.tiles) > len(whole.canvas.tiles) == 1
@@ -56,7 +44,7 @@ def test_with_classes_too_the_shares_add_up_to_the_untiled_gradient(tile: int) -
 
 
 def test_with_classes_too_the_gradient_is_the_losss_derivative() -> None:
-    problem = problem_of(divided_canvas(4096), DIVIDED)
+    problem = problem_of(divided_canvas(SHAPE, 4096), DIVIDED)
     rng = np.random.default_rng(2)
     picture = rng.uniform(50, 200, problem.canvas.image.shape).astype(np.float32)
     step = rng.normal(size=picture.shape).astype(np.float32)
@@ -80,7 +68,7 @@ def test_one_class_of_all_ground_is_a_scene_that_is_not_divided() -> None:
 
 @given(st.integers(1, 4), st.integers(0, 99))
 def test_a_classs_sums_are_those_of_the_scene_with_its_weight(classes: int, seed: int) -> None:
-    canvas = divided_canvas(100, classes, seed)
+    canvas = divided_canvas(SHAPE, 100, classes, seed)
     found = scene_moments(PixelKernel(), canvas, canvas.image)
     for number in range(classes):
         weight = canvas.weight[:, :] * canvas.classes[:, :][..., number]
@@ -110,7 +98,7 @@ def test_a_class_pulls_its_positions_as_hard_as_a_scene_that_is_not_divided_pull
 
 
 def test_the_losses_name_every_class_and_add_up() -> None:
-    canvas = divided_canvas(100)
+    canvas = divided_canvas(SHAPE, 100)
     problem = problem_of(canvas, DIVIDED)
     views = [problem.view(tile, canvas.image[tile.window_slices] / 2) for tile in canvas.tiles]
     losses = DIVIDED.losses(sum_of([problem.measure(view) for view in views]))

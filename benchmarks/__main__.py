@@ -15,6 +15,7 @@ from benchmarks import (
     faithfulness,
     gallery,
     gpu,
+    land_cover,
     learned,
     loop,
     memory,
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "a learned style against the matrix product": learned.against_matrix_product,
     "a learned picture to start from": learned.iterations_saved,
     "a learned style's memory at 4 and 120 megapixels": learned.memory,
+    "colours over the borders of land cover": land_cover.of_classes,
 }
 NAMED: dict[str, Callable[[], dict[str, float]]] = {"peers: L-BFGS at one level": peers.against_l_bfgs}
 """Those that run only where they are named: they need what the program does not."""

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 def stylize(
     scene: Scene,
-    style: Style,
+    style: Style | None,
     output: str | Path,
     *,
     preset: str | None = None,
@@ -58,7 +58,8 @@ def stylize(
         scene: A product, tiles of one scene, folders of them, or a STAC item; or, in memory, a
             ``SceneArray`` or a georeferenced ``xarray.DataArray``.
         style: A learned style, an image, or several images, blended evenly or, in a mapping, by weight. An image is a
-            path or one of Pillow's; in a mapping, a path.
+            path or one of Pillow's; in a mapping, a path. None where the configuration names the style: its images, or
+            classes of ground with images of their own.
         output: The map to write, a name ending in ``.tif``.
         preset: A name of ``PRESETS``, whose settings come before those of `config`.
         config: A configuration, or its file; the record of an earlier run is one too.
@@ -90,7 +91,7 @@ def stylize(
 
 def plan(
     scene: Scene,
-    style: Style,
+    style: Style | None,
     *,
     preset: str | None = None,
     config: str | Path | RunConfig | None = None,

@@ -1,16 +1,17 @@
 """A stand-in for the network with pixels for features: fast, and exact to reason about."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from nst_rs.files.storage import MemoryStorage, Storage
-from nst_rs.objective.losses import Objective
-from nst_rs.objective.moments import Moments, Pull, total
+from nst_rs.objective.losses import ClassObjective, Objective
+from nst_rs.objective.moments import Moments, Pull, in_class, total
 from nst_rs.objective.problem import Features, Forward, Problem
 from nst_rs.objective.terms.content import Content
 from nst_rs.objective.terms.gram import Gram
+from nst_rs.objective.terms.variation import Variation
 from nst_rs.optimise.state import Form, State
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.tiling import Level, make_plan
@@ -29,6 +30,17 @@ def _widened(gram: Array) -> Array:
 _TARGET = _widened(np.diag([9e3, 4e3, 1e3]))
 _LAYER = {"conv1_1": 1.0}
 OBJECTIVE = Objective((Content(1e-3, _LAYER, "mean"), Gram(1.0, _LAYER, {"conv1_1": _TARGET})))
+
+
+def _class_of(number: int, name: str, share: float, legibility: float = 1.0) -> ClassObjective:
+    content, gram = OBJECTIVE.terms
+    target = {"conv1_1": (1 + number) * _TARGET}
+    part = ClassObjective(name, number, share, (content, replace(gram, targets=target)), {"content": legibility})
+    return part.weighted("content", content.weight)
+
+
+DIVIDED = Objective((Variation(0.01),), (_class_of(0, "water", 0.3), _class_of(1, "land", 0.5, legibility=3.0)))
+"""Of two classes of ground."""
 
 
 @dataclass
@@ -52,18 +64,29 @@ class PixelKernel:
 
     def backward(self, activations: Any, weight: Array, content: Features, pull: Pull) -> Array:
         difference = activations - content["conv1_1"]
-        gradient = 2 * activations @ pull.products["conv1_1"][:3, :3] + pull.half_squares["conv1_1"] * difference
-        share: Array = (weight[..., np.newaxis] * gradient).astype(np.float32)
-        return share
+        share = np.zeros(activations.shape)
+        for name, plane in _planes(weight).items():
+            gradient = 2 * activations @ pull.products[name][:3, :3] + pull.half_squares[name] * difference
+            share += plane[..., np.newaxis] * gradient
+        return share.astype(np.float32)
 
     def _moments(self, window: Array, weight: Array, content: Features | None) -> Moments:
         flat = window.reshape(-1, 3).astype(np.float64)
-        products = {"conv1_1": _widened((flat * weight.reshape(-1, 1)).T @ flat)}
+        planes = _planes(weight)
+        counts = {name: float(plane.sum()) for name, plane in planes.items()}
+        products = {name: _widened((flat * plane.reshape(-1, 1)).T @ flat) for name, plane in planes.items()}
         half_squares = {}
         if content is not None:
-            squares = weight[..., np.newaxis] * (window - content["conv1_1"]) ** 2
-            half_squares = {"conv1_1": float(squares.sum() / 2)}
-        return Moments({"conv1_1": float(weight.sum())}, products, half_squares)
+            squares = (window - content["conv1_1"]) ** 2
+            half_squares = {name: float((plane[..., np.newaxis] * squares).sum() / 2) for name, plane in planes.items()}
+        return Moments(counts, products, half_squares)
+
+
+def _planes(weight: Array) -> dict[str, Array]:
+    """Name of a sum → the weights of its pixels, (H, W), of weights (H, W), or (H, W, classes)."""
+    if weight.ndim == 2:
+        return {"conv1_1": weight}
+    return {in_class("conv1_1", number): weight[..., number] for number in range(weight.shape[-1])}
 
 
 @dataclass(frozen=True)
@@ -87,6 +110,15 @@ def canvas_of(shape: tuple[int, int], tile: int, seed: int = 0, nodata: bool = F
     if nodata:
         weight[: shape[0] // 2] = 0
     return Canvas.around(level_of(shape, tile), rng.uniform(0, 255, (*shape, 3)).astype(np.float32), weight)
+
+
+def divided_canvas(shape: tuple[int, int], tile: int, classes: int = 2, seed: int = 5) -> Canvas:
+    """A canvas of classes with soft shares, which leave a part of every pixel to none of them."""
+    canvas = canvas_of(shape, tile)
+    shares = np.zeros((*canvas.level.canvas_shape, classes), np.float32)
+    drawn = np.random.default_rng(seed).dirichlet(np.ones(classes + 1), shape)[..., :classes]
+    shares[canvas.level.scene_slices] = drawn.astype(np.float32)
+    return replace(canvas, classes=shares)
 
 
 def problem_of(canvas: Canvas, objective: Objective = OBJECTIVE, kernel: PixelKernel | None = None) -> Problem:

@@ -395,8 +395,9 @@ def serve(
 
             job = prepare(run)
         if not isinstance(job, LearnedJob):
+            got = "classes of ground" if run.style.regions else "an image"
             raise ConfigError(
-                "style.images", expected="a learned style: no other is painted in parts", got="an image", do=_LISTED
+                "style.images", expected="a learned style: no other is painted in parts", got=got, do=_LISTED
             )
         from nst_rs.view.painted import painted
         from nst_rs.view.server import serve as serve_view

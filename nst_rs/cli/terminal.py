@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -286,6 +286,7 @@ def show_forecast(console: Console, forecast: Forecast) -> None:
     for row in job.outline:
         table.add_row(*row.values())
     console.print(table)
+    _show_ground(console, job.ground)
     memory = job.memory
     parts = {
         "the program": memory.process,
@@ -305,6 +306,16 @@ def show_forecast(console: Console, forecast: Forecast) -> None:
     say(console, f"{operations(forecast.flops)}, about {duration(forecast.seconds)}")
     for shortage in forecast.shortages:
         say(console, f"warning: {shortage}")
+
+
+def _show_ground(console: Console, rows: Sequence[Mapping[str, str]]) -> None:
+    """Print the classes of ground, where it is divided."""
+    if not rows:
+        return
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*map(Text, row.values()))
+    console.print(table)
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:

@@ -102,7 +102,7 @@ def resolve_channels(scene: Scene, wanted: Sequence[Channel] | str | None) -> Th
     if isinstance(wanted, str):
         wanted = _composite(scene, wanted)
     if wanted is not None:
-        red, green, blue = (_resolve(scene, channel) for channel in wanted)
+        red, green, blue = (resolve_channel(scene, channel, "composite.bands") for channel in wanted)
         return red, green, blue
     named = [_number(scene, name) for name in ("red", "green", "blue")]
     if all(named):
@@ -142,13 +142,23 @@ def _composite(scene: Scene, name: str) -> Sequence[str]:
     )
 
 
-def find_index(labels: Sequence[Label], name: str) -> Index:
+def resolve_channel(scene: Scene, channel: Channel, setting: str) -> Channel:
+    """Return the number of the band, or the spectral index, that `setting` means. Raises ConfigError."""
+    number = _band(scene, channel)
+    if number is not None:
+        return number
+    if isinstance(channel, str) and channel and _official(channel):
+        return find_index(scene.labels, channel, setting).name
+    raise _no_band(setting, scene, channel)
+
+
+def find_index(labels: Sequence[Label], name: str, setting: str = "composite.bands") -> Index:
     """Return the spectral index of that name, whatever its case. Raises ConfigError where the bands are not enough."""
     import spyndex
 
     official = _official(name)
     if official is None:
-        raise ConfigError("composite.bands", expected="a band, or a spectral index that spyndex knows", got=repr(name))
+        raise ConfigError(setting, expected="a band, or a spectral index that spyndex knows", got=repr(name))
     short_names = spyndex_bands()
     by_name = {short_names.get(label.common): number for number, label in reversed(list(enumerate(labels, start=1)))}
     needed = [band for band in spyndex.indices[official].bands if band not in spyndex.constants]
@@ -156,7 +166,7 @@ def find_index(labels: Sequence[Label], name: str) -> Index:
     if missing:
         known = {short: common for common, short in short_names.items()}
         raise ConfigError(
-            f"composite.bands: {official}",
+            f"{setting}: {official}",
             expected=f"bands {', '.join(known.get(band, band) for band in needed)}",
             got=f"a scene without {', '.join(known.get(band, band) for band in missing)}",
         )
@@ -167,15 +177,6 @@ def _official(name: str) -> str | None:
     import spyndex
 
     return next((known for known in spyndex.indices if known.lower() == name.lower()), None)
-
-
-def _resolve(scene: Scene, channel: Channel) -> Channel:
-    number = _band(scene, channel)
-    if number is not None:
-        return number
-    if isinstance(channel, str) and channel and _official(channel):
-        return find_index(scene.labels, channel).name
-    raise _no_band("composite.bands", scene, channel)
 
 
 def _band(scene: Scene, channel: Channel) -> int | None:

@@ -1,6 +1,6 @@
 """The rendering of a configuration's scene: the bands or indices for red, green and blue, and their stretch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from nst_rs.composite.channels import Channels, Three, resolve_bands, resolve_channels
 from nst_rs.composite.stretch import Limits, Stretch
 from nst_rs.config.loading import Decisions
+from nst_rs.config.regions import OfProduct
 from nst_rs.config.sections import CompositeSection, RunConfig
 from nst_rs.errors import ConfigError
 from nst_rs.files.documents import DocumentError, parse_json, read_text
@@ -53,6 +54,8 @@ def open_rendering(config: RunConfig) -> Rendering:
     clouds = composite.mask == "clouds"
     if clouds:
         scene = scene.masking_clouds()
+    if any(isinstance(region.where, OfProduct) for region in config.style.regions):
+        scene = replace(scene, classes=True)
     extra_bands = resolve_bands(scene, config.output.bands)
     return Rendering(scene, channels, _stretch(composite), clouds and composite.masked == "unstyled", extra_bands)
 

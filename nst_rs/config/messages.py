@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from nst_rs.config.regions import Region
 from nst_rs.config.sections import RunConfig, sections
 from nst_rs.errors import ConfigError
 from nst_rs.vgg16 import VGG16
@@ -49,9 +50,10 @@ def _unknown_key(error: ErrorDetails) -> ConfigError:
 
 
 def _key(error: ErrorDetails) -> str:
-    """Return the dotted name of what is wrong: section, key, and the place in a list or the layer."""
+    """Return the dotted name of what is wrong: section, key, and the place in a list, the layer, or a class's key."""
     section_and_key, rest = error["loc"][:2], error["loc"][2:]
-    written = [part for part in rest if isinstance(part, int) or part in VGG16]  # the others are pydantic's own names
+    own = VGG16.keys() | Region.model_fields.keys()
+    written = [part for part in rest if isinstance(part, int) or part in own]  # the others are pydantic's own names
     return ".".join(map(str, [*section_and_key, *written]))
 
 

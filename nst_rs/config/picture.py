@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from nst_rs.config.base import InWords, Section, Weight
-from nst_rs.config.paths import LocalPath, Location, StylePath, WeightedStyles
+from nst_rs.config.paths import LocalPath, Location, PathInWords, StylePath, WeightedStyles
+from nst_rs.config.regions import Region, check_classes
 from nst_rs.vgg16 import VGG16
 
 LayerWeights = Annotated[dict[str, Weight], InWords("layers of VGG16 with weights")]
@@ -64,6 +65,29 @@ class StyleSection(Section):
     color: Color = "style"
     """Whose colours the map has. ``style``: the style's; ``scene``: the scene's, whose luminance alone is styled;
     ``histogram``: the style's, which is first given the scene's mean and covariance of colours."""
+    regions: Annotated[
+        tuple[Region, ...], PathInWords("a list of classes, each with name, where, images, legibility")
+    ] = ()
+    """Classes of ground, such as water and forest, with a style each in place of ``style.images``: docs/land-cover.md.
+    They are tried in order, and the last one is all the rest."""
+
+    @field_validator("regions")
+    @classmethod
+    def _instead_of_images(cls, value: tuple[Region, ...], info: ValidationInfo) -> tuple[Region, ...]:
+        check_classes(value)
+        if value and info.data.get("images"):
+            raise ValueError("no style.images, and no --style, beside classes that have images of their own")
+        return value
+
+    @property
+    def all_images(self) -> tuple[Path, ...]:
+        """The images of the style or, where the ground is divided, of its classes, class by class."""
+        return (*self.images, *(path for region in self.regions for path in region.images))
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files of the style, each once: those that say where classes are, then the images."""
+        return tuple(dict.fromkeys([*(path for region in self.regions for path in region.files), *self.all_images]))
 
     @property
     def shares(self) -> dict[Path, float]:

@@ -86,6 +86,9 @@ class RunConfig(Section):
         schedule = info.data.get("schedule")
         if value.steps_per_round > 1 and schedule is not None and schedule.optimizer == "bfgs":
             raise ValueError("steps_per_round: 1 with schedule.optimizer: bfgs, whose steps are the whole scene's")
+        style = info.data.get("style")
+        if style is not None and style.regions and (value.statistics == "predicted" or value.steps_per_round > 1):
+            raise ValueError("exact statistics, and steps_per_round: 1, with style.regions")
         return value
 
     @field_validator("compute")

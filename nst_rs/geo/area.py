@@ -124,6 +124,26 @@ def read_area(area: Bounds | Path) -> Area:
     return Area(polygons, outlined=True)
 
 
+def read_chosen(path: Path, setting: str, attribute: str | None, values: Sequence[int | str]) -> Area:
+    """Return a GeoJSON file's polygons: all, or those of features whose `attribute` is one of `values`.
+
+    Raises ConfigError, about `setting`, for another file, and where none has such an attribute.
+    """
+    try:
+        data = parse_json(read_text(path))
+        features = data["features"] if attribute is not None else [data]
+        chosen = [each for each in features if attribute is None or each["properties"].get(attribute) in values]
+        polygons = tuple(polygon for each in chosen for polygon in _polygons(each, 0))
+    except (DocumentError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(setting, expected="a GeoJSON file of polygons", got=f"{path.name}: {error!s:.200}") from error
+    if not polygons:
+        wanted = f"whose {attribute} is {' or '.join(map(str, values))}" if attribute else "in it"
+        raise ConfigError(setting, expected=f"a polygon {wanted}", got=f"none in {path.name}")
+    for polygon in polygons:
+        _check(path, polygon, setting)
+    return Area(polygons, outlined=True)
+
+
 def _rectangle(area: Bounds) -> Mapping[str, Any]:
     west, south, east, north = area
     east += 360 * (east < west)
@@ -154,16 +174,16 @@ def _polygons(data: Any, depth: int) -> Iterator[Mapping[str, Any]]:
         raise DocumentError(f"a {kind!r:.40}")
 
 
-def _check(path: Path, polygon: Mapping[str, Any]) -> None:
+def _check(path: Path, polygon: Mapping[str, Any], setting: str = "scene.area") -> None:
     """Refuse a polygon that is none, or whose coordinates are no degrees."""
     try:
         rings = [[(float(x), float(y)) for x, y, *_ in ring] for ring in polygon["coordinates"]]
         closed = rings and all(len(ring) >= 4 and ring[0] == ring[-1] for ring in rings)
         on_earth = all(abs(x) <= 540 and abs(y) <= 90 for ring in rings for x, y in ring)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"scene.area {path}", expected="rings of coordinates", got=str(error)) from error
+        raise ConfigError(f"{setting} {path}", expected="rings of coordinates", got=str(error)) from error
     if not closed or not on_earth:
-        raise ConfigError(f"scene.area {path}", expected="closed rings in degrees", got="others")
+        raise ConfigError(f"{setting} {path}", expected="closed rings in degrees", got="others")
 
 
 def _moved(polygon: Mapping[str, Any], grid: Grid) -> Mapping[str, Any]:

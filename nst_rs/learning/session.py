@@ -326,7 +326,8 @@ class LearningSession:
         sections = {"composite", "style", "model", "objective", "schedule", "compute", "learn"}
         told = json.loads(config.model_dump_json(include=sections))
         # The style goes to people who need not know where its author's files lay.
-        told["style"].pop("images")
+        for key in ("images", "regions"):
+            told["style"].pop(key)
         told["learn"] = {key: value for key, value in told["learn"].items() if key not in ("held_out", "start")}
         return Facts(
             widths=config.learn.widths,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from nst_rs.neural.vgg16 import Encoder
-from nst_rs.objective.moments import Moments, Pull, Statistics
+from nst_rs.objective.moments import Moments, Pull, Statistics, in_class, layer_of
 from nst_rs.objective.problem import Features, Forward, Kernel
 
 Array = npt.NDArray[Any]
@@ -21,7 +21,9 @@ class WindowModel:
     """VGG16 on one window: the loop sees it as a :class:`nst_rs.objective.problem.Kernel`, and no more of TensorFlow.
 
     Windows are (H, W, 3) RGB in [0, 255] with H and W multiples of the deepest layer's stride. Weights are (H, W) in
-    [0, 1]: 0 in the halo and on nodata. A position's weight is the mean of the weights of the pixels in its cell.
+    [0, 1]: 0 in the halo and on nodata. A position's weight is the mean of the weights of the pixels in its cell. Where
+    weights are (H, W, classes), every class is measured by itself; its sums have the names of
+    :func:`nst_rs.objective.moments.in_class`.
     """
 
     def __init__(self, encoder: Encoder, statistics: Statistics, device: str) -> None:
@@ -126,10 +128,18 @@ class WindowModel:
         activations = self.encoder.features(window[tf.newaxis])
         features = self._chosen(activations)
         weights = position_weights(weight, features)
-        counts = {name: tf.reduce_sum(weights[name]) for name in features}
-        products = {name: _products(features[name], weights[name]) for name in self.statistics.products}
+        counts = {name: tf.reduce_sum(weighed) for name, weighed in weights.items()}
+        products = {
+            name: _products(features[layer_of(name)], weighed)
+            for name, weighed in weights.items()
+            if layer_of(name) in self.statistics.products
+        }
         squares = {name: (features[name] - self._unpacked(x)) ** 2 for name, x in content.items()}
-        half_squares = {name: tf.reduce_sum(weights[name] * x) / 2 for name, x in squares.items()}
+        half_squares = {
+            name: tf.reduce_sum(weighed * squares[layer_of(name)]) / 2
+            for name, weighed in weights.items()
+            if layer_of(name) in squares
+        }
         return activations, counts, products, half_squares
 
     def _trace_backward(
@@ -141,12 +151,13 @@ class WindowModel:
         upstream: dict[str, Any] = {}
         for name in matrices:
             # In the encoder's type: what it carries back is of that type in any case, and this is a tenth of the step.
-            gradient = _times(chosen[name], tf.cast(2 * matrices[name], self.encoder.dtype))
-            upstream[name] = tf.cast(weights[name], self.encoder.dtype) * gradient
+            layer = layer_of(name)
+            gradient = _times(chosen[layer], tf.cast(2 * matrices[name], self.encoder.dtype))
+            _add(upstream, layer, tf.cast(weights[name], self.encoder.dtype) * gradient)
         for name in factors:
-            difference = tf.cast(chosen[name], self.accumulate) - self._unpacked(content[name])
-            gradient = tf.cast(factors[name] * weights[name] * difference, self.encoder.dtype)
-            upstream[name] = upstream[name] + gradient if name in upstream else gradient
+            layer = layer_of(name)
+            difference = tf.cast(chosen[layer], self.accumulate) - self._unpacked(content[layer])
+            _add(upstream, layer, tf.cast(factors[name] * weights[name] * difference, self.encoder.dtype))
         share = self.encoder.carry_back(activations, {name: x[tf.newaxis] for name, x in upstream.items()})
         return tf.cast(share[0], self.accumulate)
 
@@ -166,13 +177,25 @@ def on_host(counts: Mapping[str, Any], products: Mapping[str, Any], half_squares
 
 
 def position_weights(weight: Any, features: Mapping[str, Any]) -> dict[str, Any]:
-    """Return layer → (H / stride, W / stride, 1): the mean of the pixels' weights in each position's cell."""
-    height = weight.shape[0]
-    means = {}
+    """Return layer → (H / stride, W / stride, 1): the mean of the pixels' weights in each position's cell.
+
+    Weights of (H, W, classes) give one of these for each class of each layer.
+    """
+    height, by_class = weight.shape[0], len(weight.shape) == 3
+    planes = weight if by_class else weight[..., tf.newaxis]
+    means: dict[str, Any] = {}
     for name, x in features.items():
         stride = height // x.shape[0]
-        means[name] = tf.nn.avg_pool2d(weight[tf.newaxis, :, :, tf.newaxis], stride, stride, "VALID")[0]
+        mean = tf.nn.avg_pool2d(planes[tf.newaxis], stride, stride, "VALID")[0]
+        if by_class:
+            means |= {in_class(name, number): mean[..., number : number + 1] for number in range(planes.shape[-1])}
+        else:
+            means[name] = mean
     return means
+
+
+def _add(sums: dict[str, Any], name: str, part: Any) -> None:
+    sums[name] = sums[name] + part if name in sums else part
 
 
 def _products(features: Any, weights: Any) -> Any:

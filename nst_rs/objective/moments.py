@@ -2,14 +2,35 @@
 
 Three values have the same fields. :class:`Statistics` names the layers at which the network measures, :class:`Moments`
 holds what it measured there, and :class:`Pull` is the derivative of the objective with respect to that.
+
+Where the ground is divided into classes, every class has its own sums, weighted by its share of each position (guided
+Gram matrices: Gatys et al., arXiv 1611.07865). They stand side by side in one :class:`Moments`, under the layer's name
+with the class's number, :func:`in_class`, so that all that adds and carries sums needs to know nothing of classes.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import TypeVar
 
 from nst_rs.arrays import Array
 from nst_rs.vgg16 import VGG16
+
+_CLASS = "@"
+
+
+def in_class(layer: str, number: int) -> str:
+    """Return the name under which the sums of a class stand at a layer.
+
+    >>> in_class("conv1_1", 2), layer_of("conv1_1@2"), layer_of("conv1_1")
+    ('conv1_1@2', 'conv1_1', 'conv1_1')
+    """
+    return f"{layer}{_CLASS}{number}"
+
+
+def layer_of(name: str) -> str:
+    """Return the layer of a sum: the name itself where the ground is not divided."""
+    return name.partition(_CLASS)[0]
 
 
 @dataclass(frozen=True)
@@ -74,8 +95,14 @@ class Moments:
     @property
     def pixel_values(self) -> float:
         """The weight of the picture's pixels, times three channels."""
-        name, count = next(iter(self.counts.items()))
-        return 3 * count * VGG16[name].stride ** 2
+        layer = layer_of(next(iter(self.counts)))
+        count = sum(count for name, count in self.counts.items() if layer_of(name) == layer)
+        return 3 * count * VGG16[layer].stride ** 2
+
+    def of_class(self, number: int) -> "Moments":
+        """Return the sums of one class, by layer; none over pixels, which are the whole scene's."""
+        own = {layer: in_class(layer, number) for layer in dict.fromkeys(map(layer_of, self.counts))}
+        return Moments(_chosen(self.counts, own), _chosen(self.products, own), _chosen(self.half_squares, own))
 
     def expected(self, part: "Moments", part_before: "Moments") -> "Moments":
         """Return what these, an earlier state of a scene, should have become, by how a part of it has changed.
@@ -108,6 +135,21 @@ class Pull:
         for name, matrix in other.products.items():
             products[name] = products[name] + matrix if name in products else matrix
         return Pull(products, _added(self.half_squares, other.half_squares), _added(self.pixels, other.pixels))
+
+    def in_class(self, number: int, share: float) -> "Pull":
+        """Return the pull on the sums of a class that adds `share` times what it would alone."""
+        return Pull(
+            {in_class(name, number): share * matrix for name, matrix in self.products.items()},
+            {in_class(name, number): share * factor for name, factor in self.half_squares.items()},
+        )
+
+
+_V = TypeVar("_V")
+
+
+def _chosen(part: Mapping[str, _V], own: Mapping[str, str]) -> dict[str, _V]:
+    """Return layer → what stands under the name that is its own, where there is any."""
+    return {layer: part[name] for layer, name in own.items() if name in part}
 
 
 def _added(some: Mapping[str, float], others: Mapping[str, float]) -> dict[str, float]:

@@ -36,8 +36,9 @@ class Kernel(Protocol):
 
     :class:`nst_rs.neural.window_model.WindowModel` computes with VGG16; the tests have a stand-in whose features are
     the pixels. A window is (H, W, 3) float32 RGB in [0, 255]; H and W are multiples of the deepest layer's stride. A
-    weight is (H, W) float32 in [0, 1]: 0 in the halo and on nodata. The methods raise nothing of their own. Here each
-    pixel is a feature, and nothing is measured but how many there are:
+    weight is (H, W) float32 in [0, 1]: 0 in the halo and on nodata; or (H, W, classes), where every class is measured
+    by itself under the names of :func:`nst_rs.objective.moments.in_class`. The methods raise nothing of their own. Here
+    each pixel is a feature, and nothing is measured but how many there are:
 
     >>> class PixelKernel:
     ...     def measure(self, window, weight, content=None):
@@ -90,7 +91,7 @@ class View:
 
     tile: Tile
     window: Pixels  # (H, W, 3)
-    weight: Pixels  # (H, W): the canvas's in the core, 0 in the halo
+    weight: Pixels  # (H, W) or (H, W, classes): the canvas's in the core, 0 in the halo
     content: Features
 
 
@@ -163,24 +164,34 @@ class Problem:
 
         In the core this is the scene's gradient, less the part that positions outside the window contribute.
         """
-        return self._gradient(view, self.canvas.weight[view.tile.window_slices], activations, pull)
+        return self._gradient(view, self.canvas.weight_at(view.tile.window_slices), activations, pull)
 
     def _gradient(self, view: View, weight: Pixels, activations: Any, pull: Pull) -> Pixels:
         gradient = self.kernel.backward(activations, weight, view.content, pull)
         for term in self.objective.pixel_terms:
-            gradient = gradient + np.float32(pull.pixels[term.name]) * term.gradient(view.window, weight)
+            slope = term.gradient(view.window, _of_all_classes(weight))
+            gradient = gradient + np.float32(pull.pixels[term.name]) * slope
         fold_back(self.canvas.level, view.tile, gradient)
         return gradient
 
     def _with_pixels(self, view: View, moments: Moments) -> Moments:
         """Return `moments` with what the objective's terms measure of the pixels themselves."""
         terms = self.objective.pixel_terms
-        return replace(moments, pixels={term.name: term.measure(view.window, view.weight) for term in terms})
+        if not terms:
+            return replace(moments, pixels={})
+        weight = _of_all_classes(view.weight)
+        return replace(moments, pixels={term.name: term.measure(view.window, weight) for term in terms})
 
 
 def scene_moments(kernel: Kernel, canvas: Canvas, picture: PixelArray) -> Moments:
     """Return the moments of the whole picture, its style's only: the sum over its tiles."""
     return total(kernel.measure(picture[tile.window_slices], canvas.tile_weight(tile)) for tile in canvas.tiles)
+
+
+def _of_all_classes(weight: Pixels) -> Pixels:
+    """Return pixels' weights, (H, W), of weights by class, (H, W, classes), or as they are."""
+    total: Pixels = weight.sum(axis=-1) if weight.ndim == 3 else weight
+    return total
 
 
 def _coarse(slices: Iterable[slice], stride: int) -> tuple[slice, ...]:

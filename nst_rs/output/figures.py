@@ -183,6 +183,9 @@ def describe(figures: Mapping[str, Any]) -> dict[str, str]:
     if speckle is not None:
         beside = f"scene {_say(speckle['content'])}, style {_say(speckle['style'])}"
         said["speckle"] = f"{_say(speckle['result'])} ({beside})"
+    borders = figures.get("borders")
+    if borders is not None and borders["near"] is not None:
+        said["borders"] = f"{borders['near']:.1%} of the other class's colours (inside {_percent(borders['inside'])})"
     return said
 
 
@@ -197,6 +200,10 @@ def _sums(content: Rows, result: Rows, valid: Rows, rows: slice) -> Sums:
     scene = _planes(content[reach], strip.valid)
     styled = np.rint(_planes(result[reach], strip.valid))  # as it is published
     return Sums(_gradients(scene, styled, strip), _steps(scene, strip), _steps(styled, strip))
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
 
 
 def _planes(picture: npt.NDArray[Any], valid: Mask) -> Pixels:

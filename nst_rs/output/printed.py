@@ -23,6 +23,7 @@ from nst_rs.files.extras import check_installed, naming_extras
 from nst_rs.files.replacing import written_at_once
 from nst_rs.geo.grid import Grid
 from nst_rs.output.companion import Companion, FinishedMap
+from nst_rs.output.provenance import paintings_of
 
 ENDING = ".pdf"
 
@@ -77,10 +78,9 @@ def record_of(tif: Path) -> Mapping[str, Any]:
 def in_words(record: Mapping[str, Any]) -> str:
     """Return where a map comes from, in a line: its sensor, its date, and the style pictures."""
     scene = record.get("scene", {})
-    styles = record.get("configuration", {}).get("style", {}).get("images", {})
     day = str((scene.get("acquired") or [""])[0])[:10]
     taken = " ".join(filter(None, (scene.get("sensor"), day)))
-    after = ", ".join(Path(name).stem.replace("_", " ") for name in styles)
+    after = ", ".join(Path(name).stem.replace("_", " ") for name in paintings_of(record))
     return "    ".join(filter(None, (taken, after and f"after {after}")))
 
 

@@ -29,6 +29,9 @@ def settings_digest(config: RunConfig) -> str:
     }
     settings = config.model_dump(mode="json", exclude=without)
     settings["style"]["images"] = list(config.style.shares.values())
+    settings["style"]["regions"] = [region.without_places(lambda _: "") for region in config.style.regions]
+    if not config.style.regions:  # as before there were any
+        del settings["style"]["regions"]
     if config.model.weights not in NAMED_WEIGHTS:
         settings["model"]["weights"] = Path(config.model.weights).name
     if isinstance(config.schedule.init, Path):
@@ -36,12 +39,19 @@ def settings_digest(config: RunConfig) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
+def paintings_of(record: Mapping[str, Any]) -> list[str]:
+    """Return the paths of the style's images, each once, as a run's record tells them; none of an empty record."""
+    style = record.get("configuration", {}).get("style", {})
+    by_class = [region["images"] for region in style.get("regions", [])]
+    return list(dict.fromkeys(path for images in (style.get("images", {}), *by_class) for path in images))
+
+
 def tags(config: RunConfig, inputs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return a GeoTIFF's tags, which GDAL lists among its metadata; `inputs` are fingerprints as the record has them.
 
     Nothing in them changes from one run of the same to the next, so that maps can be compared byte for byte.
     """
-    styles = ", ".join(path.name for path in config.style.images)
+    styles = ", ".join(dict.fromkeys(path.name for path in config.style.all_images))
     return {
         "TIFFTAG_SOFTWARE": software(),
         "TIFFTAG_IMAGEDESCRIPTION": f"A satellite scene in the style of {styles}",

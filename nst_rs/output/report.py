@@ -68,6 +68,7 @@ def render(pictures: Pictures, tif: Path, record: Mapping[str, Any]) -> str:
         geometry=_geometry(pictures.grid),
         styles=_styles(config, pictures.styles),
         figures=_figures(record, config),
+        ground=record.get("regions", []),
         levels=levels,
         on_the_way=pictures.on_the_way,
         legend=list({curve.name: curve for level in levels for curve in level["curves"]}.values()),
@@ -113,10 +114,13 @@ def _geometry(grid: Grid) -> dict[str, Any]:
 
 
 def _styles(config: RunConfig, styles: Sequence[Style]) -> list[dict[str, Any]]:
+    classes = [(path, region.name) for region in config.style.regions for path in region.images]
     shown = []
-    for path, style in zip(config.style.images, styles, strict=True):
+    for (path, of), style in zip(
+        [*((path, "the style") for path in config.style.images), *classes], styles, strict=True
+    ):
         image = preview(style.image, style.weight, _STYLE_SIDE)
-        shown.append({"name": path.name, "share": style.share, "uri": _data_uri(image), "size": image.size})
+        shown.append({"name": path.name, "share": style.share, "of": of, "uri": _data_uri(image), "size": image.size})
     return shown
 
 
@@ -144,9 +148,20 @@ def _figures(record: Mapping[str, Any], config: RunConfig) -> list[_Figure]:
         _Figure("Frame ratio", _number(frame["result"]), "", framed),
         _Figure("Calm ratio", _number(calm["result"]), "", calmed),
         _Figure("Speckle", _number(speckle["result"]), "", speckled),
+        *_borders(figures),
         _Figure("Time", total, "", f"{passes}, on {record['device'].strip('/')}."),
         _Figure("Memory", memory, "GB", "The most that the run held at a time."),
     ]
+
+
+def _borders(figures: Mapping[str, Any]) -> list[_Figure]:
+    """Return the figure of the borders between classes of ground, where there are any."""
+    borders = figures.get("borders")
+    if borders is None or borders["near"] is None:
+        return []
+    inside = "" if borders["inside"] is None else f" Farther inside it is {borders['inside']:.1%}."
+    said = f"Of the pixels beside another class, those that look more like its paintings than like their own.{inside}"
+    return [_Figure("Borders", f"{borders['near']:.1%}", "", said)]
 
 
 def _legibility(legibility: Mapping[str, float | None], config: RunConfig, learned: bool) -> _Figure:

@@ -15,6 +15,7 @@ from rio_stac import create_stac_item
 from nst_rs.geo.footprint import bounding_box, corners, footprint
 from nst_rs.geo.grid import Grid
 from nst_rs.output.companion import Companion, FinishedMap
+from nst_rs.output.provenance import paintings_of
 
 PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
@@ -61,7 +62,7 @@ def _set_time(item: Item, acquired: Sequence[str] | None) -> None:
 
 
 def _properties(grid: Grid, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    images = record["configuration"]["style"]["images"]
+    images = paintings_of(record)
     styles = ", ".join(Path(path).name for path in images)
     return {
         "title": f"{name}, in the style of {styles}",

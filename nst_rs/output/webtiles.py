@@ -29,6 +29,7 @@ from nst_rs.geo.footprint import bounding_box, degrees, footprint, turned
 from nst_rs.geo.grid import Grid
 from nst_rs.output.companion import Companion, FinishedMap
 from nst_rs.output.geotiff import block_pixels, cache_bytes
+from nst_rs.output.provenance import paintings_of
 
 SIDE = 256
 """Pixels along a side of a tile."""
@@ -150,7 +151,7 @@ class _Summary:
 
     @classmethod
     def of(cls, name: str, grid: Grid, blocks: Sequence[Part], record: Mapping[str, Any]) -> "_Summary":
-        styles = ", ".join(Path(path).name for path in record["configuration"]["style"]["images"])
+        styles = ", ".join(Path(path).name for path in paintings_of(record))
         zooms = blocks[0].zoom, blocks[-1].zoom
         return cls(name, f"In the style of {styles}", zooms, map_bounds("web tiles", grid))
 

@@ -22,6 +22,8 @@ class Canvas:
     level: Level
     image: PixelArray  # (H, W, 3) float32 RGB in [0, 255]
     weight: PixelArray  # (H, W) float32 in [0, 1]: the valid share of each pixel, 0 in the border
+    classes: PixelArray | None = None  # (H, W, classes) float32 in [0, 1]: each class's share of the pixel's valid part
+    """None where the ground is not divided into classes. What belongs to none of them weighs nothing."""
 
     @classmethod
     def empty(cls, level: Level, storage: Storage) -> "Canvas":
@@ -49,13 +51,19 @@ class Canvas:
 
     @cached_property
     def tiles(self) -> list[Tile]:
-        """The tiles that hold any valid pixel; the others are not computed."""
-        return [tile for tile in self.level.tiles if self.weight[tile.core_slices].any()]
+        """The tiles that hold any pixel that weighs something; the others are not computed."""
+        return [tile for tile in self.level.tiles if self.weight_at(tile.core_slices).any()]
+
+    def weight_at(self, place: tuple[slice, slice]) -> Pixels:
+        """Return the weights of a part: (h, w), or (h, w, classes) where the ground is divided."""
+        weight = self.weight[place]
+        return weight if self.classes is None else weight[..., np.newaxis] * self.classes[place]
 
     def tile_weight(self, tile: Tile) -> Pixels:
-        """Return the window's weights: the canvas's in the core, 0 in the halo."""
-        weight = np.zeros([span.size for span in tile.window], np.float32)
-        weight[tile.core_in_window] = self.weight[tile.core_slices]
+        """Return the window's weights, as :meth:`weight_at` does: the canvas's in the core, 0 in the halo."""
+        core = self.weight_at(tile.core_slices)
+        weight = np.zeros((*(span.size for span in tile.window), *core.shape[2:]), np.float32)
+        weight[tile.core_in_window] = core
         return weight
 
 

@@ -64,7 +64,7 @@ class Run:
     @property
     def is_learned(self) -> bool:
         """Whether a learned style painted the map. Such a run has no objective."""
-        return "learned" in self.record
+        return not self.record["levels"]
 
     @property
     def label(self) -> str:
@@ -134,6 +134,7 @@ class Run:
         config = self.config.model_dump(mode="json", include={"composite", "style", "model", "objective"})
         # The images themselves are among the inputs, which are compared by their contents.
         config["style"]["images"] = list(self.config.style.shares.values())
+        config["style"]["regions"] = [region.without_places(lambda _: "") for region in self.config.style.regions]
         del config["style"]["stroke"]  # it is in the size
         for weight in ("alpha", "beta", "variation", "terms"):
             del config["objective"][weight]
@@ -221,7 +222,7 @@ def _contact_sheet(runs: Sequence[Run], folder: Path) -> "Figure":
 def sources(runs: Sequence[Run], folder: Path) -> list[tuple[str, Rgb]]:
     """Return the scenes' composites and the styles that the runs used, each once."""
     scenes = {run.config.model_dump_json(include={"scene", "composite"}): run.config for run in runs}
-    styles = {path: run.config.style.size for run in runs for path in run.config.style.images}
+    styles = {path: run.config.style.size for run in runs for path in run.config.style.all_images}
     contents = [("content", _composite(config, folder)) for config in scenes.values()]
     return [*contents, *((f"style: {path.stem}", _style(path, size)) for path, size in styles.items())]
 

@@ -12,6 +12,7 @@ from nst_rs.composite.overlay import with_unstyled
 from nst_rs.files.storage import PixelArray
 from nst_rs.files.text import duration
 from nst_rs.output import provenance
+from nst_rs.output.borders import Palette, measure_borders
 from nst_rs.output.companion import MapContents
 from nst_rs.output.figures import describe, measure
 from nst_rs.output.files import Outputs
@@ -22,6 +23,7 @@ from nst_rs.output.publish import publish
 from nst_rs.output.published import map_to_xarray, read_map, thumbnail
 from nst_rs.runs import record
 from nst_rs.runs.compose import ComposedScene
+from nst_rs.runs.ground import Ground, styles_by_class
 from nst_rs.runs.job import Job
 from nst_rs.runs.progress import Stopwatch
 
@@ -46,6 +48,8 @@ class Finished:
     """The parts of the record that only this kind of run has."""
     on_the_way: tuple[SmallPicture, ...] = ()
     """Small pictures of the map on the way, in order."""
+    ground: Ground | None = None
+    """The classes of the ground, where it is divided."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -115,10 +119,20 @@ def _measure(job: Job, finished: Finished, watch: Stopwatch) -> dict[str, Any]:
         with watch.timed("figures"):
             figures = measure(scene.image, finished.picture, scene.weight, finished.seams)
             flat = measure_flat_areas(scene.image, finished.picture, scene.weight, styles)
-            return {**figures, **flat}
+            return {**figures, **flat, **_measure_borders(job, finished)}
     except Exception as error:  # noqa: BLE001 - no figure is worth a map
         log.warning("the map stands without its figures, which failed: %s: %s", type(error).__name__, error)
         return {}
+
+
+def _measure_borders(job: Job, finished: Finished) -> dict[str, Any]:
+    """Return the figures of the borders between classes of ground, where it is divided."""
+    ground = finished.ground
+    if ground is None:
+        return {}
+    by_class = styles_by_class(ground.regions, job.inputs.styles)
+    palettes = {number: Palette.of(by_class[number]) for number in ground.styled}
+    return {"borders": measure_borders(finished.picture, ground.numbers, ground.weight, palettes)}
 
 
 def _publish(job: Job, finished: Finished, finished_record: Callable[[], Mapping[str, Any]]) -> None:

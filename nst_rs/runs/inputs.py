@@ -53,7 +53,7 @@ def check_named(config: RunConfig, to_write: bool) -> None:
     """Raise ConfigError where no scene or no style is named or, with `to_write`, no output."""
     if not config.scene.paths:
         raise ConfigError("scene.paths", expected="at least one GeoTIFF or folder", got="none")
-    if not any(config.style.images.values()):
+    if not any(config.style.images.values()) and not config.style.regions:
         raise ConfigError(
             "style.images", expected="an image of a weight above 0", got="none", do="name one with --style"
         )

@@ -92,6 +92,11 @@ class Job(ABC):
         """A table of the stages for people: one row per stage, column → value."""
 
     @property
+    def ground(self) -> tuple[Mapping[str, str], ...]:
+        """A table of the classes of ground for people, like :attr:`outline`; empty where the ground is not divided."""
+        return ()
+
+    @property
     @abstractmethod
     def tiles(self) -> int:
         """The number of tiles that the map is cut into."""

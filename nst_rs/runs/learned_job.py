@@ -175,6 +175,10 @@ class LearnedJob(Job):
     def shortages(self, folder: Path | None) -> Iterator[ResourceError]:
         """Yield what any run is refused for, and a ``compute.memory`` that is less than a block and its tile need."""
         yield from super().shortages(folder)
+        yield from self.too_little_memory()
+
+    def too_little_memory(self) -> Iterator[ResourceError]:
+        """Yield the reason to refuse a ``compute.memory`` that is less than a block and its tile need."""
         need = max(self.memory.host, 0.0 if self.traits.in_process else self.worker_bytes)
         if self.config.compute.memory != "auto" and need > self.budget:
             smaller = ", or a smaller tiling.tile" if self.tile > self.block else ""

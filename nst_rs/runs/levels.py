@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -35,9 +35,10 @@ from nst_rs.runs import progress, record
 from nst_rs.runs.album import Album
 from nst_rs.runs.compose import ComposedScene, compose_scene
 from nst_rs.runs.finish import Finished
+from nst_rs.runs.ground import Ground, Unstyled, divide, divided, scene_classes, styles_by_class, with_classes
 from nst_rs.runs.optimised_job import OptimisedJob
 from nst_rs.runs.progress import Stopwatch
-from nst_rs.style.color import count_colors, to_imitate, to_optimise, to_show
+from nst_rs.style.color import Colors, count_colors, to_imitate, to_optimise, to_show
 from nst_rs.style.picture import Style
 from nst_rs.style.scaling import at_levels
 
@@ -52,6 +53,8 @@ class ComposedLevels:
     """The composite in its own colours."""
     canvases: tuple[Canvas, ...]
     """One canvas per level, from coarse to fine, in the colours that are optimised."""
+    ground: Ground | None = None
+    """The classes of the ground, where it is divided."""
 
 
 def compose_levels(job: OptimisedJob, storage: Storage) -> ComposedLevels:
@@ -68,7 +71,11 @@ def compose_levels(job: OptimisedJob, storage: Storage) -> ComposedLevels:
         halve_into(fine.scene_image, fine.scene_weight, coarse.scene_image, coarse.scene_weight)
     for canvas in canvases:
         mirror(canvas.image, canvas.level)
-    return ComposedLevels(replace(scene, image=own_colors), tuple(canvases))
+    ground = None
+    if job.config.style.regions:
+        ground = divide(job, job.rules, scene.weight, storage, job.least_pixels)
+        canvases = with_classes(canvases, ground, storage)
+    return ComposedLevels(replace(scene, image=own_colors), tuple(canvases), ground)
 
 
 def _set_aside(color: Color, finest: Canvas, storage: Storage) -> PixelArray:
@@ -131,11 +138,19 @@ class Levels:
         """Return the finished picture with all that goes into the map and the record; needs the finest level."""
         job, composed = self._job, self._composed
         level = composed.canvases[-1].level
-        result = Inset(self._pictures[len(job.plan.levels) - 1], level.scene_slices)
+        result = self._visible(-1, self._pictures[len(job.plan.levels) - 1])
         shown = _Shown(job.config.style.color, result, composed.scene.image)
         losses = tuple(losses.total for history in self._tracker.history for losses in history)
         seams, on_the_way = (level.rows.seams, level.columns.seams), self._album.pictures
-        return Finished(composed.scene, shown, seams, losses, self._record(), on_the_way)
+        return Finished(composed.scene, shown, seams, losses, self._record(), on_the_way, composed.ground)
+
+    def _visible(self, index: int, picture: PixelArray) -> PixelArray:
+        """Return a level's picture without its border, with the scene where the ground has no style."""
+        canvas, ground = self._composed.canvases[index], self._composed.ground
+        result = Inset(picture, canvas.level.scene_slices)
+        if ground is None or ground.is_styled_everywhere:
+            return result
+        return Unstyled(result, canvas.scene_image, scene_classes(canvas))
 
     def _task(self, index: int, start: Point[State]) -> LevelTask:
         job, descent, (kernel, objectives) = self._job, self._job.descent(index), self._network
@@ -171,8 +186,7 @@ class Levels:
     def _take(self, index: int, iteration: int, history: Sequence[Losses], state: State) -> None:
         """Keep a picture of a level as it stands after an iteration."""
         canvas, loss = self._composed.canvases[index], history[-1].total if history else None
-        result = Inset(state.result, canvas.level.scene_slices)
-        self._album.take(index + 1, iteration, loss, result, canvas.scene_weight)
+        self._album.take(index + 1, iteration, loss, self._visible(index, state.result), canvas.scene_weight)
 
     def _iterations(self, index: int) -> int:
         """Return the number of iterations that a level has taken, once it has ended."""
@@ -258,18 +272,26 @@ class Levels:
     @cached_property
     def _network(self) -> tuple[WindowModel, Sequence[Objective]]:
         """The network, and the objective of every level, from coarse to fine."""
-        job, styles = self._job, self._styles()
+        job, ground = self._job, self._composed.ground
         with self._watch.timed("network"):
             kernel = build_kernel(job.config, job.device)
-            return kernel, build_objectives(job.config, kernel, at_levels(job.config, styles), job.plan.tile)
+            parts = [
+                build_objectives(job.config, kernel, at_levels(job.config, styles), job.plan.tile)
+                for styles in self._styles()
+            ]
+            return kernel, parts[0] if ground is None else divided(job.config, ground, parts)
 
-    def _styles(self) -> Sequence[Style]:
-        """Return the style pictures in the colours to imitate."""
-        color, styles = self._job.config.style.color, self._job.inputs.styles
-        if color == "style":
-            return styles
-        scene = count_colors(self._composed.scene.image, self._composed.scene.weight)
-        return [to_imitate(color, style, scene) for style in styles]
+    def _styles(self) -> list[Sequence[Style]]:
+        """Return the style pictures in the colours to imitate: of the scene, or of each styled class of its ground."""
+        config, styles = self._job.config.style, self._job.inputs.styles
+        scene, ground = self._composed.scene, self._composed.ground
+        if ground is None:
+            return [_to_imitate(config.color, styles, lambda: count_colors(scene.image, scene.weight))]
+        by_class = styles_by_class(config.regions, styles)
+        return [
+            _to_imitate(config.color, by_class[number], partial(ground.colors, scene.image, number))
+            for number in ground.styled
+        ]
 
     @cached_property
     def _tracker(self) -> progress.Tracker:
@@ -289,7 +311,13 @@ class Levels:
                 record.level_record(level, self._iterations(index), history) for index, (level, history) in levels
             ],
             "effort": self._effort(),
+            **self._legend(),
         }
+
+    def _legend(self) -> dict[str, Any]:
+        """Return the classes of the ground, where it is divided."""
+        ground = self._composed.ground
+        return {} if ground is None else {"regions": ground.legend(self._job.inputs.styles)}
 
     def _effort(self) -> dict[str, float]:
         """Return the ratio of computed pixels to the scene's, and the network's time in seconds and as a share."""
@@ -300,6 +328,13 @@ class Levels:
             effort["seconds_in_network"] = round(kernel.seconds, 3)
             effort["share_in_network"] = kernel.seconds / sum(self._watch.seconds.values())
         return effort
+
+
+def _to_imitate(color: Color, styles: Sequence[Style], scene: Callable[[], Colors]) -> Sequence[Style]:
+    if color == "style":
+        return styles
+    colors = scene()
+    return [to_imitate(color, style, colors) for style in styles]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """A run whose picture the optimiser finds: its levels, tiles and passes, and what they take."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from nst_rs.composite.land_cover import Rule, open_rules
 from nst_rs.composite.rendering import Rendering
 from nst_rs.composite.starting_picture import StartingPicture
 from nst_rs.config.loading import Decisions, override
@@ -20,12 +21,14 @@ from nst_rs.optimise.rounds import MEASURED
 from nst_rs.optimise.tile_moments import TileMoments
 from nst_rs.pyramid.tiling import Plan, make_plan
 from nst_rs.runs import estimate
+from nst_rs.runs.ground import LEAST_POSITIONS, sketched
 from nst_rs.runs.inputs import Inputs
 from nst_rs.runs.job import Job
 from nst_rs.runs.learned_start import LearnedStart, learned_start
 from nst_rs.style.images import read_styles
 from nst_rs.style.picture import Style
 from nst_rs.style.stroke import settle_stroke
+from nst_rs.vgg16 import VGG16, Trunk
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,18 @@ class OptimisedJob(Job):
     first_picture: LearnedStyle | StartingPicture | None = None
     """The picture from which the descent starts, or the learned style that paints it; None where it starts from the
     scene or from noise."""
+    rules: tuple[Rule, ...] = ()
+    """Where the classes of ground are, where it is divided."""
+
+    @property
+    def least_pixels(self) -> int:
+        """The pixels that a class of ground needs for statistics of its own."""
+        return LEAST_POSITIONS * Trunk.reaching(self.config.objective.style_layers or VGG16).stride ** 2
+
+    @property
+    def ground(self) -> tuple[Mapping[str, str], ...]:
+        """One row per class of ground."""
+        return tuple(sketched(self.inputs.rendering, self.config.style.regions, self.rules) if self.rules else ())
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -81,10 +96,19 @@ class OptimisedJob(Job):
         kept = estimate.Kept.by(self.plan, layers, precision, self._arrays, self.traits.writes_cores)
         if self.config.tiling.statistics == "predicted":
             kept = replace(kept, states=(*kept.states, *self._kept_moments))
-        if not self.inputs.rendering.keeps_clouds:
-            return kept
-        unstyled = ((*self.inputs.scene.grid.shape, 4), "uint8")
-        return replace(kept, canvases=(*kept.canvases, unstyled))
+        arrays = list(self._class_arrays)
+        if self.inputs.rendering.keeps_clouds:
+            arrays.append(((*self.inputs.scene.grid.shape, 4), "uint8"))
+        return replace(kept, canvases=(*kept.canvases, *arrays))
+
+    @property
+    def _class_arrays(self) -> Iterator[tuple[tuple[int, ...], str]]:
+        """The number of every pixel's class, and the shares of the styled classes at every level."""
+        regions = self.config.style.regions
+        if regions:
+            yield self.inputs.scene.grid.shape, "uint8"
+            count = sum(region.is_styled for region in regions)
+            yield from (((*level.canvas_shape, count), "float32") for level in self.plan.levels)
 
     @property
     def _arrays(self) -> int:
@@ -209,7 +233,7 @@ class OptimisedKind:
     def files(self, config: RunConfig) -> tuple[str, ...]:
         """Return the file that the descent starts from, where there is one, and the style pictures."""
         started_from = [] if config.started_from is None else [str(config.started_from)]
-        return (*started_from, *map(str, config.style.images))
+        return (*started_from, *map(str, config.style.files))
 
     def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:
         """Return the channels by number, what follows from a stroke in metres, and the optimiser."""
@@ -218,7 +242,9 @@ class OptimisedKind:
 
     def styles(self, config: RunConfig) -> tuple[Style, ...]:
         """Return the style pictures, scaled. Raises StyleError."""
-        return read_styles(config.style.shares, config.style.size)
+        styles, size = config.style, config.style.size
+        by_class = [read_styles(region.shares, size) for region in styles.regions]
+        return (*read_styles(styles.shares, size), *(style for each in by_class for style in each))
 
     def job(self, config: RunConfig, inputs: Inputs, device: Device, budget: float) -> OptimisedJob:
         """Return the job with its tiles cut, and with the kind of statistics decided.
@@ -226,7 +252,8 @@ class OptimisedKind:
         Raises ConfigError for a picture that the descent cannot start from.
         """
         plan = _plan(config, inputs.scene.grid.shape, device, budget)
-        job = OptimisedJob(config, inputs, device, budget, plan, self._first_picture(config, inputs))
+        rules = open_rules(inputs.scene, config.style.regions)
+        job = OptimisedJob(config, inputs, device, budget, plan, self._first_picture(config, inputs), rules)
         statistics = _statistics(job) if config.tiling.statistics == "auto" else config.tiling.statistics
         decisions = {"tiling.tile": plan.tile, "tiling.statistics": statistics}
         job = replace(job, config=override(config, decisions))
@@ -259,7 +286,7 @@ def _plan(config: RunConfig, shape: tuple[int, int], device: Device, budget: flo
 
 def _statistics(job: OptimisedJob) -> Literal["exact", "predicted"]:
     """Return the kind of statistics for ``auto``: exact where they cost no more than predicted ones."""
-    if not job.traits.predicts:
+    if not job.traits.predicts or job.config.style.regions:
         return "exact"
     all_kept = all(job.windows_with_room(index) == len(level.tiles) for index, level in enumerate(job.plan.levels))
     return "exact" if all_kept and job.config.tiling.steps_per_round == 1 else "predicted"

@@ -6,9 +6,10 @@ that is painted and the next one, which is read meanwhile. A killed run goes on 
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from nst_rs.learned.windows import MapTile, cut
 from nst_rs.runs import progress, record
 from nst_rs.runs.compose import ComposedScene, compose_scene
 from nst_rs.runs.finish import Finished
+from nst_rs.runs.job import Job
 from nst_rs.runs.learned_job import LearnedJob
 from nst_rs.runs.progress import Stopwatch
 from nst_rs.runs.scene_statistics import Recorded, measured
@@ -29,15 +31,51 @@ log = logging.getLogger(__name__)
 _SECONDS_BETWEEN_NOTES = 1.0
 
 
+class Notes(Protocol):
+    """Keeps what a run notes of itself on disk: :class:`nst_rs.files.workspace.Workspace` does."""
+
+    def read_checkpoint(self) -> dict[str, Any] | None:
+        """Return what was written last; None where there is nothing that can be read."""
+
+    def write_checkpoint(self, data: Mapping[str, Any]) -> None:
+        """Replace it, at once. Raises OutputError."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a scene that is painted by itself: a class of its ground."""
+
+    name: str
+    number: int
+    """Its place among the parts."""
+    scene: ComposedScene
+    """The whole scene, composed already."""
+    weight: PixelArray  # (H, W)
+    """0 where nothing need be painted."""
+    notes: Notes
+
+
 class Painting:
     """The stage of a learned style's picture. See :class:`nst_rs.runs.session.Work`."""
 
-    def __init__(self, job: LearnedJob, executor: Executor, watch: Stopwatch, listener: progress.Listener) -> None:
-        """Prepare to paint the tiles of `job` with `executor`, telling `listener` where it stands."""
+    def __init__(
+        self,
+        job: LearnedJob,
+        executor: Executor,
+        watch: Stopwatch,
+        listener: progress.Listener,
+        part: Part | None = None,
+    ) -> None:
+        """Prepare to paint the tiles of `job` with `executor`, telling `listener` where it stands.
+
+        Where a `part` is given, only its tiles are painted, into an array of its own.
+        """
         self._job = job
         self._executor = executor
         self._watch = watch
         self._listener = listener
+        self._part = part
+        self._notes: Notes = job.workspace if part is None else part.notes
 
     def compose(self) -> None:
         """Read the scene and map it to RGB, once."""
@@ -57,9 +95,9 @@ class Painting:
             beat.after_tile()
 
         if job.traits.in_process:
-            with self._watch.timed("network"):
+            with self._watch.timed(self._named("network")):
                 _ = begun.painter.network
-        with self._watch.timed(job.stages[index]):
+        with self._watch.timed(self._named(job.stages[index])):
             self._executor.paint(PaintTask(begun.painter, left, done, job.workspace.folder))
         self._result = begun.painter.result
 
@@ -67,22 +105,37 @@ class Painting:
         """Return the map as far as it is painted, perhaps by a run that was killed, and what paints the rest of it."""
         job, scene = self._job, self._scene
         painted, result = self._kept()
-        tiles = [tile for tile in cut(scene.weight.shape, job.tile, job.before) if _is_valid(scene.weight, tile)]
+        weight = scene.weight if self._part is None else self._part.weight
+        tiles = [tile for tile in cut(weight.shape, job.tile, job.before) if _is_valid(weight, tile)]
         manner = Manner(job.style.facts.color, job.color, job.config.style.strength)
         self._statistics = self._known_statistics(painted)
         recipe = job.recipe_with(self._statistics)
         painter = TilePainter(recipe, job.margin, manner, scene.image, result, job.corner)
         return Begun(scene, painter, tiles, painted)
 
+    @property
+    def result(self) -> PixelArray:
+        """The painted picture, (H, W, 3) uint8; needs the tiles to be painted."""
+        return self._result
+
+    @property
+    def seams(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The rows and the columns at which blocks meet."""
+        job, block = self._job, self._job.block
+        sizes = zip(job.inputs.scene.grid.shape, job.before, strict=True)
+        rows, columns = (tuple(range(block - before, size, block)) for size, before in sizes)
+        return rows, columns
+
+    def _named(self, what: str) -> str:
+        return what if self._part is None else f"{what} {self._part.name}"
+
     def finished(self) -> Finished:
         """Return the finished picture with all that goes into the map and the record; needs the tiles to be painted."""
-        job, scene, block = self._job, self._scene, self._job.block
-        sizes = zip(scene.weight.shape, job.before, strict=True)
-        rows, columns = (tuple(range(block - before, size, block)) for size, before in sizes)
+        job = self._job
         own: dict[str, Any] = {"levels": [], "learned": job.style.facts.model_dump(mode="json")}
         if self._statistics is not None:
             own["statistics"] = self._statistics
-        return Finished(scene, self._result, (rows, columns), (), own)
+        return Finished(self._scene, self._result, self.seams, (), own)
 
     def _known_statistics(self, painted: "_PaintedTiles") -> Recorded | None:
         """Return what the style is normalised by, None for one that is not: an earlier run's, or this scene's own.
@@ -93,19 +146,20 @@ class Painting:
         if not job.style.facts.normalised or job.shared is not None:
             return job.shared
         if painted.statistics is None:
-            with self._watch.timed("statistics"):
+            with self._watch.timed(self._named("statistics")):
                 painted.keep(measured(self._job.style, self._scene.image, self._scene.weight, self._job.device.name))
         return painted.statistics
 
     def _kept(self) -> tuple["_PaintedTiles", PixelArray]:
         """Return the tiles that this run has painted, perhaps before it was killed, and the map's array."""
-        arrays, painted = self._job.workspace.arrays, _PaintedTiles.of(self._job.workspace, self._identity)
+        arrays, painted = self._job.workspace.arrays, _PaintedTiles.of(self._notes, self._identity)
+        name = "result" if self._part is None else f"result-{self._part.number}"
         if painted.places:
             try:
-                return painted, arrays.open("result")
+                return painted, arrays.open(name)
             except KeyError:
                 painted.places.clear()
-        return painted, arrays.create("result", (*self._scene.weight.shape, 3), np.uint8)
+        return painted, arrays.create(name, (*self._scene.weight.shape, 3), np.uint8)
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
@@ -113,16 +167,22 @@ class Painting:
 
     @cached_property
     def _scene(self) -> ComposedScene:
-        job = self._job
-        arrays, shape = job.workspace.arrays, job.inputs.scene.grid.shape
-
-        def create() -> tuple[PixelArray, PixelArray]:
-            job.workspace.create()
-            image = arrays.create("composite", (*shape, 3), np.float32)
-            return image, arrays.create("weight", shape, np.float32)
-
+        if self._part is not None:
+            return self._part.scene
         with self._watch.timed("compose"):
-            return compose_scene(job, arrays, create)
+            return composed_on_disk(self._job)
+
+
+def composed_on_disk(job: Job) -> ComposedScene:
+    """Read a job's scene and map it to RGB, into arrays in its workspace. Raises NstError."""
+    arrays, shape = job.workspace.arrays, job.inputs.scene.grid.shape
+
+    def create() -> tuple[PixelArray, PixelArray]:
+        job.workspace.create()
+        image = arrays.create("composite", (*shape, 3), np.float32)
+        return image, arrays.create("weight", shape, np.float32)
+
+    return compose_scene(job, arrays, create)
 
 
 @dataclass(frozen=True)
@@ -160,7 +220,7 @@ Place = tuple[int, int, int]
 class _PaintedTiles:
     """The tiles that a run has painted, on disk in the workspace's checkpoint."""
 
-    workspace: Workspace
+    notes: Notes
     run: dict[str, Any]
     """The run's settings, inputs and versions: only a run with the same ones may go on with its tiles."""
     places: set[Place]
@@ -170,13 +230,13 @@ class _PaintedTiles:
     """The time from which the list may be written again: a scene may have many tiles, and each is soon painted."""
 
     @classmethod
-    def of(cls, workspace: Workspace, run: dict[str, Any]) -> "_PaintedTiles":
-        """Return the tiles that `run` has painted in `workspace`; none where another run began there."""
-        kept = workspace.read_checkpoint() or {}
+    def of(cls, notes: Notes, run: dict[str, Any]) -> "_PaintedTiles":
+        """Return the tiles that `run` has painted, by its `notes`; none where they are another run's."""
+        kept = notes.read_checkpoint() or {}
         if kept.get("run") != run:
             kept = {}
         painted = {(top, left, side) for top, left, side in kept.get("painted", [])}
-        return cls(workspace, run, painted, kept.get("statistics"))
+        return cls(notes, run, painted, kept.get("statistics"))
 
     def keep(self, statistics: Recorded) -> None:
         """Note what the tiles are painted with. Raises OutputError."""
@@ -196,7 +256,7 @@ class _PaintedTiles:
 
     def _write(self) -> None:
         kept = {"run": self.run, "painted": sorted(self.places), "statistics": self.statistics}
-        self.workspace.write_checkpoint(kept)
+        self.notes.write_checkpoint(kept)
 
 
 def _place(tile: MapTile) -> Place:
@@ -220,3 +280,7 @@ class _Beat:
         started, first = self._started = self._started or (now, self.done)
         left = (now - started) / (self.done - first) * (self.tiles - self.done) if self.done > first else None
         self.listener(progress.PaintingProgress(self.done, self.tiles, left))
+
+
+if TYPE_CHECKING:
+    _notes: type[Notes] = Workspace

@@ -20,6 +20,7 @@ from nst_rs.files.workspace import Workspace
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.runs.inputs import Inputs, check_named, open_outputs, stamp
 from nst_rs.runs.job import Job, Kind
+from nst_rs.runs.learned_classes import LearnedClassesKind
 from nst_rs.runs.learned_job import LearnedKind, learned_style_of
 from nst_rs.runs.optimised_job import OptimisedKind
 
@@ -99,6 +100,9 @@ def _open(config: RunConfig, to_write: bool) -> Job:
 
 def _kind_of(config: RunConfig) -> Kind:
     """Return the kind of run that the named style makes it. Raises NstError."""
+    by_class = LearnedClassesKind.of(config)
+    if by_class is not None:
+        return by_class
     learned = learned_style_of(config)
     return OptimisedKind.of(config) if learned is None else LearnedKind.read(learned)
 

@@ -12,10 +12,12 @@ from nst_rs.output.on_the_way import SmallPicture
 from nst_rs.runs import progress
 from nst_rs.runs.finish import Finished, Result, finish
 from nst_rs.runs.job import Job
+from nst_rs.runs.learned_classes import LearnedClassesJob
 from nst_rs.runs.learned_job import LearnedJob
 from nst_rs.runs.levels import Levels
 from nst_rs.runs.optimised_job import OptimisedJob
 from nst_rs.runs.painting import Painting
+from nst_rs.runs.painting_classes import PaintingClasses
 from nst_rs.runs.progress import Stopwatch
 
 
@@ -57,6 +59,8 @@ class Session:
             self._work: Work = Levels(job, self._executor, self._watch, listener, show)
         elif isinstance(job, LearnedJob):
             self._work = Painting(job, self._executor, self._watch, listener)
+        elif isinstance(job, LearnedClassesJob):
+            self._work = PaintingClasses(job, self._executor, self._watch, listener)
         else:
             raise TypeError(f"no work for {type(job).__name__}")
 

@@ -16,8 +16,9 @@ from nst_rs.files.storage import STRIP_ROWS, strips
 from nst_rs.geo.area import Area, Outline
 from nst_rs.geo.grid import Box, Grid
 from nst_rs.scene.acquisition import Acquisition, together
+from nst_rs.scene.classes import showing
 from nst_rs.scene.clouds import clouded
-from nst_rs.scene.products import Product, Source
+from nst_rs.scene.products import Product, Quality, Source
 from nst_rs.scene.raster_file import Header
 from nst_rs.scene.raster_read import Place, Values, box_of, overlap, read_file
 from nst_rs.scene.sensors import Label, Sensor, composites_of
@@ -71,6 +72,8 @@ class Scene:
     outline: Outline | None = None
     clouds: bool = False
     """Whether the products' quality bands are asked where clouds are."""
+    classes: bool = False
+    """Whether they are asked where classes of ground are."""
 
     @property
     def band_names(self) -> tuple[str, ...]:
@@ -100,7 +103,7 @@ class Scene:
         for tile in self.tiles:
             locations += [source.header.location for source in tile.product.sources]
             quality = tile.product.quality
-            locations += [quality.header.location] if quality and self.clouds else []
+            locations += [quality.header.location] if quality and (self.clouds or self.classes) else []
         return tuple(dict.fromkeys(locations))
 
     @property
@@ -189,16 +192,38 @@ class Scene:
             )
         return values, valid
 
+    def showing(self, classes: Sequence[str], window: Window) -> Mask:
+        """Return, (h, w), where the products' quality bands say one of `classes`: nst_rs/scene/classes.py.
+
+        Where tiles overlap, the first one that says anything stands. All products must have a quality band.
+        """
+        inside, told = (np.zeros((window.height, window.width), np.bool_) for _ in range(2))
+        for tile in self.tiles:
+            met = overlap(tile.box, window)
+            if met is None or tile.product.quality is None:
+                continue
+            place, part = met
+            here, known = showing(
+                tile.product.quality.kind, self._read_quality(tile.product.quality, tile, part), classes
+            )
+            inside[place] |= here & ~told[place]
+            told[place] |= known
+        return inside
+
     def _read_clouds(self, tile: SceneTile, part: Window) -> Mask:
         quality = tile.product.quality
         if quality is None or not self.clouds:
             return np.zeros((part.height, part.width), np.bool_)
+        return clouded(quality.kind, self._read_quality(quality, tile, part))
+
+    def _read_quality(self, quality: Quality, tile: SceneTile, part: Window) -> Values:
         source = Source(quality.header, 1, quality.header.calibrations[0], None)
         # Classes and bits have no values between them.
         classes, _ = read_file(
             quality.header, [source], self._place(tile, quality.header, part), "nearest", stored=True
         )
-        return clouded(quality.kind, classes[0])
+        first: Values = classes[0]
+        return first
 
     def _place(self, tile: SceneTile, header: Header, part: Window) -> "Place":
         return Place(self.grid, tile.box, header.grid, part)

@@ -165,7 +165,7 @@ def product_name(config: RunConfig) -> str:
     starts from, the images' weights, and every setting that is not the default. The places of files and the size of the
     memory make no difference. Raises ConfigError without a style image.
     """
-    if not config.style.images:
+    if not config.style.all_images:
         raise ConfigError("style.images", expected="an image", got="none", do="name one with --style")
     settings = config.model_dump(
         mode="json",
@@ -175,12 +175,14 @@ def product_name(config: RunConfig) -> str:
     shares = sorted((_digest(path), share) for path, share in config.style.shares.items() if share)
     settings = {name: section for name, section in settings.items() if section}
     settings["style"]["images"] = shares
+    if config.style.regions:
+        settings["style"]["regions"] = [region.without_places(_digest) for region in config.style.regions]
     if config.model.weights not in NAMED_WEIGHTS:
         settings["model"]["weights"] = _digest(Path(config.model.weights))
     if isinstance(config.schedule.init, Path):
         settings["schedule"]["init"] = _digest(config.schedule.init)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    return f"{'+'.join(path.stem for path in config.style.images)}-{digest[:12]}"
+    return f"{'+'.join(dict.fromkeys(path.stem for path in config.style.all_images))}-{digest[:12]}"
 
 
 def path_of_lock(folder: Path) -> Path:

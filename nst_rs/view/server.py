@@ -149,7 +149,7 @@ def _write_scene(tif: Path, grid: Grid, path: Path) -> None:
     try:
         read = json.loads(record.read_text(encoding="utf-8"))
         config, inputs = RunConfig.model_validate(read["configuration"]), read["inputs"]
-        of_run = inputs[: len(inputs) - len(config.style.images)]
+        of_run = inputs[: len(inputs) - len(config.style.files)]
         scenes = [entry for entry in of_run if entry["path"] != str(config.started_from)]
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         raise OutputError(f"record {record}", expected="the map's run record", got=f"{error!r:.200}") from error

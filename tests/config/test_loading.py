@@ -24,8 +24,8 @@ def test_there_are_configurations_to_load() -> None:
 def test_every_configuration_of_the_repository_loads_and_its_inputs_exist(path: Path) -> None:
     config = load_config(path)
     assert config.scene.paths
-    assert config.style.images
-    assert all(file.exists() for file in (*map(Path, config.scene.paths), *config.style.images))
+    assert config.style.all_images
+    assert all(file.exists() for file in (*map(Path, config.scene.paths), *config.style.files))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ FORMS: dict[str, Any] = {
     "style.images": {"PATH": 2},
     "style.statistics": "PATH",
     "style.learned": "PATH",
+    "style.regions": [{"name": "water", "where": "ndwi > 0", "images": "PATH"}, {"name": "rest"}],
     "model.weights": "PATH",
     "schedule.init": "PATH",
     "learn.start": "PATH",
@@ -40,6 +41,8 @@ def the_path(config: RunConfig, name: str) -> str:
     """Return the one path that a setting holds."""
     section, key = name.split(".")
     value = getattr(getattr(config, section), key)
+    if key == "regions":
+        value = config.style.all_images
     (path,) = [value] if isinstance(value, str | Path) else value
     return str(path)
 

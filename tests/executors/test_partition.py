@@ -8,13 +8,22 @@ from hypothesis import strategies as st
 
 from nst_rs.executors import partition
 from nst_rs.executors.partition import Block, BlockInputs, Cores, LevelInputs
-from nst_rs.objective.losses import Losses
+from nst_rs.objective.losses import Losses, Objective
 from nst_rs.objective.moments import total
 from nst_rs.objective.problem import Problem
 from nst_rs.optimise.iterate import Iterate, Move, Optimizer
 from nst_rs.optimise.rounds import Exact
 from nst_rs.pyramid.canvas import Canvas
-from tests.pixel_kernel import OBJECTIVE, PixelKernel, canvas_of, level_of, problem_of, state_of
+from tests.pixel_kernel import (
+    DIVIDED,
+    OBJECTIVE,
+    PixelKernel,
+    canvas_of,
+    divided_canvas,
+    level_of,
+    problem_of,
+    state_of,
+)
 
 OPTIMIZERS: list[Optimizer] = ["bfgs", "adam"]
 
@@ -23,14 +32,14 @@ def moves_of(optimizer: Optimizer) -> list[Move]:
     return [Move(number, 4.0, optimizer=optimizer) for number in (1, 2, 3)]
 
 
-def inputs_of(canvas: Canvas, size: int, kept: int = 99) -> list[BlockInputs]:
-    level = LevelInputs("a level", PixelKernel, canvas, OBJECTIVE, kept)
+def inputs_of(canvas: Canvas, size: int, kept: int = 99, objective: Objective = OBJECTIVE) -> list[BlockInputs]:
+    level = LevelInputs("a level", PixelKernel, canvas, objective, kept)
     return [partition.prepare(level, block) for block in partition.cut(canvas.level, canvas.tiles, size)]
 
 
 def round_of(block_inputs: Sequence[BlockInputs], held: Sequence[Cores], move: Move) -> tuple[list[Cores], Losses]:
     """One round of all blocks, as a cluster does it."""
-    blocks = [inputs.block for inputs in block_inputs]
+    blocks, objective = [inputs.block for inputs in block_inputs], block_inputs[0].level.objective
     halos = [
         [partition.halo_strips(block_inputs[source], held[source], block.number) for source in block.sources]
         for block in blocks
@@ -39,7 +48,7 @@ def round_of(block_inputs: Sequence[BlockInputs], held: Sequence[Cores], move: M
         partition.measure(inputs, cores, halo, move.number)
         for inputs, cores, halo in zip(block_inputs, held, halos, strict=True)
     ]
-    pull = OBJECTIVE.pull(total(measured))
+    pull = objective.pull(total(measured))
     shares = [
         partition.share(inputs, cores, halo, pull, move.number)
         for inputs, cores, halo in zip(block_inputs, held, halos, strict=True)
@@ -56,13 +65,13 @@ def round_of(block_inputs: Sequence[BlockInputs], held: Sequence[Cores], move: M
         curvatures = [partition.curvatures(*each) for each in zip(held, slopes, strict=True)]
         factors = partition.factors(reversed(curvatures), move, block_inputs[0].level.canvas.level)
     after = [partition.step(cores, slope, move, factors) for cores, slope in zip(held, slopes, strict=True)]
-    return after, OBJECTIVE.losses(total(measured))
+    return after, objective.losses(total(measured))
 
 
 def in_blocks(
-    canvas: Canvas, size: int, kept: int = 99, optimizer: Optimizer = "bfgs"
+    canvas: Canvas, size: int, kept: int = 99, optimizer: Optimizer = "bfgs", objective: Objective = OBJECTIVE
 ) -> tuple[np.ndarray, list[Losses]]:
-    block_inputs = inputs_of(canvas, size, kept)
+    block_inputs = inputs_of(canvas, size, kept, objective)
     held, losses = [partition.load(inputs, state_of(canvas)) for inputs in block_inputs], []
     for move in moves_of(optimizer):
         held, found = round_of(block_inputs, held, move)
@@ -89,6 +98,14 @@ def test_blocks_of_any_size_come_to_the_bits_of_one_process(size: int, nodata: b
     canvas = canvas_of((150, 210), 64, nodata=nodata)
     found, losses = in_blocks(canvas, size, optimizer=optimizer)
     expected, expected_losses = in_one_process(problem_of(canvas), optimizer)
+    assert (found == expected).all()
+    assert losses == expected_losses
+
+
+def test_blocks_of_a_divided_ground_come_to_the_bits_of_one_process() -> None:
+    canvas = divided_canvas((150, 210), 64)
+    found, losses = in_blocks(canvas, 2, objective=DIVIDED)
+    expected, expected_losses = in_one_process(problem_of(canvas, DIVIDED), "bfgs")
     assert (found == expected).all()
     assert losses == expected_losses
 

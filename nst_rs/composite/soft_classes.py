@@ -1,0 +1,91 @@
+"""Classes of ground with soft borders: which of them there is enough of, and each one's share of every pixel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nst_rs.arrays import Pixels
+from nst_rs.files.storage import PixelArray
+
+SOFT = 3
+"""Pixels on either side of a border over which one class gives way to the other."""
+
+
+@dataclass(frozen=True)
+class GroundClass:
+    """A class of ground as it was found in a scene."""
+
+    name: str
+    pixels: int
+    """The pixels with data in it, before any other class joined it."""
+    joined: str | None
+    """The class that it joined because there was too little of it; None where it stands by itself."""
+
+
+def join_small(names: Sequence[str], pixels: Sequence[int], least: Sequence[int]) -> tuple[GroundClass, ...]:
+    """Return the classes, of which those of fewer pixels than their `least` have joined a neighbour.
+
+    A class joins the next one in order, the last one the one before it that stands. One class stands in any case.
+
+    >>> [each.joined for each in join_small(["lake", "wood", "field", "rest"], [2, 90, 3, 5], [10] * 4)]
+    ['wood', None, 'wood', 'wood']
+    """
+    held, standing = list(pixels), list(range(len(names)))
+    into = list(standing)
+    for number in list(standing):
+        if held[number] >= least[number] or len(standing) == 1:
+            continue
+        place = standing.index(number)
+        target = standing[place + 1] if place + 1 < len(standing) else standing[place - 1]
+        held[target] += held[number]
+        standing.remove(number)
+        into = [target if each == number else each for each in into]
+    return tuple(
+        GroundClass(name, int(count), None if target == number else names[target])
+        for number, (name, count, target) in enumerate(zip(names, pixels, into, strict=True))
+    )
+
+
+def standing_in(classes: Sequence[GroundClass]) -> npt.NDArray[np.uint8]:
+    """Return class number → the number of the class that stands for it: itself, or the one that it joined.
+
+    >>> standing_in(join_small(["lake", "rest"], [2, 90], [10, 10])).tolist()
+    [1, 1]
+    """
+    numbers = {each.name: number for number, each in enumerate(classes)}
+    return np.array([numbers[each.joined or each.name] for each in classes], np.uint8)
+
+
+def shares_of(numbers: PixelArray, weight: PixelArray, chosen: Sequence[int], rows: slice) -> Pixels:
+    """Return, (h, W, len(chosen)) float32 in [0, 1], the shares that the `chosen` classes have of the pixels of `rows`.
+
+    A pixel's shares are a mean over the pixels with data within SOFT of it, nearer ones counting more; all classes'
+    add up to one. They do not depend on which rows are asked for together. Where there is no data they are 0.
+    """
+    height = weight.shape[0]
+    seen = slice(max(0, rows.start - SOFT), min(height, rows.stop + SOFT))
+    inside = slice(rows.start - seen.start, rows.stop - seen.start)
+    valid = weight[seen] > 0
+    number = numbers[seen]
+    whole = _smoothed(valid.astype(np.float32))[inside]
+    held = valid[inside]
+    divisor = np.where(held, whole, np.float32(1))
+    parts = [_smoothed(((number == each) & valid).astype(np.float32))[inside] / divisor for each in chosen]
+    shares: Pixels = np.where(held[..., np.newaxis], np.stack(parts, axis=-1), np.float32(0))
+    return shares
+
+
+def _smoothed(values: Pixels) -> Pixels:
+    """Return sums of (H, W) values over squares of 2 SOFT + 1 pixels, weighted in a pyramid; beyond the edge lies 0.
+
+    The weights are whole numbers, so that sums of ones are exact, and the same in any strip.
+    """
+    for _ in (0, 1):
+        padded = np.pad(values, [(SOFT, SOFT), (0, 0)])
+        sums = np.zeros_like(values)
+        for at in range(2 * SOFT + 1):
+            sums += np.float32(SOFT + 1 - abs(at - SOFT)) * padded[at : at + len(values)]
+        values = sums.T
+    return values

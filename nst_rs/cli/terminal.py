@@ -279,6 +279,8 @@ def show_forecast(console: Console, forecast: "Forecast") -> None:
     for row in job.outline:
         table.add_row(*row.values())
     console.print(table)
+    for note in job.notes:
+        say(console, note)
     memory = job.memory
     parts = {
         "the program": memory.process,

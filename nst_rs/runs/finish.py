@@ -46,6 +46,8 @@ class Finished:
     """The parts of the record that only this kind of run has."""
     on_the_way: tuple[SmallPicture, ...] = ()
     """Small pictures of the map on the way, in order."""
+    further_figures: Callable[[], Mapping[str, Any]] = dict
+    """Measures the figures that only this kind of run has."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -115,7 +117,7 @@ def _measure(job: Job, finished: Finished, watch: Stopwatch) -> dict[str, Any]:
         with watch.timed("figures"):
             figures = measure(scene.image, finished.picture, scene.weight, finished.seams)
             flat = measure_flat_areas(scene.image, finished.picture, scene.weight, styles)
-            return {**figures, **flat}
+            return {**figures, **flat, **finished.further_figures()}
     except Exception as error:  # noqa: BLE001 - no figure is worth a map
         log.warning("the map stands without its figures, which failed: %s: %s", type(error).__name__, error)
         return {}

@@ -92,6 +92,11 @@ class Job(ABC):
         """A table of the stages for people: one row per stage, column → value."""
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What people who plan the run are told besides, one line each."""
+        return ()
+
+    @property
     @abstractmethod
     def tiles(self) -> int:
         """The number of tiles that the map is cut into."""

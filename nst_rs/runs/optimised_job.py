@@ -21,6 +21,7 @@ from nst_rs.optimise.rounds import MEASURED
 from nst_rs.optimise.tile_moments import TileMoments
 from nst_rs.pyramid.tiling import Plan, make_plan
 from nst_rs.runs import estimate
+from nst_rs.runs.earlier_maps import EarlierMap, described, limits_to_share, open_earlier_maps
 from nst_rs.runs.inputs import Inputs
 from nst_rs.runs.job import Job
 from nst_rs.style.images import read_styles
@@ -36,6 +37,8 @@ class OptimisedJob(Job):
     first_picture: LearnedStyle | StartingPicture | None = None
     """The picture from which the descent starts, or the learned style that paints it; None where it starts from the
     scene or from noise."""
+    earlier: tuple[EarlierMap, ...] = ()
+    """The maps to agree with."""
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -56,6 +59,11 @@ class OptimisedJob(Job):
             }
             for number, (level, iterations) in enumerate(levels, start=1)
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One line for each map to agree with."""
+        return described(self.earlier)
 
     @property
     def tiles(self) -> int:
@@ -81,6 +89,10 @@ class OptimisedJob(Job):
         kept = estimate.Kept.by(self.plan, layers, precision, self._arrays, self.traits.writes_cores)
         if self.config.tiling.statistics == "predicted":
             kept = replace(kept, states=(*kept.states, *self._kept_moments))
+        if self.earlier:
+            shapes = [level.canvas_shape for level in self.plan.levels]
+            held = [(each, "float32") for shape in shapes for each in ((*shape, 3), shape, shape)]
+            kept = replace(kept, canvases=(*kept.canvases, *held))
         if not self.inputs.rendering.keeps_clouds:
             return kept
         unstyled = ((*self.inputs.scene.grid.shape, 4), "uint8")
@@ -156,8 +168,10 @@ class OptimisedJob(Job):
         """Whether the device holds the descent of level `index`: on a GPU that has room for it.
 
         A CPU's memory is the host's in any case. Predicted statistics, and terms that measure pixels in the host's
-        arithmetic, are computed window by window.
+        arithmetic, such as the agreement with earlier maps, are computed window by window.
         """
+        if self.earlier:
+            return False
         if not self.device.is_gpu or not self.traits.in_process or self.memory.on_disk or self.is_predicted(index):
             return False
         if any(isinstance(term, PixelTerm) for term in chosen_terms(self.config.objective)):
@@ -203,13 +217,12 @@ class OptimisedKind:
         return cls(_learned_start(config))
 
     def completed(self, config: RunConfig) -> RunConfig:
-        """Return `config`: style pictures decide nothing before the scene is opened."""
-        return config
+        """Return `config` with the stretch of the map to agree with, where there is one."""
+        return override(config, limits_to_share(config))
 
     def files(self, config: RunConfig) -> tuple[str, ...]:
-        """Return the file that the descent starts from, where there is one, and the style pictures."""
-        started_from = [] if config.started_from is None else [str(config.started_from)]
-        return (*started_from, *map(str, config.style.images))
+        """Return the files that the picture starts from or agrees with, and the style pictures."""
+        return (*map(str, config.earlier), *map(str, config.style.images))
 
     def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:
         """Return the channels by number, what follows from a stroke in metres, and the optimiser."""
@@ -223,10 +236,11 @@ class OptimisedKind:
     def job(self, config: RunConfig, inputs: Inputs, device: Device, budget: float) -> OptimisedJob:
         """Return the job with its tiles cut, and with the kind of statistics decided.
 
-        Raises ConfigError for a picture that the descent cannot start from.
+        Raises ConfigError for a picture that the descent cannot start from, or a map that it cannot agree with.
         """
         plan = _plan(config, inputs.scene.grid.shape, device, budget)
-        job = OptimisedJob(config, inputs, device, budget, plan, self._first_picture(config, inputs))
+        earlier = open_earlier_maps(config, inputs.rendering)
+        job = OptimisedJob(config, inputs, device, budget, plan, self._first_picture(config, inputs), earlier)
         statistics = _statistics(job) if config.tiling.statistics == "auto" else config.tiling.statistics
         decisions = {"tiling.tile": plan.tile, "tiling.statistics": statistics}
         job = replace(job, config=override(config, decisions))

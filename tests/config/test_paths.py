@@ -21,6 +21,7 @@ FORMS: dict[str, Any] = {
     "composite.limits": "PATH",
     "style.images": {"PATH": 2},
     "style.statistics": "PATH",
+    "style.agree": ["PATH"],
     "style.learned": "PATH",
     "model.weights": "PATH",
     "schedule.init": "PATH",

@@ -11,6 +11,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from benchmarks import (
+    agreement,
     engine,
     faithfulness,
     gallery,
@@ -34,6 +35,8 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "the loop with a network that costs nothing": loop.of_nothing,
     "tiles against the whole scene": engine.tiles_against_whole,
     "the map against how the scene was cut": faithfulness.of_tiles_and_statistics,
+    "maps of two dates that agree": agreement.of_two_dates,
+    "maps of neighbours that agree": agreement.of_neighbours,
     "a whole run": whole.of_the_command,
     "two processes against one": scaling.of_processes_and_bytes,
     "the scheduler": scaling.of_the_scheduler,

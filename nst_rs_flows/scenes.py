@@ -16,7 +16,7 @@ import psutil
 from prefect import State, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from nst_rs.config.loading import name_files
+from nst_rs.config.loading import name_files, override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import LockedError, NstError, ResourceError
 from nst_rs.files import lock
@@ -51,6 +51,8 @@ class Order:
     stage_hours: float
     before: Entry | None
     """What was known of the scene until now."""
+    earlier: tuple[Path, ...] = ()
+    """Maps that this one is to agree with where it meets them, the latest first."""
 
 
 @stage(task_run_name="fetch {arrival.name}")
@@ -85,9 +87,10 @@ def _make(order: Order) -> str:
         if not fetched.is_completed():
             return _reason(fetched)
         scene = str(fetched.result())
-        if _is_made(order, scene):
+        config = _agreeing(order, scene)
+        if _is_made(order, config, scene):
             return ""
-        given = {"settings": changed(order.config), "stage_hours": order.stage_hours}
+        given = {"settings": changed(config), "stage_hours": order.stage_hours}
         state = stylize_scene(scene=[scene], output=str(order.tif), **given, return_state=True)
         return "" if state.is_completed() else _reason(state)
     finally:
@@ -171,12 +174,25 @@ def _wait_until_free(tif: Path) -> None:
             return  # it will be told when the scene is styled
 
 
-def _is_made(order: Order, scene: str) -> bool:
+def _agreeing(order: Order, scene: str) -> RunConfig:
+    """Return what the map is made by, with the earlier maps that it meets."""
+    if not order.earlier:
+        return order.config
+    with importing_tensorflow():
+        from nst_rs.runs.earlier_maps import those_that_meet
+    try:
+        met = those_that_meet(name_files(order.config, [scene], None, None), order.earlier)
+    except NstError:
+        return order.config  # it will be told when the scene is styled
+    return override(order.config, {"style.agree": [*order.config.style.agree, *met]})
+
+
+def _is_made(order: Order, config: RunConfig, scene: str) -> bool:
     """Whether a run that could not say so any more has made the map."""
     with importing_tensorflow():
         from nst_rs.runs.sweep import Variant, is_done
     try:
-        if not is_done(Variant(order.tif.stem, name_files(order.config, [scene], None, order.tif))):
+        if not is_done(Variant(order.tif.stem, name_files(config, [scene], None, order.tif))):
             return False
         path = lock.path_for(order.tif)
         with lock.alone(path, f"output {order.tif}"):

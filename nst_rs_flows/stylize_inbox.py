@@ -60,6 +60,7 @@ def stylize_inbox(
     stage_hours: Hours = 24.0,
     workers: Workers = 1,
     address: str | None = None,
+    agree: bool = False,
 ) -> State[Any]:
     """Style the scenes in an inbox that are not yet done in this style and configuration.
 
@@ -76,13 +77,15 @@ def stylize_inbox(
         workers: How many scenes are styled at a time; of several, each by a process of its own on this machine.
         address: A Dask scheduler, such as tcp://host:8786, each of whose workers styles a scene at a time. Workers is
             left out then.
+        agree: Whether a map starts from those made before where it meets them, and is held to them where the scene has
+            not changed: dates and neighbours then go together.
     """
     try:
         base = with_absolute_paths(name_files(read_configuration(config, preset, settings), None, style or None, None))
         product = Path(output).absolute() / product_name(base)
         path = path_of_lock(product)
         with lock.alone(path, f"product {product}"), signed(path), making(base, workers, address) as makers:
-            work = Work(Inbox(absolute(inbox)), makers, stage_hours, Catalogue.read(product))
+            work = Work(Inbox(absolute(inbox)), makers, stage_hours, Catalogue.read(product), agree)
             outcome = work.run(attempts, settle_seconds)
     except LockedError as error:  # nothing has failed: the run that is at it makes what is there
         outcome = Cancelled(message=str(error))
@@ -133,6 +136,8 @@ class Work:
     makers: Makers
     stage_hours: float
     catalogue: Catalogue
+    agree: bool = False
+    """Whether maps are to agree with those made before."""
     ordered: list[Order] = field(default_factory=list)
     """What is being made."""
 
@@ -189,8 +194,17 @@ class Work:
             before = self.catalogue.entries.get(arrival.name)
             self._put(arrival, self.catalogue.begun(arrival))
             tif = self.catalogue.folder / f"{arrival.name}.tif"
-            self.ordered.append(Order(self.inbox, arrival, tif, self.makers.config, self.stage_hours, before))
-            yield self.ordered[-1]
+            order = Order(self.inbox, arrival, tif, self.makers.config, self.stage_hours, before, self._earlier(tif))
+            self.ordered.append(order)
+            yield order
+
+    def _earlier(self, tif: Path) -> tuple[Path, ...]:
+        """Return the maps to agree with, the latest first: all that are made but the one to make."""
+        if not self.agree:
+            return ()
+        made = sorted((entry for entry in self.catalogue.entries.values() if entry.map), key=lambda x: x.time)
+        paths = (self.catalogue.folder / entry.map for entry in reversed(made))
+        return tuple(path for path in paths if path != tif and path.is_file())
 
     def _note(self, order: Order, reason: str) -> bool:
         """Put down what has become of an order; return whether it was tried to the end."""
@@ -238,6 +252,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("inbox", help="a folder, or a URL that fsspec knows")
     parser.add_argument("output", help="the folder for the maps and their catalogue")
     parser.add_argument("--style", action="append", help="an image whose style is taken; several are blended")
+    parser.add_argument("--agree", action="store_true", help="let maps agree with those made before where they meet")
 
     def command() -> int:
         state = stylize_inbox(**parser.read(arguments), return_state=True)

@@ -118,6 +118,27 @@ def test_every_scene_gets_a_map_and_a_second_run_does_nothing_twice(
         assert made.transform == source.transform
 
 
+def test_maps_agree_with_those_made_before_where_they_meet(
+    night: Callable[..., Any], inbox: Path, centre: Path, quick: dict[str, Any]
+) -> None:
+    with rasterio.open(centre) as source:
+        profile, pixels = source.profile, source.read()
+    far = {**profile, "transform": profile["transform"] @ rasterio.Affine.translation(5000, 0)}
+    with rasterio.open(inbox / "far.tif", "w", **far) as target:
+        target.write(pixels)
+    settings = {**quick, "schedule.levels": 1, "schedule.iterations": 1, "schedule.step_size": 1e-6}
+    assert night(settings=settings, agree=True).message == "3 made, 0 failed, 0 given up, 0 arriving"
+    told = {name: json.loads((product(inbox) / f"{name}.run.json").read_text()) for name in ("centre", "far", "tiles")}
+    assert {name: len(record["configuration"]["style"]["agree"]) for name, record in told.items()} == {
+        "centre": 0,
+        "far": 0,
+        "tiles": 1,  # the same ground as the centre's
+    }
+    maps = [rasterio.open(product(inbox) / f"{name}.tif").read() for name in ("centre", "tiles")]
+    assert (maps[0] == maps[1]).all()
+    assert night(settings=settings, agree=True).message == "0 made, 0 failed, 0 given up, 0 arriving"
+
+
 def test_another_style_or_setting_makes_another_product_and_touches_no_other(
     night: Callable[..., Any], stylist: Stylist, inbox: Path, harvest: Path
 ) -> None:

@@ -287,6 +287,8 @@ def show_forecast(console: Console, forecast: Forecast) -> None:
         table.add_row(*row.values())
     console.print(table)
     _show_ground(console, job.ground)
+    for note in job.notes:
+        say(console, note)
     memory = job.memory
     parts = {
         "the program": memory.process,

@@ -29,29 +29,32 @@ class StartingPicture:
     scene: Grid
     """The grid that it is read on."""
     resampling: str
+    setting: str = "schedule.init"
+    """The setting that names it, for messages."""
 
     @classmethod
-    def open(cls, path: Path, scene: Grid, resampling: str) -> "StartingPicture":
+    def open(cls, path: Path, scene: Grid, resampling: str, setting: str = "schedule.init") -> "StartingPicture":
         """Open a picture that says where it lies, or one of the scene's size. Raises ConfigError for any other."""
+        named = f"{setting} {path}"
         if not path.is_file():
             raise ConfigError(
-                f"schedule.init {path}",
+                named,
                 expected="content, noise, learned, or a picture's path",
                 got="a folder" if path.is_dir() else "no such file",
             )
         try:
             header = read_header(str(path), scene)
         except SceneError as error:
-            raise _of_setting(error) from error
+            raise _of_setting(setting, error) from error
         header = header.as_colors() if header.has_palette else header
-        _check_colors(path, header)
-        if not _meets(header.grid, scene):
+        _check_colors(named, header)
+        if not meet(header.grid, scene):
             raise ConfigError(
-                f"schedule.init {path}",
+                named,
                 expected=f"a picture of the scene's place: {scene.describe()}",
                 got=f"one of another place: {header.grid.describe()}",
             )
-        return cls(tuple(_source(header, band) for band in _bands(header)), scene, resampling)
+        return cls(tuple(_source(header, band) for band in _bands(header)), scene, resampling, setting)
 
     def read(self, rows: slice) -> tuple[Pixels, Mask]:
         """Return rows of it on the scene's grid, (h, W, 3) RGB in [0, 255], and where it has data, (h, W).
@@ -66,22 +69,22 @@ class StartingPicture:
                 header, self.sources, Place(self.scene, whole, header.grid, window), self.resampling
             )
         except SceneError as error:
-            raise _of_setting(error) from error
+            raise _of_setting(self.setting, error) from error
         valid: Mask = np.logical_and.reduce(held, axis=0)
         return np.moveaxis(values, 0, -1).astype(np.float32), valid
 
 
-def _check_colors(path: Path, header: Header) -> None:
+def _check_colors(named: str, header: Header) -> None:
     if header.stored != "uint8":
         raise ConfigError(
-            f"schedule.init {path}",
+            named,
             expected="a picture of eight bits per channel",
             got=f"pixels of {header.stored}",
             do="convert it with gdal_translate -ot Byte -scale",
         )
     if len(header.colors) not in (1, 3):
         raise ConfigError(
-            f"schedule.init {path}",
+            named,
             expected="a picture in red, green and blue, or in grey",
             got=f"{len(header.colors)} bands",
             do="choose three of them with gdal_translate -b",
@@ -101,7 +104,7 @@ def _source(header: Header, band: int) -> Source:
     return Meaning().applied(Source(header, band, Calibration(), None), None)
 
 
-def _meets(picture: Grid, scene: Grid) -> bool:
+def meet(picture: Grid, scene: Grid) -> bool:
     """Whether a picture and the scene lie in one place, as far as the picture's CRS can tell."""
     try:
         top, left, bottom, right = picture.box_of(scene)
@@ -110,6 +113,6 @@ def _meets(picture: Grid, scene: Grid) -> bool:
     return top < picture.height and left < picture.width and bottom > 0 and right > 0
 
 
-def _of_setting(error: SceneError) -> ConfigError:
+def _of_setting(setting: str, error: SceneError) -> ConfigError:
     """Return what is wrong with a raster, as a line about the setting that names it."""
-    return ConfigError(f"schedule.init {str(error).removeprefix('scene ')}")
+    return ConfigError(f"{setting} {str(error).removeprefix('scene ')}")

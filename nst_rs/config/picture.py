@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from nst_rs.config.base import InWords, Section, Weight
 from nst_rs.config.paths import LocalPath, Location, PathInWords, StylePath, WeightedStyles
@@ -37,6 +37,10 @@ STYLE_LAYERS = {"conv1_1": 6e-7, "conv2_1": 3e-10, "conv3_1": 1e-10, "conv4_1": 
 the layer's loss against a blank picture, for paintings scaled to 512 pixels. They make α and β numbers around one."""
 
 
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str | Path) else value
+
+
 class StyleSection(Section):
     """The images whose style is taken, blended where they are several."""
 
@@ -62,6 +66,10 @@ class StyleSection(Section):
     learned: StylePath | None = None
     """A learned style whose picture of the scene the run starts from, with ``schedule.init: learned``; where it is not
     set, the one among those that ``nst-rs styles`` lists that was learned from the same images."""
+    agree: Annotated[tuple[LocalPath, ...], BeforeValidator(_as_list)] = ()
+    """Maps made by this program before, of the same ground or of its neighbours. Where one covers the scene the picture
+    starts from it and is held to it, the less the more the scene has changed there; the first of the list comes first.
+    The stretch is theirs, unless ``composite.limits`` is set: docs/agreeing-maps.md."""
     color: Color = "style"
     """Whose colours the map has. ``style``: the style's; ``scene``: the scene's, whose luminance alone is styled;
     ``histogram``: the style's, which is first given the scene's mean and covariance of colours."""
@@ -116,6 +124,9 @@ class ObjectiveSection(Section):
     variation: Weight = 0.0
     """Weight of the total variation, the mean squared step from a pixel to the next in pixel values of 255 squared: it
     calms noise."""
+    agreement: Weight = 0.002
+    """Weight of the mean squared distance to the maps of ``style.agree``, in pixel values of 255 squared, where the
+    scene has not changed. The larger it is, the closer the map stays to them."""
     content_normalization: Literal["mean", "sum"] = "mean"
     """How the content's loss is taken over a layer. ``sum`` is the paper's formula; ``mean`` divides by positions and
     channels, so that ``objective.alpha`` means the same at any size of scene."""

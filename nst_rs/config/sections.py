@@ -74,6 +74,11 @@ class RunConfig(Section):
         return self.style.learned if self.schedule.init == "learned" else None
 
     @property
+    def earlier(self) -> tuple[Path, ...]:
+        """The files that the picture starts from or agrees with, which a run reads besides its scene and its styles."""
+        return (*([] if self.started_from is None else [self.started_from]), *self.style.agree)
+
+    @property
     def optimizer(self) -> Literal["bfgs", "adam"]:
         """How a step is found, with ``schedule.optimizer: auto`` decided."""
         if self.schedule.optimizer != "auto":

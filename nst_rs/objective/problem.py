@@ -13,6 +13,7 @@ from nst_rs.arrays import Pixels
 from nst_rs.files.storage import PixelArray, Storage
 from nst_rs.objective.losses import Objective
 from nst_rs.objective.moments import Moments, Pull, total
+from nst_rs.objective.terms.base import PixelTerm
 from nst_rs.pyramid.border import fold_back, mirrored_in
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.tiling import Tile
@@ -168,7 +169,7 @@ class Problem:
 
     def _gradient(self, view: View, weight: Pixels, activations: Any, pull: Pull) -> Pixels:
         gradient = self.kernel.backward(activations, weight, view.content, pull)
-        for term in self.objective.pixel_terms:
+        for term in self._pixel_terms(view):
             slope = term.gradient(view.window, _of_all_classes(weight))
             gradient = gradient + np.float32(pull.pixels[term.name]) * slope
         fold_back(self.canvas.level, view.tile, gradient)
@@ -176,11 +177,15 @@ class Problem:
 
     def _with_pixels(self, view: View, moments: Moments) -> Moments:
         """Return `moments` with what the objective's terms measure of the pixels themselves."""
-        terms = self.objective.pixel_terms
+        terms = self._pixel_terms(view)
         if not terms:
             return replace(moments, pixels={})
         weight = _of_all_classes(view.weight)
         return replace(moments, pixels={term.name: term.measure(view.window, weight) for term in terms})
+
+    def _pixel_terms(self, view: View) -> list[PixelTerm]:
+        """Return the terms that measure pixels, as they are in a view's window."""
+        return [term.inside(view.tile.window_slices) for term in self.objective.pixel_terms]
 
 
 def scene_moments(kernel: Kernel, canvas: Canvas, picture: PixelArray) -> Moments:

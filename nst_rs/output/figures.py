@@ -186,7 +186,26 @@ def describe(figures: Mapping[str, Any]) -> dict[str, str]:
     borders = figures.get("borders")
     if borders is not None and borders["near"] is not None:
         said["borders"] = f"{borders['near']:.1%} of the other class's colours (inside {_percent(borders['inside'])})"
+    return said | _agreement(figures.get("agreement", {}))
+
+
+def _agreement(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Return how a map agrees with earlier ones, for people; nothing for a map that agrees with none."""
+    said = {}
+    if figures.get("map_change") is not None:
+        scene = figures["scene_change"]
+        beside = "" if scene is None else f" (scene {scene:.1f})"
+        said["change where nothing changed"] = f"{figures['map_change']:.1f} of 255{beside}"
+    for seams in figures.get("seams", ()):
+        ratios = [f"{_say(each['ratio'])} ± {_say(each['standard_error'])}" for each in seam_ratios(seams)]
+        if ratios:
+            said[f"seam with {seams['map']}"] = " and ".join(ratios)
     return said
+
+
+def seam_ratios(seams: Mapping[str, Any]) -> list[Mapping[str, float]]:
+    """Return the seam ratios, with their errors, along the borders that a map and an earlier one have."""
+    return [each for each in (seams["this_above"], seams["earlier_above"]) if each is not None]
 
 
 def _say(value: float | None) -> str:

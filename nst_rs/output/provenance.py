@@ -34,6 +34,7 @@ def settings_digest(config: RunConfig) -> str:
         del settings["style"]["regions"]
     if config.model.weights not in NAMED_WEIGHTS:
         settings["model"]["weights"] = Path(config.model.weights).name
+    settings["style"]["agree"] = [path.name for path in config.style.agree]
     if isinstance(config.schedule.init, Path):
         settings["schedule"]["init"] = config.schedule.init.name
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

@@ -30,6 +30,15 @@ def read_map(tif: Path) -> "np.ma.MaskedArray[Any, Any]":
     return np.ma.MaskedArray(pixels, np.broadcast_to(~valid[..., np.newaxis], pixels.shape))
 
 
+def is_made_here(tif: Path) -> bool:
+    """Whether a file is a map that this program has made, as its tags say."""
+    try:
+        with rasterio.open(tif) as source:
+            return "NST_RS_STYLE" in source.tags()
+    except RasterioIOError:
+        return False
+
+
 def map_to_xarray(tif: Path) -> "xarray.DataArray":
     """Return a map as a DataArray, (band, y, x) uint8, with a coordinate ``valid``, (y, x).
 

@@ -21,6 +21,7 @@ from nst_rs.files.text import duration
 from nst_rs.geo.footprint import lattice, north
 from nst_rs.geo.grid import Grid, crs_name
 from nst_rs.output.companion import Companion, FinishedMap
+from nst_rs.output.figures import seam_ratios
 from nst_rs.output.loss_chart import curves, draw
 from nst_rs.output.on_the_way import SmallPicture
 from nst_rs.output.preview import as_webp, preview, webp_uri
@@ -149,6 +150,7 @@ def _figures(record: Mapping[str, Any], config: RunConfig) -> list[_Figure]:
         _Figure("Calm ratio", _number(calm["result"]), "", calmed),
         _Figure("Speckle", _number(speckle["result"]), "", speckled),
         *_borders(figures),
+        *_agreement(figures.get("agreement")),
         _Figure("Time", total, "", f"{passes}, on {record['device'].strip('/')}."),
         _Figure("Memory", memory, "GB", "The most that the run held at a time."),
     ]
@@ -181,6 +183,23 @@ def _legibility(legibility: Mapping[str, float | None], config: RunConfig, learn
         f"of 1, at {largest} pixels",
         f"{meaning} Finer detail gives way to strokes first: {finer} pixels.",
     )
+
+
+def _agreement(figures: Mapping[str, Any] | None) -> list[_Figure]:
+    """Return how the map agrees with earlier ones: nothing of a map that agrees with none."""
+    if figures is None:
+        return []
+    cards = []
+    if figures["map_change"] is not None:
+        scene = figures["scene_change"]
+        own = "The composites could not be compared." if scene is None else f"The scene itself changed by {scene:.1f}."
+        meaning = f"How far the map is from the earlier ones where the ground has not changed. {own}"
+        cards.append(_Figure("Agreement", f"{figures['map_change']:.1f}", "of 255", meaning))
+    for seams in figures["seams"]:
+        for each in seam_ratios(seams):
+            meaning = f"1 where the border with {seams['map']} does not show, as one map lies over the other."
+            cards.append(_Figure("Seam", _number(each["ratio"]), f"± {_number(each['standard_error'])}", meaning))
+    return cards
 
 
 def _preset_of(config: RunConfig) -> str | None:

@@ -136,10 +136,11 @@ class Run:
         config["style"]["images"] = list(self.config.style.shares.values())
         config["style"]["regions"] = [region.without_places(lambda _: "") for region in self.config.style.regions]
         del config["style"]["stroke"]  # it is in the size
-        for weight in ("alpha", "beta", "variation", "terms"):
+        for weight in ("alpha", "beta", "variation", "agreement", "terms"):
             del config["objective"][weight]
-        started_from = str(self.config.started_from)
-        inputs = [entry["sha256"] for entry in self.record["inputs"] if entry["path"] != started_from]
+        earlier = set(map(str, self.config.earlier))
+        inputs = [entry["sha256"] for entry in self.record["inputs"] if entry["path"] not in earlier]
+        del config["style"]["agree"]
         return json.dumps([config, inputs, self.record["scene"]["shape"]], sort_keys=True)
 
 

@@ -50,6 +50,8 @@ class Finished:
     """Small pictures of the map on the way, in order."""
     ground: Ground | None = None
     """The classes of the ground, where it is divided."""
+    further_figures: Callable[[], Mapping[str, Any]] = dict
+    """Measures the figures that only this kind of run has."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -119,7 +121,7 @@ def _measure(job: Job, finished: Finished, watch: Stopwatch) -> dict[str, Any]:
         with watch.timed("figures"):
             figures = measure(scene.image, finished.picture, scene.weight, finished.seams)
             flat = measure_flat_areas(scene.image, finished.picture, scene.weight, styles)
-            return {**figures, **flat, **_measure_borders(job, finished)}
+            return {**figures, **flat, **_measure_borders(job, finished), **finished.further_figures()}
     except Exception as error:  # noqa: BLE001 - no figure is worth a map
         log.warning("the map stands without its figures, which failed: %s: %s", type(error).__name__, error)
         return {}

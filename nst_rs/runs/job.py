@@ -97,6 +97,11 @@ class Job(ABC):
         return ()
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What people who plan the run are told besides, one line each."""
+        return ()
+
+    @property
     @abstractmethod
     def tiles(self) -> int:
         """The number of tiles that the map is cut into."""

@@ -22,6 +22,8 @@ from nst_rs.learned.normalising import adapted, sampled_pixels
 from nst_rs.learned.style_file import LearnedStyle, is_learned, read_learned
 from nst_rs.learned.windows import Corner, best_block
 from nst_rs.neural.device import Device
+from nst_rs.output.files import Outputs
+from nst_rs.runs.earlier_maps import EarlierMap, described, limits_to_share, open_earlier_maps
 from nst_rs.runs.estimate import Kept, Memory, rows_bytes
 from nst_rs.runs.inputs import Inputs
 from nst_rs.runs.job import Job
@@ -63,6 +65,8 @@ class LearnedJob(Job):
     """The source of the map's colours: the style's own choice, unless the configuration wants the scene's colours."""
     shared: Recorded | None = None
     """The statistics of an earlier run by which the style is normalised; else they are the scene's own."""
+    earlier: tuple[EarlierMap, ...] = ()
+    """The maps to agree with."""
 
     @property
     def margin(self) -> int:
@@ -115,6 +119,11 @@ class LearnedJob(Job):
         height, width = self.inputs.scene.grid.shape
         side = self.block + 2 * self.margin
         return ({"pixels": f"{width} × {height}", "tiles": str(self.tiles), "window": f"{side} × {side}"},)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One line for each map to agree with."""
+        return described(self.earlier)
 
     @property
     def tiles(self) -> int:
@@ -218,15 +227,21 @@ class LearnedKind:
         return cls(path, read_learned(path))
 
     def completed(self, config: RunConfig) -> RunConfig:
-        """Return `config` with the bands that the style was learned on, where it names none."""
-        if config.composite.bands is not None:
-            return config
-        return override(config, {"composite.bands": _learned_bands(self.style)})
+        """Return `config` with the bands that the style was learned on, where it names none.
+
+        It also has the stretch and the statistics of the map to agree with, where there is one.
+        """
+        shared = limits_to_share(config)
+        if config.style.agree and config.style.statistics is None and self.style.facts.normalised:
+            shared = {**shared, "style.statistics": Outputs(config.style.agree[0]).record}
+        if config.composite.bands is None:
+            shared = {**shared, "composite.bands": _learned_bands(self.style)}
+        return override(config, shared)
 
     def files(self, config: RunConfig) -> tuple[str, ...]:
-        """Return the record whose statistics are used, where there is one, and the learned style."""
+        """Return the record whose statistics are used, where there is one, the maps to agree with, and the style."""
         earlier = config.style.statistics
-        return (*([] if earlier is None else [str(earlier)]), str(self.path))
+        return (*([] if earlier is None else [str(earlier)]), *map(str, config.style.agree), str(self.path))
 
     def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:  # noqa: ARG002 - the scene decides
         """Return the channels by number."""
@@ -240,14 +255,16 @@ class LearnedKind:
     def job(self, config: RunConfig, inputs: Inputs, device: Device, budget: float) -> LearnedJob:
         """Return the job, and warn of settings that change nothing.
 
-        Raises ConfigError for colours that the style cannot be shown in, and for statistics that are not its own.
+        Raises ConfigError for colours that the style cannot be shown in, for statistics that are not its own, and for
+        a map that it cannot agree with.
         """
         ignored = ignored_settings(config)
         if ignored:
             log.warning(
                 "%s was learned already: %s, set or of a preset, change nothing", self.path.name, ", ".join(ignored)
             )
-        return LearnedJob(config, inputs, device, budget, self.style, _color(config, self.style), self._shared(config))
+        earlier, color = open_earlier_maps(config, inputs.rendering), _color(config, self.style)
+        return LearnedJob(config, inputs, device, budget, self.style, color, self._shared(config), earlier)
 
     def _shared(self, config: RunConfig) -> Recorded | None:
         """Return the statistics of an earlier run that this one is to use. Raises ConfigError."""

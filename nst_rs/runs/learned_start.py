@@ -44,7 +44,7 @@ def _of_the_same_images(config: RunConfig) -> LearnedStart:
     for start in _named():
         if {source.sha256 for source in start.style.facts.styles} == wanted and _fits(start.style, color):
             return start
-    names = ", ".join(path.name for path in images)
+    names = ", ".join(path.name for path in images) or "classes of ground"
     raise ConfigError(
         "schedule.init: learned",
         expected="a learned style of the same painting to start from",

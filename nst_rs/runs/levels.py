@@ -32,6 +32,7 @@ from nst_rs.output.on_the_way import SmallPicture
 from nst_rs.pyramid.canvas import Canvas, first_picture, next_picture, scaled_picture
 from nst_rs.pyramid.resample import halve_into, mirror
 from nst_rs.runs import progress, record
+from nst_rs.runs.agreement import HeldLevels, compose_held, measure_agreement
 from nst_rs.runs.album import Album
 from nst_rs.runs.compose import ComposedScene, compose_scene
 from nst_rs.runs.finish import Finished
@@ -114,7 +115,7 @@ class Levels:
 
     def compose(self) -> None:
         """Read the scene, map it to RGB, and scale it to every level, once."""
-        _ = self._composed
+        _ = self._composed, self._held
 
     def compute(self, index: int) -> None:
         """Compute level `index`, from 0, the coarsest; needs the level before."""
@@ -142,7 +143,8 @@ class Levels:
         shown = _Shown(job.config.style.color, result, composed.scene.image)
         losses = tuple(losses.total for history in self._tracker.history for losses in history)
         seams, on_the_way = (level.rows.seams, level.columns.seams), self._album.pictures
-        return Finished(composed.scene, shown, seams, losses, self._record(), on_the_way, composed.ground)
+        own = self._record()
+        return Finished(composed.scene, shown, seams, losses, own, on_the_way, composed.ground, self._further_figures)
 
     def _visible(self, index: int, picture: PixelArray) -> PixelArray:
         """Return a level's picture without its border, with the scene where the ground has no style."""
@@ -151,6 +153,13 @@ class Levels:
         if ground is None or ground.is_styled_everywhere:
             return result
         return Unstyled(result, canvas.scene_image, scene_classes(canvas))
+
+    def _further_figures(self) -> dict[str, Any]:
+        """Return how well the finished picture agrees with the earlier maps, where there are any."""
+        if self._held is None:
+            return {}
+        result = Inset(self._pictures[len(self._job.plan.levels) - 1], self._held.levels[-1].level.scene_slices)
+        return {"agreement": measure_agreement(self._job, self._composed.scene, self._held, result)}
 
     def _task(self, index: int, start: Point[State]) -> LevelTask:
         job, descent, (kernel, objectives) = self._job, self._job.descent(index), self._network
@@ -169,8 +178,8 @@ class Levels:
         return LevelTask(
             kernel=kernel,
             recipe=KernelRecipe.of(job.config),
-            canvas=self._composed.canvases[index],
-            objective=objectives[index].weighted(Content.name, job.config.level_alphas[index]),
+            canvas=self._canvas(index),
+            objective=self._agreeing(index, objectives[index].weighted(Content.name, job.config.level_alphas[index])),
             predicted=job.is_predicted(index),
             kept_windows=job.kept_windows(index),
             descent=descent,
@@ -182,6 +191,20 @@ class Levels:
             folder=job.workspace.folder,
             residence=residence(kernel) if job.is_resident(index) else None,
         )
+
+    def _canvas(self, index: int) -> Canvas:
+        """Return a level's canvas; ground that is held to an earlier map counts less there."""
+        canvas = self._composed.canvases[index]
+        if self._held is None:
+            return canvas
+        return self._held.levels[index].canvas(canvas, self._keeper.storage)
+
+    def _agreeing(self, index: int, objective: Objective) -> Objective:
+        """Return a level's objective with the term that holds the picture to earlier maps, where there are any."""
+        weight = self._job.config.objective.agreement
+        if self._held is None or not weight:
+            return objective
+        return Objective((*objective.terms, self._held.levels[index].term(weight)))
 
     def _take(self, index: int, iteration: int, history: Sequence[Losses], state: State) -> None:
         """Keep a picture of a level as it stands after an iteration."""
@@ -205,6 +228,8 @@ class Levels:
         else:
             below = self._pictures[index - 1], canvases[index - 1].level
             next_picture(below, (point.now.picture, canvases[index].level))
+        if self._held is not None:
+            self._held.levels[index].lay_over(point.now.picture)
         return point
 
     def _draw(self, canvas: Canvas, picture: PixelArray) -> None:
@@ -244,7 +269,8 @@ class Levels:
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
-        return record.identity(self._job.config, self._composed.scene.fingerprints)
+        identity = record.identity(self._job.config, self._composed.scene.fingerprints)
+        return identity if self._held is None else {**identity, "agreement": self._held.facts}
 
     @cached_property
     def _album(self) -> Album:
@@ -268,6 +294,14 @@ class Levels:
     def _composed(self) -> ComposedLevels:
         with self._watch.timed("compose"):
             return compose_levels(self._job, self._keeper.storage)
+
+    @cached_property
+    def _held(self) -> HeldLevels | None:
+        if not self._job.earlier:
+            return None
+        scene = self._composed.scene
+        with self._watch.timed("agree"):
+            return compose_held(self._job, scene, self._keeper.storage)
 
     @cached_property
     def _network(self) -> tuple[WindowModel, Sequence[Objective]]:
@@ -312,6 +346,7 @@ class Levels:
             ],
             "effort": self._effort(),
             **self._legend(),
+            **({} if self._held is None else {"agreement": self._held.facts}),
         }
 
     def _legend(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from nst_rs.optimise.rounds import MEASURED
 from nst_rs.optimise.tile_moments import TileMoments
 from nst_rs.pyramid.tiling import Plan, make_plan
 from nst_rs.runs import estimate
+from nst_rs.runs.earlier_maps import EarlierMap, described, limits_to_share, open_earlier_maps
 from nst_rs.runs.ground import LEAST_POSITIONS, sketched
 from nst_rs.runs.inputs import Inputs
 from nst_rs.runs.job import Job
@@ -41,6 +42,8 @@ class OptimisedJob(Job):
     scene or from noise."""
     rules: tuple[Rule, ...] = ()
     """Where the classes of ground are, where it is divided."""
+    earlier: tuple[EarlierMap, ...] = ()
+    """The maps to agree with."""
 
     @property
     def least_pixels(self) -> int:
@@ -73,6 +76,11 @@ class OptimisedJob(Job):
         )
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """One line for each map to agree with."""
+        return described(self.earlier)
+
+    @property
     def tiles(self) -> int:
         """The number of tiles at the finest level."""
         return len(self.plan.levels[-1].tiles)
@@ -97,6 +105,9 @@ class OptimisedJob(Job):
         if self.config.tiling.statistics == "predicted":
             kept = replace(kept, states=(*kept.states, *self._kept_moments))
         arrays = list(self._class_arrays)
+        if self.earlier:
+            shapes = [level.canvas_shape for level in self.plan.levels]
+            arrays += [(each, "float32") for shape in shapes for each in ((*shape, 3), shape, shape)]
         if self.inputs.rendering.keeps_clouds:
             arrays.append(((*self.inputs.scene.grid.shape, 4), "uint8"))
         return replace(kept, canvases=(*kept.canvases, *arrays))
@@ -180,8 +191,10 @@ class OptimisedJob(Job):
         """Whether the device holds the descent of level `index`: on a GPU that has room for it.
 
         A CPU's memory is the host's in any case. Predicted statistics, and terms that measure pixels in the host's
-        arithmetic, are computed window by window.
+        arithmetic, such as the agreement with earlier maps, are computed window by window.
         """
+        if self.earlier:
+            return False
         if not self.device.is_gpu or not self.traits.in_process or self.memory.on_disk or self.is_predicted(index):
             return False
         if any(isinstance(term, PixelTerm) for term in chosen_terms(self.config.objective)):
@@ -227,13 +240,13 @@ class OptimisedKind:
         return cls(learned_start(config))
 
     def completed(self, config: RunConfig) -> RunConfig:
-        """Return `config` with the learned style named that the descent starts from, where there is one."""
-        return config if self.start is None else override(config, {"style.learned": self.start.path})
+        """Return `config` with the learned style to start from, and the stretch of the map to agree with, if any."""
+        started = {} if self.start is None else {"style.learned": self.start.path}
+        return override(config, {**started, **limits_to_share(config)})
 
     def files(self, config: RunConfig) -> tuple[str, ...]:
-        """Return the file that the descent starts from, where there is one, and the style pictures."""
-        started_from = [] if config.started_from is None else [str(config.started_from)]
-        return (*started_from, *map(str, config.style.files))
+        """Return the files that the picture starts from or agrees with, and those of the style."""
+        return (*map(str, config.earlier), *map(str, config.style.files))
 
     def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:
         """Return the channels by number, what follows from a stroke in metres, and the optimiser."""
@@ -249,11 +262,11 @@ class OptimisedKind:
     def job(self, config: RunConfig, inputs: Inputs, device: Device, budget: float) -> OptimisedJob:
         """Return the job with its tiles cut, and with the kind of statistics decided.
 
-        Raises ConfigError for a picture that the descent cannot start from.
+        Raises ConfigError for a picture that the descent cannot start from, or a map that it cannot agree with.
         """
         plan = _plan(config, inputs.scene.grid.shape, device, budget)
-        rules = open_rules(inputs.scene, config.style.regions)
-        job = OptimisedJob(config, inputs, device, budget, plan, self._first_picture(config, inputs), rules)
+        rules, earlier = open_rules(inputs.scene, config.style.regions), open_earlier_maps(config, inputs.rendering)
+        job = OptimisedJob(config, inputs, device, budget, plan, self._first_picture(config, inputs), rules, earlier)
         statistics = _statistics(job) if config.tiling.statistics == "auto" else config.tiling.statistics
         decisions = {"tiling.tile": plan.tile, "tiling.statistics": statistics}
         job = replace(job, config=override(config, decisions))

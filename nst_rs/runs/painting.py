@@ -19,6 +19,7 @@ from nst_rs.files.workspace import Workspace
 from nst_rs.learned.painter import Manner, TilePainter
 from nst_rs.learned.windows import MapTile, cut
 from nst_rs.runs import progress, record
+from nst_rs.runs.agreement import measure_overlap
 from nst_rs.runs.compose import ComposedScene, compose_scene
 from nst_rs.runs.finish import Finished
 from nst_rs.runs.job import Job
@@ -135,7 +136,13 @@ class Painting:
         own: dict[str, Any] = {"levels": [], "learned": job.style.facts.model_dump(mode="json")}
         if self._statistics is not None:
             own["statistics"] = self._statistics
-        return Finished(self._scene, self._result, self.seams, (), own)
+        return Finished(self._scene, self._result, self.seams, (), own, further_figures=self._further_figures)
+
+    def _further_figures(self) -> dict[str, Any]:
+        """Return how well the map agrees with the earlier ones, where there are any."""
+        if not self._job.earlier:
+            return {}
+        return {"agreement": measure_overlap(self._job.earlier, self._scene, self._result)}
 
     def _known_statistics(self, painted: "_PaintedTiles") -> Recorded | None:
         """Return what the style is normalised by, None for one that is not: an earlier run's, or this scene's own.

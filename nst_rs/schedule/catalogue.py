@@ -179,6 +179,8 @@ def product_name(config: RunConfig) -> str:
         settings["style"]["regions"] = [region.without_places(_digest) for region in config.style.regions]
     if config.model.weights not in NAMED_WEIGHTS:
         settings["model"]["weights"] = _digest(Path(config.model.weights))
+    if config.style.agree:
+        settings["style"]["agree"] = [_digest(path) for path in config.style.agree]
     if isinstance(config.schedule.init, Path):
         settings["schedule"]["init"] = _digest(config.schedule.init)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

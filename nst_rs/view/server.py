@@ -1,6 +1,5 @@
 """A finished map in the browser: tiles read from its GeoTIFF as they are asked for, served on loopback only."""
 
-import json
 import logging
 import signal
 import socket
@@ -17,7 +16,6 @@ import jinja2
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse, Response
-from pydantic import ValidationError
 from rio_tiler.errors import EmptyMosaicError, TileOutsideBounds
 from rio_tiler.io import Reader
 from rio_tiler.models import ImageData
@@ -26,13 +24,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from titiler.core.errors import DEFAULT_STATUS_CODES, add_exception_handlers
 from titiler.core.factory import TilerFactory
 
-from nst_rs.composite.recompose import check_unchanged, compose_anew
-from nst_rs.config.sections import RunConfig
-from nst_rs.errors import NstError, OutputError, ResourceError, SceneError
+from nst_rs.errors import NstError, ResourceError, SceneError
 from nst_rs.files.storage import DiskStorage
 from nst_rs.geo.grid import Grid
 from nst_rs.output.cog import write_cog
-from nst_rs.output.files import Outputs
+from nst_rs.output.finished_run import FinishedRun
 from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.webtiles import finest_zoom, map_bounds, pieces_around_the_earth
 from nst_rs.scene.opening import open_scene
@@ -145,16 +141,7 @@ class _Server(uvicorn.Server):
 
 def _write_scene(tif: Path, grid: Grid, path: Path) -> None:
     """Write the composite of the scene that `tif` was made from. Raises NstError where it is not to be had."""
-    record = Outputs(tif).record
-    try:
-        read = json.loads(record.read_text(encoding="utf-8"))
-        config, inputs = RunConfig.model_validate(read["configuration"]), read["inputs"]
-        of_run = inputs[: len(inputs) - len(config.style.files)]
-        scenes = [entry for entry in of_run if entry["path"] != str(config.started_from)]
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-        raise OutputError(f"record {record}", expected="the map's run record", got=f"{error!r:.200}") from error
-    check_unchanged(scenes)
-    image, weight, scene_grid = compose_anew(config, DiskStorage(path.parent))
+    image, weight, scene_grid = FinishedRun.of(tif).compose(DiskStorage(path.parent), {})
     if scene_grid != grid:
         raise SceneError(f"scene of {tif}", expected=grid.describe(), got=scene_grid.describe())
     write_cog(path, StyledMap(image, weight, grid))

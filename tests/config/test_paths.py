@@ -21,6 +21,7 @@ FORMS: dict[str, Any] = {
     "composite.limits": "PATH",
     "style.images": {"PATH": 2},
     "style.statistics": "PATH",
+    "style.agree": ["PATH"],
     "style.learned": "PATH",
     "style.regions": [{"name": "water", "where": "ndwi > 0", "images": "PATH"}, {"name": "rest"}],
     "model.weights": "PATH",

@@ -4,13 +4,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_rs.objective.losses import Objective
-from nst_rs.objective.problem import Kernel, scene_moments
+from nst_rs.objective.problem import Kernel, Problem, scene_moments
+from nst_rs.objective.terms.agreement import Agreement
 from nst_rs.objective.terms.variation import Variation
+from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.resample import mirror
 from tests.pixel_kernel import OBJECTIVE, PixelKernel, canvas_of, problem_of, scene_gradient
 from tests.protocols import departures
 
 PRICED = Objective((*OBJECTIVE.terms, Variation(0.01)))
+
+
+def agreeing(canvas: Canvas) -> Problem:
+    """The problem with all kinds of terms, one of them held to a picture of the scene's size."""
+    rng = np.random.default_rng(7)
+    shape = canvas.level.shape
+    earlier, hold = np.zeros(canvas.image.shape, np.float32), np.zeros(canvas.weight.shape, np.float32)
+    earlier[canvas.level.scene_slices] = rng.uniform(0, 255, (*shape, 3))
+    hold[canvas.level.scene_slices] = rng.uniform(0, 1, shape)
+    return problem_of(canvas, Objective((*PRICED.terms, Agreement(0.1, earlier, hold))))
 
 
 @given(st.integers(20, 300), st.integers(64, 400))
@@ -24,7 +36,7 @@ def test_the_scenes_moments_do_not_depend_on_the_tiles(side: int, tile: int) -> 
 
 @pytest.mark.parametrize("tile", [64, 100, 200])
 def test_the_shares_add_up_to_the_untiled_gradient(tile: int) -> None:
-    whole, cut = (problem_of(canvas_of((150, 210), n), PRICED) for n in (4096, tile))
+    whole, cut = (agreeing(canvas_of((150, 210), n)) for n in (4096, tile))
     picture = np.random.default_rng(1).uniform(0, 255, whole.canvas.image.shape).astype(np.float32)
     (expected, expected_loss), (found, loss) = scene_gradient(whole, picture), scene_gradient(cut, picture)
     assert len(cut.canvas.tiles) > 1
@@ -34,7 +46,7 @@ def test_the_shares_add_up_to_the_untiled_gradient(tile: int) -> None:
 
 @pytest.mark.parametrize("tile", [64, 100])
 def test_the_gradient_of_a_whole_window_is_the_scenes_inside_it(tile: int) -> None:
-    problem = problem_of(canvas_of((150, 210), tile), PRICED)
+    problem = agreeing(canvas_of((150, 210), tile))
     picture = np.random.default_rng(1).uniform(0, 255, problem.canvas.image.shape).astype(np.float32)
     expected, _ = scene_gradient(problem, picture)
     moments = scene_moments(problem.kernel, problem.canvas, picture)
@@ -47,7 +59,7 @@ def test_the_gradient_of_a_whole_window_is_the_scenes_inside_it(tile: int) -> No
 
 
 def test_the_gradient_is_the_losss_derivative() -> None:
-    problem = problem_of(canvas_of((40, 30), 4096), PRICED)
+    problem = agreeing(canvas_of((40, 30), 4096))
     rng = np.random.default_rng(2)
     picture = rng.uniform(50, 200, problem.canvas.image.shape).astype(np.float32)
     step = rng.normal(size=picture.shape).astype(np.float32)

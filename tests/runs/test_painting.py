@@ -229,6 +229,44 @@ def test_a_part_of_a_scene_that_shares_the_statistics_of_the_whole_is_painted_as
     assert names == ["scene.tif", "normalised.run.json", "normalised.style"]
 
 
+def test_a_neighbour_that_agrees_is_equal_to_the_bit_where_both_are_but_for_a_margin(
+    folder: Path, tmp_path: Path
+) -> None:
+    made: list[Result] = []
+    for name, columns in (("west", [0, 330]), ("east", [130, 480])):
+        area = {"rows": [0, 140], "columns": columns}
+        agree = {"style.agree": [each.output for each in made]}
+        settings = {**FLOAT32, "scene.area": area, **agree}
+        output = tmp_path / f"{name}.tif"
+        made.append(nst_rs.stylize(folder / "scene.tif", folder / "normalised.style", output, settings=settings))
+    margin = small_style(deep_blocks=1).facts.architecture.margin
+    shared = slice(130 + margin + 8, 330 - margin - 8)  # blocks begin at multiples of the stride, 8
+    first, second = (pixels(each.output) for each in made)
+    assert (second[:, shared.start - 130 : shared.stop - 130] == first[:, shared]).all()
+    records = [json.loads(each.record.read_text()) for each in made]
+    assert records[0]["scene"]["limits"] == records[1]["scene"]["limits"]
+    assert records[0]["statistics"] == records[1]["statistics"]
+    assert records[1]["figures"]["agreement"]["seams"][0]["map"] == "west.tif"
+    alone = nst_rs.stylize(
+        folder / "scene.tif",
+        folder / "normalised.style",
+        tmp_path / "alone.tif",
+        settings={**FLOAT32, "scene.area": {"rows": [0, 140], "columns": [130, 480]}},
+    )
+    assert not (pixels(alone.output)[:, shared.start - 130 : shared.stop - 130] == first[:, shared]).all()
+
+
+def test_a_map_of_another_style_is_none_to_agree_with(normalised: Result, result: Result, folder: Path) -> None:
+    small_style(normalised=True, deep_blocks=1, seed=9).save(folder / "another.style")
+    for style, earlier, message in (
+        ("another", normalised.output, "a run with the same learned style, got that of another one"),
+        ("normalised", result.output, "with its statistics"),
+        ("normalised", folder / "scene.tif", r"style\.agree .*: expected a map made by this program"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            applied(folder, "none", style, style__agree=earlier)
+
+
 def test_a_killed_run_goes_on_with_the_statistics_that_it_began_with(
     normalised: Result, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

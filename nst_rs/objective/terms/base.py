@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 
 from nst_rs.arrays import Pixels
 from nst_rs.config.picture import ObjectiveSection
+from nst_rs.files.storage import Window
 from nst_rs.objective.moments import Moments, Pull, Statistics
 
 Value = float | Mapping[str, float]
@@ -86,6 +87,10 @@ class PixelTerm(Term):
 
     No halo is needed where a pixel's part depends on its next neighbours only.
     """
+
+    def inside(self, window: Window) -> Self:  # noqa: ARG002
+        """Return the term as it is in a window of the canvas; by default it is the same everywhere."""
+        return self
 
     @abstractmethod
     def measure(self, window: Pixels, weight: Pixels) -> float:

@@ -7,6 +7,7 @@ from operator import or_
 from nst_rs.config.picture import ObjectiveSection
 from nst_rs.errors import ConfigError
 from nst_rs.objective.moments import Statistics
+from nst_rs.objective.terms.agreement import Agreement
 from nst_rs.objective.terms.base import Term
 from nst_rs.objective.terms.content import Content
 from nst_rs.objective.terms.gram import Gram
@@ -14,7 +15,8 @@ from nst_rs.objective.terms.variation import Variation
 from nst_rs.vgg16 import Trunk
 
 TERMS: tuple[type[Term], ...] = (Content, Gram, Variation)
-"""All terms, in the order in which they are added up, recorded and drawn. A new term is a module and a name here."""
+"""All terms that a configuration's objective can ask for, in the order in which they are added up, recorded and drawn.
+A new term is a module and a name here. After them comes Agreement, where ``style.agree`` names maps to agree with."""
 
 
 def chosen_terms(section: ObjectiveSection) -> tuple[Term, ...]:
@@ -40,7 +42,8 @@ def describe(name: str) -> Mapping[str, str]:
     >>> describe("content")
     {'name': 'content', 'label': 'content', 'meaning': 'distance to the scene'}
     """
-    (kind,) = (kind for kind in TERMS if kind.name == name)
+    kinds: tuple[type[Term], ...] = (*TERMS, Agreement)
+    (kind,) = (kind for kind in kinds if kind.name == name)
     return {"name": kind.name, "label": kind.label, "meaning": kind.meaning}
 
 

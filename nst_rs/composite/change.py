@@ -1,0 +1,133 @@
+"""How far two composites of one ground agree, and where a map ends: weights in [0, 1], pixel by pixel.
+
+Windows of any size come out the same where REACH pixels around them are given too.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nst_rs.arrays import Array, Mask, Pixels
+
+EDGE = 12
+"""Pixels from where an earlier map ends, or the ground has changed, over which its hold grows from nothing to all."""
+_SMOOTHED = 3
+"""Pixels on every side over which a difference is averaged, so that a sensor's noise is no change."""
+REACH = EDGE + _SMOOTHED
+"""Pixels around a window that its weights depend on."""
+
+_UNCHANGED, _CHANGED = 4.0, 16.0
+"""Averaged differences, of 255, up to which the ground has not changed, and from which on it has altogether."""
+_USUAL, _UNUSUAL = 2.0, 4.0
+"""The same without the earlier composite: in medians of how far a map's colours are from what the scene's lead to."""
+_STROKES = 12
+"""Pixels on every side over which the colours of a map are averaged, which a stroke or two fills."""
+_BINS = np.arange(0, 256, 0.125)
+_FITS = 3
+"""How often the function is found: first by all of the ground, then by what the one before says has not changed."""
+
+
+def unchanged(now: Pixels, then: Pixels, known: Mask) -> Pixels:
+    """Return 1 where two composites, (H, W, 3), show the same ground, 0 where they do not, (H, W) float32.
+
+    `known` says where both hold data; elsewhere it is 0. The difference is averaged over neighbours with its sign.
+
+    >>> now = np.zeros((1, 40, 3), np.float32)
+    >>> then = now + np.where(np.arange(40) < 20, 1, 90)[:, np.newaxis].astype(np.float32)
+    >>> unchanged(now, then, np.ones((1, 40), bool))[0, [0, 10, 30]].tolist()
+    [1.0, 1.0, 0.0]
+    """
+    difference = np.where(known[..., np.newaxis], now - then, np.float32(0))
+    mean = _box_sums(difference, _SMOOTHED) / np.maximum(_box_sums(known, _SMOOTHED), 1)[..., np.newaxis]
+    distance = np.sqrt((mean**2).mean(axis=-1))
+    share = np.clip((_CHANGED - distance) / (_CHANGED - _UNCHANGED), 0, 1)
+    return np.where(known, _smooth(share), 0).astype(np.float32)
+
+
+def soft_edge(ends: Mask | Pixels) -> Pixels:
+    """Return 0 beside pixels at which a map `ends`, growing to 1 at EDGE pixels from them, (H, W) float32.
+
+    A pixel may be such an end in part, by a number in [0, 1].
+
+    >>> soft_edge(np.arange(40)[np.newaxis] < 20)[0, [19, 26, 32]].round(1).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    share = _box_sums(ends, EDGE) / _box_sums(np.ones(ends.shape), EDGE)
+    return _smooth(np.clip(1 - 2 * share, 0, 1)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How a map's colours follow from the scene's where both show the same ground: all that a map alone can tell.
+
+    The map's mean colour around a pixel is a linear function of the scene's. Where it is far from that, as maps of this
+    manner go, the ground has changed.
+    """
+
+    coefficients: Array  # (4, 3)
+    usual: float
+    """The median distance from the function, in pixel values of 255; at least 1."""
+
+    @classmethod
+    def of(cls, read: Callable[[], Iterable[tuple[Pixels, Pixels, Mask, slice]]]) -> "Likeness":
+        """Find it for a scene and a map, by the ground that has not changed, which must be most of it.
+
+        `read` yields strips of the scene's composite and of the map, (h, W, 3), with where the map has data, (h, W),
+        and the rows that count: those with REACH more around them, as far as there are any. It is called often.
+        """
+        found = cls(np.zeros((4, 3)), math.inf)
+        for _ in range(_FITS):
+            products, sums = np.zeros((4, 4)), np.zeros((4, 3))
+            for now, picture, covered, rows in read():
+                colors, styled = _around(now, picture, covered)
+                counted = covered & (found._distance(colors, styled) <= _UNUSUAL * found.usual)
+                terms = colors[rows][counted[rows]]
+                products += terms.T @ terms
+                sums += terms.T @ styled[rows][counted[rows]]
+            coefficients = np.asarray(np.linalg.lstsq(products, sums, rcond=None)[0], np.float64)
+            found = cls(coefficients, cls(coefficients, 1.0)._median(read()))
+        return found
+
+    def unchanged(self, now: Pixels, picture: Pixels, covered: Mask) -> Pixels:
+        """Return 1 where a map shows the ground that the composite does, 0 where it does not, (H, W) float32."""
+        distance = self._distance(*_around(now, picture, covered)) / self.usual
+        share = np.clip((_UNUSUAL - distance) / (_UNUSUAL - _USUAL), 0, 1)
+        return np.where(covered, _smooth(share), 0).astype(np.float32)
+
+    def _distance(self, colors: Array, styled: Array) -> Array:
+        distance: Array = np.sqrt(((colors @ self.coefficients - styled) ** 2).mean(axis=-1))
+        return distance
+
+    def _median(self, parts: Iterable[tuple[Pixels, Pixels, Mask, slice]]) -> float:
+        counts = np.zeros(len(_BINS) - 1)
+        for now, picture, covered, rows in parts:
+            distance = self._distance(*_around(now, picture, covered))
+            counts += np.histogram(distance[rows][covered[rows]], _BINS)[0]
+        middle = int(np.searchsorted(np.cumsum(counts), counts.sum() / 2))
+        return max(1.0, float(_BINS[middle + 1]))
+
+
+def _around(now: Pixels, picture: Pixels, covered: Mask) -> tuple[Array, Array]:
+    """Return 1 and the scene's mean colours around every pixel, (H, W, 4), and the map's, (H, W, 3)."""
+    count = np.maximum(_box_sums(covered, _STROKES), 1)[..., np.newaxis]
+    means = [_box_sums(np.where(covered[..., np.newaxis], each, 0), _STROKES) / count for each in (now, picture)]
+    return np.concatenate([np.ones_like(count), means[0] / 255], axis=-1), means[1]
+
+
+def _smooth(share: Array) -> Array:
+    """Return a share, from 0 to 1, with no corner at either end."""
+    smooth: Array = share * share * (3 - 2 * share)
+    return smooth
+
+
+def _box_sums(values: npt.NDArray[np.generic], radius: int) -> Array:
+    """Return for every pixel the sum over those up to `radius` rows and columns away, as far as there are any."""
+    sums = values.astype(np.float64)
+    for axis in (0, 1):
+        pad = [(radius + 1, radius) if axis == each else (0, 0) for each in range(sums.ndim)]
+        running = np.moveaxis(np.cumsum(np.pad(sums, pad), axis=axis), axis, 0)
+        sums = np.moveaxis(running[2 * radius + 1 :] - running[: -2 * radius - 1], 0, axis)
+    return sums

@@ -1,0 +1,312 @@
+"""Where, and how firmly, a picture is held to earlier maps: found once, on the finest level, and halved to the others.
+
+A map holds where it has data, the less the more the scene has changed since, and less and less towards where it ends,
+so that strokes run on. What has changed is the difference of the two composites under this run's stretch or, where the
+earlier one is not to be had, what the map itself tells.
+"""
+
+import logging
+import math
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst_rs.arrays import Mask, Pixels
+from nst_rs.composite.change import REACH, Likeness, soft_edge, unchanged
+from nst_rs.composite.starting_picture import StartingPicture
+from nst_rs.config.loading import Decisions
+from nst_rs.config.sections import Color
+from nst_rs.errors import ConfigError, NstError, SceneError
+from nst_rs.files.storage import DiskStorage, Inset, PixelArray, Storage, strips
+from nst_rs.objective.terms.agreement import Agreement, voice
+from nst_rs.output.agreement_figures import AROUND, Read, measure_change, measure_seams
+from nst_rs.output.geotiff import StyledMap, write_geotiff
+from nst_rs.pyramid.canvas import Canvas
+from nst_rs.pyramid.resample import halve_into, mirror
+from nst_rs.pyramid.tiling import Level
+from nst_rs.runs.compose import ComposedScene
+from nst_rs.runs.earlier_maps import SETTING, EarlierMap
+from nst_rs.runs.optimised_job import OptimisedJob
+from nst_rs.style.color import to_optimise
+
+log = logging.getLogger(__name__)
+
+FIRM = 0.99
+"""The hold from which on ground counts as unchanged, in figures."""
+
+_STRIP_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the picture of one level is held to, on the level's canvas; nothing holds in the border."""
+
+    level: Level
+    earlier: PixelArray  # (H, W, 3) float32 in [0, 255]
+    hold: PixelArray  # (H, W) float32 in [0, 1]
+
+    @classmethod
+    def empty(cls, level: Level, storage: Storage) -> "Held":
+        """Return arrays in `storage` that hold nothing yet."""
+        earlier = storage.create(f"earlier-{level.factor}", (*level.canvas_shape, 3), np.float32)
+        return cls(level, earlier, storage.create(f"hold-{level.factor}", level.canvas_shape, np.float32))
+
+    @property
+    def in_scene(self) -> tuple[PixelArray, PixelArray]:
+        """The two arrays without the border."""
+        return Inset(self.earlier, self.level.scene_slices), Inset(self.hold, self.level.scene_slices)
+
+    def term(self, weight: float) -> Agreement:
+        """Return the term of the objective."""
+        return Agreement(weight, self.earlier, self.hold)
+
+    def canvas(self, canvas: Canvas, storage: Storage) -> Canvas:
+        """Return a level's canvas with weights that are less where ground is held, in `storage`."""
+        weight = storage.create(f"voice-{self.level.factor}", self.level.canvas_shape, np.float32)
+        for rows in strips(weight.shape[0]):
+            weight[rows] = canvas.weight[rows] * voice(self.hold[rows])
+        return replace(canvas, weight=weight)
+
+    def lay_over(self, picture: PixelArray) -> None:
+        """Put the earlier maps in place of a picture of the canvas's shape, as far as they hold."""
+        for rows in strips(picture.shape[0]):
+            below, hold = picture[rows], self.hold[rows][..., np.newaxis]
+            earlier = self.earlier[rows]
+            picture[rows] = np.where(hold < 1, below + hold * (earlier - below), earlier)
+        mirror(picture, self.level)
+
+
+@dataclass
+class _Counts:
+    """Sums over the scene's valid pixels."""
+
+    covered: list[int]
+    """By each map, in order."""
+    valid: int = 0
+    firm: int = 0
+    """Pixels of unchanged ground."""
+    change: float = 0.0
+    """Σ of the squared difference of the composites over unchanged ground, as a mean over the channels."""
+    compared: int = 0
+    """Pixels of unchanged ground whose composites were compared."""
+
+
+@dataclass(frozen=True)
+class HeldLevels:
+    """What the picture is held to at all levels, from coarse to fine."""
+
+    levels: tuple[Held, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """The part of the run record."""
+
+
+def compose_held(job: OptimisedJob, scene: ComposedScene, storage: Storage) -> HeldLevels:
+    """Find where the maps to agree with hold the picture, on every level, in `storage`.
+
+    Raises ConfigError where a map has no pixel of the scene.
+    """
+    levels = [Held.empty(level, storage) for level in job.plan.levels]
+    counts = _Counts([0] * len(job.earlier))
+    with ExitStack() as stack:
+        layers = [stack.enter_context(_layer(job, scene, each)) for each in job.earlier]
+        _fill(job, scene, layers, levels[-1], counts)
+    job.inputs.check_unchanged()  # else the fingerprints in the record may be of other maps
+    _check_covered(job, counts.covered)
+    for fine, coarse in pairwise(reversed(levels)):
+        halve_into(*fine.in_scene, *coarse.in_scene)
+    return HeldLevels(tuple(levels), _facts(layers, counts))
+
+
+def _check_covered(job: OptimisedJob, covered: Sequence[int]) -> None:
+    """Raise ConfigError where a map has no pixel of the scene. A workspace with nothing to go on from is removed."""
+    for each, pixels in zip(job.earlier, covered, strict=True):
+        if not pixels:
+            if not job.workspace.checkpoint.exists():
+                job.workspace.remove()
+            raise ConfigError(f"{SETTING} {each.path}", expected="a map with data where the scene has some", got="none")
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """An earlier map, with the composite that it was made from."""
+
+    map: EarlierMap
+    before: StartingPicture | Likeness
+    """The earlier composite under this run's stretch, on this run's grid, or what the map alone tells."""
+    reason: str
+    """Why there is no earlier composite."""
+
+    def read(self, rows: slice, now: Pixels, valid: Mask) -> "_Strip":
+        """Return a strip of it; `now` is this run's composite and `valid` where it has data, in the same rows."""
+        pixels, data = self.map.picture.read(rows)
+        covered = data & valid
+        share = np.where(covered, soft_edge(valid & ~covered), np.float32(0))
+        if isinstance(self.before, Likeness):
+            same, squares = self.before.unchanged(now, pixels, covered), None
+        else:
+            then, known = self.before.read(rows)
+            same, squares = unchanged(now, then, known & covered), ((now - then) ** 2).mean(axis=-1)
+        return _Strip(pixels, covered, share, same * soft_edge(valid * (1 - same)), squares)
+
+
+@dataclass(frozen=True)
+class _Strip:
+    pixels: Pixels  # (h, W, 3)
+    covered: Mask  # (h, W)
+    share: Pixels  # (h, W), in [0, 1]: how far it covers the maps that come after it
+    hold: Pixels  # (h, W), in [0, 1]: the same, less where the scene has changed
+    squares: Pixels | None  # (h, W): squared difference of the composites, a mean over the channels
+
+    def inside(self, rows: slice) -> "_Strip":
+        squares = None if self.squares is None else self.squares[rows]
+        return _Strip(self.pixels[rows], self.covered[rows], self.share[rows], self.hold[rows], squares)
+
+
+@contextmanager
+def _layer(job: OptimisedJob, scene: ComposedScene, earlier: EarlierMap) -> Iterator[_Layer]:
+    """Compose the scene of an earlier map anew, in the workspace, while the context lasts."""
+    job.workspace.create()
+    with tempfile.TemporaryDirectory(dir=job.workspace.folder) as folder:
+        try:
+            before, reason = _compose(earlier, _stretch(job, scene), job, Path(folder)), ""
+        except NstError as error:
+            before, reason = None, str(error)
+            log.warning("%s: what has changed since is taken from the map alone: %s", earlier.path, reason)
+        yield _Layer(earlier, before or Likeness.of(partial(_pairs, scene, earlier)), reason)
+
+
+def _pairs(scene: ComposedScene, earlier: EarlierMap) -> Iterator[tuple[Pixels, Pixels, Mask, slice]]:
+    """Yield strips of the composite and of a map, with where both have data and the rows that count."""
+    for _, outer, inner in _strips(scene.weight.shape[0]):
+        pixels, data = earlier.picture.read(outer)
+        yield scene.image[outer], pixels, data & (scene.weight[outer] > 0), inner
+
+
+def _strips(height: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Yield strips of rows, the rows with REACH more around them, and the strip's own rows among these."""
+    for rows in strips(height, _STRIP_ROWS):
+        outer = slice(max(0, rows.start - REACH), min(height, rows.stop + REACH))
+        yield rows, outer, slice(rows.start - outer.start, rows.stop - outer.start)
+
+
+def _compose(earlier: EarlierMap, stretch: Decisions, job: OptimisedJob, folder: Path) -> StartingPicture:
+    """Write the earlier composite, under this run's stretch, to `folder`, and open it on this run's grid.
+
+    Raises NstError where it is not to be had.
+    """
+    if earlier.run is None:
+        raise SceneError(earlier.reason)
+    image, weight, grid = earlier.run.compose(DiskStorage(folder), stretch)
+    path = folder / "before.tif"
+    write_geotiff(path, StyledMap(image, weight, grid))
+    return StartingPicture.open(path, job.inputs.scene.grid, job.config.scene.resampling, SETTING)
+
+
+def _stretch(job: OptimisedJob, scene: ComposedScene) -> Decisions:
+    """Return the settings by which this run's channels became RGB."""
+    composite = job.config.composite
+    limits = tuple((each.low, each.high) for each in scene.composite.limits)
+    return {
+        "composite.limits": limits,
+        "composite.gamma": composite.gamma,
+        "composite.sigmoid": composite.sigmoid,
+        "output.bands": None,
+    }
+
+
+def _fill(job: OptimisedJob, scene: ComposedScene, layers: Sequence[_Layer], finest: Held, counts: _Counts) -> None:
+    """Write the finest level's arrays strip by strip: the first map on top."""
+    earlier, hold = finest.in_scene
+    for rows, outer, inner in _strips(scene.weight.shape[0]):
+        now, valid = scene.image[outer], scene.weight[outer] > 0
+        parts = [layer.read(outer, now, valid).inside(inner) for layer in layers]
+        earlier[rows], hold[rows] = _laid(parts, job, counts, valid[inner])
+
+
+def _laid(parts: Sequence[_Strip], job: OptimisedJob, counts: _Counts, valid: Mask) -> tuple[Pixels, Pixels]:
+    """Return a strip of the maps, one over the other, and of their hold; count what there is."""
+    pixels = np.zeros((*valid.shape, 3), np.float32)
+    share, hold, squares, known = (np.zeros(valid.shape, np.float32) for _ in range(4))
+    for number, part in enumerate(parts):
+        seen = (1 - share) * part.share
+        pixels += seen[..., np.newaxis] * to_optimise(job.config.style.color, part.pixels)
+        hold += (1 - share) * part.hold
+        if part.squares is not None:
+            squares += seen * part.squares
+            known += seen
+        share += seen
+        counts.covered[number] += int(np.count_nonzero(part.covered))
+    pixels /= np.where(share > 0, share, 1)[..., np.newaxis]
+    firm = hold >= FIRM
+    counts.valid += int(np.count_nonzero(valid))
+    counts.firm += int(np.count_nonzero(firm))
+    counts.compared += int(np.count_nonzero(firm & (known >= FIRM)))
+    counts.change += float(squares[firm & (known >= FIRM)].sum(dtype=np.float64))
+    return pixels, hold
+
+
+def _facts(layers: Sequence[_Layer], counts: _Counts) -> dict[str, Any]:
+    maps = [
+        {
+            "path": str(layer.map.path),
+            "covers": covered / counts.valid,
+            "compared": "composites" if isinstance(layer.before, StartingPicture) else "the map alone",
+            **({"reason": layer.reason} if layer.reason else {}),
+        }
+        for layer, covered in zip(layers, counts.covered, strict=True)
+    ]
+    change = (counts.change / counts.compared) ** 0.5 if counts.compared else None
+    return {"maps": maps, "unchanged": counts.firm / counts.valid, "scene_change": change}
+
+
+def measure_agreement(job: OptimisedJob, scene: ComposedScene, held: HeldLevels, result: PixelArray) -> dict[str, Any]:
+    """Return the figures of a finished picture, (H, W, 3) in the colours that were optimised, ready for JSON."""
+    change = measure_change(result, *held.levels[-1].in_scene, FIRM)
+    seams = _seams(job.earlier, scene.weight, result, job.config.style.color)
+    return {"map_change": change, "scene_change": held.facts["scene_change"], "seams": seams}
+
+
+def measure_overlap(maps: Sequence[EarlierMap], scene: ComposedScene, result: PixelArray) -> dict[str, Any]:
+    """Return the figures of a learned style's map, (H, W, 3), which is compared wherever an earlier one has data."""
+    sums, count = 0.0, 0
+    for rows in strips(scene.weight.shape[0], _STRIP_ROWS):
+        left = scene.weight[rows] > 0
+        for each in maps:
+            pixels, data = each.picture.read(rows)
+            change = (np.rint(result[rows]) - pixels)[data & left]
+            sums += float((change.astype(np.float64) ** 2).sum())
+            count += change.size
+            left &= ~data
+    change = math.sqrt(sums / count) if count else None
+    return {"map_change": change, "scene_change": None, "seams": _seams(maps, scene.weight, result, "style")}
+
+
+def _seams(maps: Sequence[EarlierMap], weight: PixelArray, result: PixelArray, color: Color) -> list[dict[str, Any]]:
+    """Return the seam ratios with every earlier map, measured on the scene's grid and a little around it."""
+    height, width = weight.shape
+    there = -AROUND, -AROUND, height + AROUND, width + AROUND
+
+    def read_this(rows: slice) -> tuple[Pixels, Mask]:
+        start, stop = (min(max(row - AROUND, 0), height) for row in (rows.start, rows.stop))
+        top = min(max(AROUND - rows.start, 0), rows.stop - rows.start)
+        pad = (top, rows.stop - rows.start - top - (stop - start)), (AROUND, AROUND)
+        return np.pad(result[start:stop], (*pad, (0, 0))), np.pad(weight[start:stop] > 0, pad)
+
+    def reading(picture: StartingPicture) -> Read:
+        around = replace(picture, scene=picture.scene.cut(there))
+
+        def read(rows: slice) -> tuple[Pixels, Mask]:
+            pixels, data = around.read(rows)
+            return to_optimise(color, pixels), data
+
+        return read
+
+    rows = height + 2 * AROUND
+    return [{"map": each.path.name, **measure_seams(read_this, reading(each.picture), rows)} for each in maps]

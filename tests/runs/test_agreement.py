@@ -1,0 +1,339 @@
+"""Maps that agree with earlier ones, made by whole runs on small real scenes."""
+
+import json
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.windows import Window
+
+import nst_rs
+from nst_rs.composite.change import EDGE
+from nst_rs.config.loading import load_config, override
+from nst_rs.errors import ConfigError, NstError
+from nst_rs.files.storage import MemoryStorage
+from nst_rs.output.files import Outputs
+from nst_rs.pyramid.resample import halve
+from nst_rs.runs.agreement import compose_held
+from nst_rs.runs.finish import Result
+from nst_rs.runs.levels import compose_levels
+from nst_rs.runs.optimised_job import OptimisedJob
+from nst_rs.runs.prepare import forecast, prepare
+from nst_rs.runs.progress import Progress
+from nst_rs.runs.session import run
+from tests.forked import ForkedRun, Orders
+from tests.rasters import random_values, write_raster
+
+Settings = dict[str, Any]
+HEIGHT, WIDTH = 96, 108
+HALF = WIDTH // 2
+FIELD = slice(30, 60), slice(60, 95)
+"""Rows and columns of a field that changes."""
+STANDING = {"schedule.levels": 1, "schedule.iterations": 1, "schedule.step_size": 1e-6}
+"""Settings under which the map is the picture that the descent starts from."""
+
+
+def cut(olinda: Path, path: Path, columns: slice, changed: bool = False) -> Path:
+    """Cut some columns out of the sample scene; `changed` gives one field another colour, and all of it some noise."""
+    with rasterio.open(olinda / "olinda_r0_c0.tif") as source:
+        window = Window(columns.start, 40, columns.stop - columns.start, HEIGHT)
+        values = source.read([3, 2, 1], window=window).astype(np.int16)
+        if changed:
+            values[(slice(None), *FIELD)] = np.array([20, 60, 160])[:, np.newaxis, np.newaxis]
+            values += np.random.default_rng(0).integers(-2, 3, values.shape)
+        place = {"crs": source.crs, "transform": source.window_transform(window)}
+    return write_raster(path, np.clip(values, 1, 255).astype(np.uint8), names=("red", "green", "blue"), **place)
+
+
+@pytest.fixture(scope="module")
+def april(olinda: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cut(olinda, tmp_path_factory.mktemp("april") / "april.tif", slice(0, WIDTH))
+
+
+@pytest.fixture(scope="module")
+def may(olinda: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same ground later, with a new reservoir."""
+    return cut(olinda, tmp_path_factory.mktemp("may") / "may.tif", slice(0, WIDTH), changed=True)
+
+
+@pytest.fixture(scope="module")
+def neighbour(olinda: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ground to the east, of which the west half is april's."""
+    return cut(olinda, tmp_path_factory.mktemp("east") / "east.tif", slice(HALF, HALF + WIDTH))
+
+
+@pytest.fixture(scope="module")
+def earlier(april: Path, harvest: Path, quick: Settings, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return nst_rs.stylize(april, harvest, tmp_path_factory.mktemp("earlier") / "april_map.tif", settings=quick)
+
+
+@pytest.fixture
+def stylize(harvest: Path, quick: Settings, tmp_path: Path) -> Callable[..., Result]:
+    def made(scene: Path, settings: Settings, name: str = "map", listener: Any = None) -> Result:
+        heard = {} if listener is None else {"listener": listener}
+        return nst_rs.stylize(scene, harvest, tmp_path / f"{name}.tif", settings={**quick, **settings}, **heard)
+
+    return made
+
+
+Stylize = Callable[..., Result]
+
+
+def levels_of(scene: Path, style: Path, settings: Settings, folder: Path) -> tuple[OptimisedJob, Any]:
+    """A prepared run, and what it is held to."""
+    named = load_config(None, [f"scene.paths=[{scene}]", f"style.images={style}", f"output.path={folder / 'map.tif'}"])
+    job = prepare(override(named, settings))
+    assert isinstance(job, OptimisedJob)
+    storage = MemoryStorage()
+    return job, compose_held(job, compose_levels(job, storage).scene, storage)
+
+
+@pytest.mark.parametrize("memory", ["2GB", "1MB"])
+def test_where_nothing_has_changed_the_picture_starts_from_the_earlier_map_byte_for_byte(
+    stylize: Stylize, april: Path, earlier: Result, memory: str
+) -> None:
+    made = stylize(april, {**STANDING, "style.agree": [earlier.output], "compute.memory": memory})
+    assert (made.read() == earlier.read()).all()
+    record = json.loads(made.record.read_text())
+    assert record["agreement"]["unchanged"] == 1
+    assert record["agreement"]["scene_change"] < 0.5  # the earlier composite is kept in whole values
+    assert record["figures"]["agreement"]["map_change"] == 0
+    (entry,) = [entry for entry in record["inputs"] if entry["path"] == str(earlier.output)]
+    assert entry["sha256"]
+
+
+def test_beyond_an_earlier_maps_edge_the_picture_starts_from_the_scene(
+    stylize: Stylize, neighbour: Path, earlier: Result
+) -> None:
+    settings = {**STANDING, "composite.limits": load_config(earlier.record).composite.limits or earlier.record}
+    plain = stylize(neighbour, settings, "plain").read().astype(int)
+    made = stylize(neighbour, {**settings, "style.agree": earlier.output}).read().astype(int)
+    firm = slice(0, HALF - EDGE)
+    assert (made[:, firm] == earlier.read()[:, HALF:][:, firm]).all()
+    # A step of a millionth, up in one and down in the other, can turn x.5 over.
+    assert np.abs(made - plain)[:, HALF:].max() <= 1
+    assert np.abs(made - plain)[:, HALF - EDGE : HALF].max() > 1
+
+
+def test_every_level_is_held_to_the_earlier_map_reduced_as_the_run_reduces_pictures(
+    may: Path, harvest: Path, quick: Settings, earlier: Result, tmp_path: Path
+) -> None:
+    _, held = levels_of(may, harvest, {**quick, "schedule.levels": 3, "schedule.iterations": 1}, tmp_path)
+    assert held is not None
+    coarse, middle, fine = held.levels
+    for below, above in ((coarse, middle), (middle, fine)):
+        reduced = halve(*(each[:, :] for each in above.in_scene))
+        for found, expected in zip(below.in_scene, reduced, strict=True):
+            assert (found[:, :] == expected).all()
+    assert (fine.in_scene[0][:, :][fine.in_scene[1][:, :] == 1] % 1 == 0).all()
+
+
+def test_a_strong_hold_keeps_unchanged_ground_and_lets_a_new_field_be_painted(
+    stylize: Stylize, may: Path, earlier: Result
+) -> None:
+    settings = {"composite.limits": earlier.record, "schedule.iterations": (8, 8)}
+    alone = stylize(may, settings, "alone").read().astype(int)
+    made = stylize(may, {**settings, "style.agree": earlier.output, "objective.agreement": 10.0}).read().astype(int)
+    before = earlier.read().astype(int)
+    same = np.ones((HEIGHT, WIDTH), bool)
+    rows, columns = FIELD
+    same[rows.start - 8 : rows.stop + 8, columns.start - 8 : columns.stop + 8] = False
+
+    def change(picture: np.ndarray, where: Any) -> float:
+        return float(np.sqrt(((picture - before)[where] ** 2).mean()))
+
+    assert change(made, same) < 0.1 * change(alone, same)
+    assert change(made, FIELD) > 0.7 * change(alone, FIELD)
+
+
+def test_the_stretch_is_the_earlier_maps_unless_another_is_set(
+    may: Path, harvest: Path, quick: Settings, earlier: Result
+) -> None:
+    named = load_config(None, [f"scene.paths=[{may}]", f"style.images={harvest}", f"style.agree={earlier.output}"])
+    recorded = json.loads(earlier.record.read_text())["scene"]["limits"]
+    limits = prepare(override(named, quick), to_write=False).config.composite.limits
+    assert [list(each) for each in limits] == recorded
+    own = ((0.0, 200.0),) * 3
+    assert prepare(override(named, {**quick, "composite.limits": own}), to_write=False).config.composite.limits == own
+
+
+def test_the_record_the_report_and_the_plan_tell_of_the_earlier_map(
+    stylize: Stylize, neighbour: Path, earlier: Result, harvest: Path, quick: Settings
+) -> None:
+    made = stylize(neighbour, {"style.agree": earlier.output})
+    record = json.loads(made.record.read_text())
+    (told,) = record["agreement"]["maps"]
+    assert told == {"path": str(earlier.output), "covers": 0.5, "compared": "composites"}
+    assert record["levels"][-1]["terms"][-1]["name"] == "agreement"
+    assert record["figures"]["agreement"]["map_change"] >= 0
+    (seams,) = record["figures"]["agreement"]["seams"]
+    assert seams["map"] == "april_map.tif"
+    assert seams["this_above"]["ratio"] > 0
+    assert seams["earlier_above"]["ratio"] > 0
+    page = made.report.read_text()
+    assert "<h3>Agreement</h3>" in page
+    assert page.count("<h3>Seam</h3>") == 2
+    assert "seam with april_map.tif" in repr(made)
+    named = load_config(None, [f"scene.paths=[{neighbour}]", f"style.images={harvest}"])
+    told_before = forecast(override(named, {**quick, "style.agree": earlier.output})).job.notes
+    assert told_before == (f"agrees with {earlier.output}",)
+    before = made.output.read_bytes()
+    run(prepare(load_config(made.record)))
+    assert made.output.read_bytes() == before
+
+
+@pytest.mark.parametrize("gone", ["record", "scene"])
+def test_what_has_changed_is_taken_from_the_map_where_there_is_nothing_else_and_that_is_told(
+    stylize: Stylize,
+    april: Path,
+    earlier: Result,
+    harvest: Path,
+    quick: Settings,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    gone: str,
+) -> None:
+    scene = shutil.copy(april, tmp_path / "scene.tif")
+    before = stylize(scene, {}, "before")
+    if gone == "record":
+        before.record.unlink()
+    else:
+        scene.unlink()
+    made = stylize(april, {**STANDING, "style.agree": before.output})
+    record = json.loads(made.record.read_text())
+    (told,) = record["agreement"]["maps"]
+    assert told["compared"] == "the map alone"
+    assert ("run.json" if gone == "record" else "scene.tif") in told["reason"]
+    assert "what has changed since is taken from the map alone" in caplog.text
+    assert record["agreement"]["scene_change"] is None
+    assert record["agreement"]["unchanged"] > 0.5
+
+
+@pytest.mark.parametrize(("tile", "color"), [(64, "style"), (100, "scene")])
+def test_a_map_that_agrees_does_not_depend_on_the_tile(
+    stylize: Stylize, neighbour: Path, earlier: Result, tile: int, color: str
+) -> None:
+    settings = {"style.agree": earlier.output, "style.color": color}
+    whole = stylize(neighbour, settings, "whole")
+    made = stylize(neighbour, {**settings, "tiling.tile": tile})
+    assert json.loads(made.record.read_text())["levels"][-1]["tiles"] > 1
+    difference = np.abs(made.read().astype(int) - whole.read())
+    # Rounding to whole values: a difference in the last float32 digit can turn x.5 over.
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.001
+
+
+@pytest.mark.parametrize("memory", ["2GB", "1MB"])
+def test_a_run_that_agrees_killed_anywhere_goes_on_to_the_same_bytes(
+    earlier: Result, neighbour: Path, harvest: Path, tmp_path: Path, memory: str
+) -> None:
+    files = (f"scene.paths=[{neighbour}]", f"style.images={harvest}", "style.size=64", f"style.agree={earlier.output}")
+    schedule = ("schedule.levels=2", "schedule.iterations=[3, 2]", "tiling.tile=64", "tiling.statistics=exact")
+    layers = ("objective.content_layers={conv1_1: 1}", "objective.style_layers={conv1_1: 1}")
+    compute = ("compute.precision=float32", "compute.device=cpu", f"compute.memory={memory}")
+    output = tmp_path / "made" / "map.tif"
+    output.parent.mkdir()
+    orders = Orders((*files, *schedule, *layers, *compute, f"output.path={output}"))
+    undisturbed = ForkedRun(orders)
+    tally = undisturbed.said()
+    assert undisturbed.end() == 0
+    whole = output.read_bytes()
+    shutil.rmtree(output.parent)
+    output.parent.mkdir()
+    for share in (0.1, 0.4, 0.7):
+        assert ForkedRun(replace(orders, kill_at=1 + int(share * tally.changes))).end() == -signal.SIGKILL
+    assert ForkedRun(orders).end() == 0
+    assert output.read_bytes() == whole
+    assert set(output.parent.iterdir()) == set(Outputs(output))
+
+
+def foreign(folder: Path, earlier: Result, name: str) -> Path:
+    """Files that no run can agree with."""
+    if name == "not ours.tif":
+        return write_raster(folder / name, random_values((3, 40, 40)), photometric="RGB")
+    if name == "words.tif":
+        (folder / name).write_text("no map")
+        return folder / name
+    if name == "elsewhere.tif":
+        shutil.copy(earlier.output, folder / name)
+        with rasterio.open(folder / name, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as target:
+            target.transform = target.transform @ rasterio.Affine.translation(500, 0)
+        return folder / name
+    return folder if name == "a folder" else folder / name
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("nowhere.tif", r"style\.agree .*nowhere\.tif: expected a map made by this program, got no such file"),
+        ("a folder", r"style\.agree .*: expected a map made by this program, got a folder"),
+        ("not ours.tif", r"style\.agree .*not ours\.tif: expected a map made by this program, got a file without"),
+        ("words.tif", r"style\.agree .*words\.tif: expected a map made by this program, got a file without"),
+        ("elsewhere.tif", r"style\.agree .*elsewhere\.tif: expected a picture of the scene's place"),
+    ],
+)
+def test_a_map_that_is_wrong_is_told_in_one_line_before_anything_is_computed(
+    may: Path, harvest: Path, quick: Settings, earlier: Result, tmp_path: Path, name: str, expected: str
+) -> None:
+    path = foreign(tmp_path, earlier, name)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ConfigError, match=expected) as caught:
+        nst_rs.stylize(may, harvest, tmp_path / "out" / "map.tif", settings={**quick, "style.agree": path})
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_map_of_other_bands_is_refused(may: Path, harvest: Path, quick: Settings, earlier: Result) -> None:
+    named = load_config(None, [f"scene.paths=[{may}]", f"style.images={harvest}", f"style.agree={earlier.output}"])
+    with pytest.raises(ConfigError, match="expected a map of the bands blue, green, red, got one of red, green, blue"):
+        prepare(override(named, {**quick, "composite.bands": ("blue", "green", "red")}), to_write=False)
+
+
+def test_a_map_is_not_written_over_one_that_it_agrees_with(
+    may: Path, harvest: Path, quick: Settings, earlier: Result
+) -> None:
+    before = earlier.output.read_bytes()
+    with pytest.raises(NstError, match="expected a new file, got an input of this run"):
+        nst_rs.stylize(may, harvest, earlier.output, settings={**quick, "style.agree": earlier.output})
+    assert earlier.output.read_bytes() == before
+
+
+def test_a_map_without_data_where_the_scene_has_some_is_refused_and_leaves_nothing(
+    april: Path, harvest: Path, quick: Settings, earlier: Result, tmp_path: Path
+) -> None:
+    with rasterio.open(april) as source:
+        values, place = source.read(), {"crs": source.crs, "transform": source.transform}
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[:, HALF:] = True
+    names = ("red", "green", "blue")
+    west = write_raster(tmp_path / "west.tif", values, mask=~mask, names=names, **place)
+    east = write_raster(tmp_path / "east.tif", values, mask=mask, names=names, **place)
+    before = nst_rs.stylize(west, harvest, tmp_path / "west_map.tif", settings={**quick, "schedule.iterations": 1})
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ConfigError, match="expected a map with data where the scene has some, got none"):
+        nst_rs.stylize(east, harvest, tmp_path / "out" / "map.tif", settings={**quick, "style.agree": before.output})
+    assert [path for path in (tmp_path / "out").iterdir() if "work" in path.name] == []
+
+
+def test_a_killed_run_does_not_go_on_once_the_earlier_scene_is_gone(
+    stylize: Stylize, may: Path, april: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it is held to is then another thing."""
+    scene = shutil.copy(april, tmp_path / "scene.tif")
+    settings = {"style.agree": stylize(scene, {}, "before").output}
+
+    def interrupt(state: Progress) -> None:
+        if state.level == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stylize(may, settings, listener=interrupt)
+    scene.unlink()
+    stylize(may, settings)
+    assert "going on where an earlier run stopped" not in caplog.text

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,10 @@ def spans(page: Path) -> list[str]:
 def commands(page: Path) -> Iterator[list[str]]:
     """The words of all commands `nst-rs ...` in a page's blocks of code."""
     for line in re.sub(r"\\\n\s*", "", code(page)).splitlines():
-        for called in re.findall(r"(?<![\w-])nst-rs (.+)", line.split(" # ")[0].split("#  ")[0]):
-            yield shlex.split(re.split(r"[;&|>]|\s{2,}#", called)[0], comments=True)
+        for called in re.findall(r"(?<![\w-])nst-rs (?!nst-rs)([a-z-].*)", line):
+            words = shlex.shlex(called, posix=True, punctuation_chars=True)
+            words.whitespace_split = True
+            yield list(takewhile(lambda word: word not in {";", "|", "&", "&&", ">"}, words))
 
 
 def named_tests(page: Path) -> list[tuple[str, str]]:

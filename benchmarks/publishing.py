@@ -13,7 +13,7 @@ import numpy as np
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
-from nst_rs.config.sections import OutputSection
+from nst_rs.config.sections import OutputSection, RunConfig
 from nst_rs.geo.grid import Grid
 from nst_rs.output.companion import MapContents
 from nst_rs.output.files import Outputs
@@ -65,7 +65,9 @@ def _publish(rows: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         outputs = Outputs(Path(folder) / "map.tif", OutputSection(tiles="pmtiles"))
         contents = MapContents(styled, styled.picture, None, [])
-        publish(outputs, contents, lambda: {"configuration": {"style": {"images": []}}}, companions=[COMPANION])
+        publish(
+            outputs, contents, lambda: {"configuration": RunConfig().model_dump(mode="json")}, companions=[COMPANION]
+        )
     return peak_memory_bytes()
 
 

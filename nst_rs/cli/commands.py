@@ -13,6 +13,7 @@ from rich.console import Console
 
 from nst_rs import api
 from nst_rs.cli import terminal
+from nst_rs.cli.serving import offers, opened
 from nst_rs.cli.signals import exit_code, stopped_like_ctrl_c
 from nst_rs.config.loading import load_config, name_files, override
 from nst_rs.config.named_styles import find_style, named_styles
@@ -69,7 +70,6 @@ Preset = Annotated[
     ),
 ]
 _FIRST = Path("configs", "olinda.yaml")
-_LISTED = "name one of those that `nst-rs styles` lists with --style"
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what is decided and how long it took.")]
 
 
@@ -363,18 +363,33 @@ def view(
         from nst_rs.view.server import serve, viewing
 
         with suppress(KeyboardInterrupt), viewing(map_) as shown:
-            serve(shown, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
+            serve([shown], port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
 
 
 @app.command()
 def serve(
     scene: Scene = None,
-    style: Style = None,
+    style: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="STYLE",
+            help="Take this learned style: a file (.style), or a name that `nst-rs styles` lists. Give the option "
+            "several times to choose on the page.",
+        ),
+    ] = None,
     config: ConfigFile = None,
     settings: Assignments = None,
     port: Annotated[
         int, typer.Option(metavar="PORT", min=0, max=65535, help="Serve at this port; 0 is any free one.")
     ] = 0,
+    composite: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Show this composite, such as color_infrared or [nir, red, green]. Give the option several times to "
+            "choose on the page.",
+        ),
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Keep what is painted in this folder, for the next time.")
     ] = None,
@@ -383,28 +398,18 @@ def serve(
     """Show a scene in a learned style, painted as it is looked at.
 
     Every SCENE is a product, a tile of one scene, or a folder of them. The page is that of nst-rs view, on this machine
-    alone, and programs such as QGIS find its tiles. Nothing is painted but what is looked at. Ctrl-C ends it.
+    alone, and programs such as QGIS find its tiles. Nothing is painted but what is looked at. With --style or
+    --composite several times the page lets its reader choose. Ctrl-C ends it.
     """
     with _errors_as_lines(verbose) as screen, suppress(KeyboardInterrupt), _kept_in(cache) as folder:
         screen.print("starting the map server", highlight=False)  # which takes seconds to import
-        run = name_files(load_config(config, settings or ()), scene or None, style or None, folder / "map.tif")
-        with native_notes_hidden():
-            from nst_rs.runs.learned_job import LearnedJob
-            from nst_rs.runs.on_demand import MapOnDemand
-            from nst_rs.runs.prepare import prepare
-
-            job = prepare(run)
-        if not isinstance(job, LearnedJob):
-            got = "classes of ground" if run.style.regions else "an image"
-            raise ConfigError(
-                "style.images", expected="a learned style: no other is painted in parts", got=got, do=_LISTED
-            )
-        from nst_rs.view.painted import painted
+        run = name_files(load_config(config, settings or ()), scene or None, None, None)
+        offered = offers(run, style or (), composite or (), folder)
         from nst_rs.view.server import serve as serve_view
 
-        name = Path(run.scene.paths[0]).stem
-        with job.alone(), MapOnDemand(job) as map_, painted(name, map_) as shown:
-            serve_view(shown, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
+        name = Path(next(iter(run.scene.paths), "")).stem
+        with opened(name, offered) as views:
+            serve_view(views, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
 
 
 @contextmanager

@@ -85,6 +85,8 @@ class StyleSection(Section):
         check_classes(value)
         if value and info.data.get("images"):
             raise ValueError("no style.images, and no --style, beside classes that have images of their own")
+        if value and info.data.get("agree"):
+            raise ValueError("no style.agree beside classes of ground: one of the two")
         return value
 
     @property

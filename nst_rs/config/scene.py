@@ -44,9 +44,10 @@ class SceneSection(Section):
     """The scale in: physical value = stored value × scale + offset. Where none is set, the product's metadata says."""
     offset: Number | None = None
     """The offset in: physical value = stored value × scale + offset. Where none is set, the product's metadata says."""
-    crs: Annotated[str, InWords("a CRS such as EPSG:32621")] | None = None
-    """The CRS of the map, into which products of other CRSs are brought. Where none is set, it
-    is the first product's."""
+    crs: Annotated[str, InWords("a CRS such as EPSG:32621, or web")] | None = None
+    """The CRS of the map, into which products of other CRSs are brought. ``web``: the pixels of web map tiles, those of
+    EPSG:3857 at the zoom level whose pixels are about as large as the scene's, so that tiles are not resampled. Where
+    none is set, it is the first product's."""
     resolution: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["finest", "coarsest"] = "finest"
     """The side of the map's pixels in the CRS's units, or the ``finest`` or ``coarsest`` of the chosen bands."""
     resampling: Literal["nearest", "bilinear", "cubic"] = "bilinear"
@@ -143,6 +144,12 @@ class OutputSection(Section):
     tiles: Archive | None = None
     """Web tiles besides the map, in one file: ``pmtiles`` for pages without a server, ``mbtiles`` for desktop
     programs."""
+    tile_size: Literal[256, 512] = 256
+    """The side of a web tile in pixels. ``512``: tiles that show as much ground with twice the pixels, for sharp
+    screens."""
+    zooms: Literal["averaged", "styled"] = "averaged"
+    """What the map shows from afar, in its overviews and at the coarser zoom levels of its web tiles. ``averaged``: its
+    pixels, averaged; ``styled``: at every zoom level a picture of its own, whose strokes are as large as the map's."""
     bands: Literal["all"] | Annotated[tuple[Band, ...], Field(min_length=1)] | None = None
     """Bands of the scene that are written beside the map with their own values: numbers from 1 and names, such as
     ``[nir, swir1]``; or ``all``."""

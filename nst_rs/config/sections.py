@@ -104,6 +104,14 @@ class RunConfig(Section):
             raise ValueError("executor: dask with exact statistics only, which meet after every step")
         return value
 
+    @field_validator("output")
+    @classmethod
+    def _zooms_of_one_style(cls, value: OutputSection, info: ValidationInfo) -> OutputSection:
+        style = info.data.get("style")
+        if value.zooms == "styled" and style is not None and (style.regions or style.agree):
+            raise ValueError("zooms: averaged beside style.regions or style.agree: a zoom's own picture knows neither")
+        return value
+
     @field_validator("schedule")
     @classmethod
     def _one_per_level(cls, value: ScheduleSection, info: ValidationInfo) -> ScheduleSection:

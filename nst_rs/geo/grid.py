@@ -103,6 +103,11 @@ class Grid:
         )
         return Grid(self.crs, self.transform @ Affine.scale(width, height), across, down)
 
+    def reduced(self, factor: int) -> "Grid":
+        """Return the grid whose pixels are `factor` × `factor` of this one's; the last may reach beyond it."""
+        width, height = (-(-size // factor) for size in (self.width, self.height))
+        return Grid(self.crs, self.transform @ Affine.scale(factor), width, height)
+
     def apart(self, other: "Grid") -> tuple[float, float]:
         """Return (columns, rows) from this grid's first pixel to `other`'s; both in one CRS.
 

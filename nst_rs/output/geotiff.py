@@ -39,6 +39,8 @@ class StyledMap:
     profile: Profile = "deflate"
     tags: Mapping[str, str] = field(default_factory=dict)
     """The file's tags: nst_rs/output/provenance.py."""
+    zooms: tuple["StyledMap", ...] = ()
+    """What the map shows from afar, each half as large as the one before; where there is none, its averaged pixels."""
 
     def pixels(self, rows: slice) -> tuple[Rgb, Mask]:
         """Return these rows as they are stored, and where there is data.

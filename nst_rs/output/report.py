@@ -22,6 +22,7 @@ from nst_rs.geo.footprint import lattice, north
 from nst_rs.geo.grid import Grid, crs_name
 from nst_rs.output.companion import Companion, FinishedMap
 from nst_rs.output.figures import seam_ratios
+from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.loss_chart import curves, draw
 from nst_rs.output.on_the_way import SmallPicture
 from nst_rs.output.preview import as_webp, preview, webp_uri
@@ -31,6 +32,7 @@ PICTURE_SIDE = 1600
 """Pixels of the longer side of the pictures that a page holds."""
 
 _STYLE_SIDE = 512
+_ZOOM_SIDE = 384
 _NODES = 33
 """Nodes along a side of the lattice between which the page interpolates longitude and latitude."""
 _DECIMALS = 9
@@ -52,6 +54,8 @@ class Pictures:
     """As they were read, in the order of the configuration."""
     on_the_way: Sequence[SmallPicture] = ()
     """The map on the way, from the first picture to the last."""
+    zooms: Sequence[StyledMap] = ()
+    """What the map shows from afar, from fine to coarse, where it has pictures of its own for that."""
 
 
 def render(pictures: Pictures, tif: Path, record: Mapping[str, Any]) -> str:
@@ -72,6 +76,8 @@ def render(pictures: Pictures, tif: Path, record: Mapping[str, Any]) -> str:
         ground=record.get("regions", []),
         levels=levels,
         on_the_way=pictures.on_the_way,
+        zooms=_zooms(pictures.zooms),
+        zoom_side=_ZOOM_SIDE,
         legend=list({curve.name: curve for level in levels for curve in level["curves"]}.values()),
         stages=_stages(record["seconds"]),
         command=f"nst-rs stylize --config {shlex.quote(tif.with_suffix('.run.json').name)}",
@@ -123,6 +129,18 @@ def _styles(config: RunConfig, styles: Sequence[Style]) -> list[dict[str, Any]]:
         image = preview(style.image, style.weight, _STYLE_SIDE)
         shown.append({"name": path.name, "share": style.share, "of": of, "uri": _data_uri(image), "size": image.size})
     return shown
+
+
+def _zooms(zooms: Sequence[StyledMap]) -> list[dict[str, Any]]:
+    """Return what the page shows of every zoom."""
+    return [
+        {
+            "factor": 2**number,
+            "shape": zoom.grid.shape,
+            "uri": _data_uri(preview(zoom.picture, zoom.weight, _ZOOM_SIDE)),
+        }
+        for number, zoom in enumerate(zooms, start=1)
+    ]
 
 
 def _figures(record: Mapping[str, Any], config: RunConfig) -> list[_Figure]:
@@ -268,7 +286,13 @@ def _write(path: Path, finished: FinishedMap) -> None:
     contents = finished.contents
     styled = contents.styled
     pictures = Pictures(
-        contents.scene, styled.picture, styled.weight, styled.grid, contents.styles, contents.on_the_way
+        contents.scene,
+        styled.picture,
+        styled.weight,
+        styled.grid,
+        contents.styles,
+        contents.on_the_way,
+        styled.zooms,
     )
     path.write_text(render(pictures, finished.tif, finished.record), encoding="utf-8")
 

@@ -6,7 +6,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,21 +27,15 @@ from nst_rs.composite.rendering import Rendering
 from nst_rs.errors import OutputError
 from nst_rs.geo.footprint import bounding_box, degrees, footprint, turned
 from nst_rs.geo.grid import Grid
+from nst_rs.geo.webgrid import CRS_OF_WEB, SIDE, WORLD, zoom_of
 from nst_rs.output.companion import Companion, FinishedMap
 from nst_rs.output.geotiff import block_pixels, cache_bytes
 from nst_rs.output.provenance import paintings_of
 
-SIDE = 256
-"""Pixels along a side of a tile."""
-
-_WORLD = morecantile.tms.get("WebMercatorQuad")
-"""The tiles of web maps."""
-MOST_NORTHERN: float = _WORLD.bbox.top
+MOST_NORTHERN: float = WORLD.bbox.top
 """Degrees of latitude: beyond, web maps have nothing."""
 
 _QUALITY = 90
-_SPARED = 0.25
-"""Zoom levels by which tiles may be coarser than the map before the next level is made."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +45,19 @@ class Part:
     zoom: int
     columns: range
     rows: range
+    side: int = SIDE
+    """Pixels along a side of a tile."""
+
+    @property
+    def resolution(self) -> float:
+        """The side of a pixel in metres of web maps."""
+        return float(WORLD.matrix(self.zoom).cellSize) * SIDE / self.side
 
     @property
     def transform(self) -> Affine:
         """From the block's pixels to EPSG:3857."""
-        first = _WORLD.xy_bounds(morecantile.Tile(self.columns.start, self.rows.start, self.zoom))
-        resolution = _WORLD.matrix(self.zoom).cellSize
-        return Affine.translation(first.left, first.top) @ Affine.scale(resolution, -resolution)
+        first = WORLD.xy_bounds(morecantile.Tile(self.columns.start, self.rows.start, self.zoom))
+        return Affine.translation(first.left, first.top) @ Affine.scale(self.resolution, -self.resolution)
 
 
 def map_bounds(name: str, grid: Grid, do: str = "") -> tuple[float, float, float, float]:
@@ -74,32 +74,52 @@ def map_bounds(name: str, grid: Grid, do: str = "") -> tuple[float, float, float
     return west, south, east if east > west else east + 360, north
 
 
+def on_one_world(bounds: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    """Return bounds from -180 to 180 degrees: from edge to edge of the world for what crosses the antimeridian.
+
+    >>> on_one_world((170.0, -20.0, 190.0, -10.0))
+    (-180.0, -20.0, 180.0, -10.0)
+    """
+    _, south, east, north = bounds
+    return bounds if east <= 180 else (-180.0, south, 180.0, north)
+
+
 def check_place(path: Path, grid: Grid) -> None:
     """Raise OutputError where web tiles cannot show the grid: nowhere on Earth, or too near a pole."""
     map_bounds(f"output {path}", grid, "leave out output.tiles")
 
 
 def finest_zoom(grid: Grid) -> int:
-    """Return the zoom level at which a tile's pixels are about as large as the grid's in its middle.
+    """Return the zoom level at which the pixels of a tile of 256 are about as large as the grid's in its middle."""
+    return zoom_of(_resolution(grid))
+
+
+def _resolution(grid: Grid) -> float:
+    """Return the side of a grid's pixel in its middle, in metres of web maps.
 
     Where web maps do not show the middle, near a pole, the grid's latitude nearest the equator counts.
     """
+    if grid.crs == CRS_OF_WEB:
+        return grid.metres_per_pixel
     _, south, _, north = map_bounds("web tiles", grid)
     middle = degrees(grid, np.array([grid.width / 2]), np.array([grid.height / 2]))
     latitude = 90.0 if middle is None else float(middle[1][0])
     if abs(latitude) > MOST_NORTHERN:
         latitude = min(south, north, key=abs)
     # Mercator enlarges what lies away from the equator.
-    resolution = grid.metres_per_pixel / math.cos(math.radians(latitude)) * 2**_SPARED
-    return int(_WORLD.zoom_for_res(resolution, zoom_level_strategy="upper"))
+    return grid.metres_per_pixel / math.cos(math.radians(latitude))
 
 
-def parts(grid: Grid) -> list[Part]:
-    """Return the blocks of tiles of every zoom level, from the one at which a tile holds the whole map."""
+def parts(grid: Grid, side: int = SIDE) -> list[Part]:
+    """Return the blocks of tiles of every zoom level, from the one at which a tile holds the whole map.
+
+    `side` are the pixels along a side of a tile.
+    """
     bounds = map_bounds("web tiles", grid)
     blocks: list[Part] = []
-    for zoom in range(finest_zoom(grid), -1, -1):
-        level = _blocks(bounds, zoom)
+    finest = zoom_of(_resolution(grid) * side / SIDE)
+    for zoom in range(finest, -1, -1):
+        level = [replace(part, side=side) for part in tile_blocks(bounds, zoom)]
         blocks = [*level, *blocks]
         if sum(len(part.columns) * len(part.rows) for part in level) == 1:
             break
@@ -122,11 +142,12 @@ def write_tiles(path: Path, finished: FinishedMap) -> None:
     """Write the tiles of a finished map to `path`, which ends in the kind of archive."""
     with rasterio.open(finished.tif) as source:
         grid = Grid.of(source)
-    with rasterio.Env(GDAL_CACHEMAX=cache_bytes(grid)), rasterio.open(finished.tif) as source:
-        blocks = parts(grid)
+    wanted = finished.record["configuration"]["output"]
+    blocks = parts(grid, wanted["tile_size"])
+    with rasterio.Env(GDAL_CACHEMAX=cache_bytes(grid)), _Opened(finished.tif, grid, wanted["zooms"]) as opened:
         opening = _pmtiles if path.suffix == ".pmtiles" else _mbtiles
         with opening(path, _Summary.of(finished.tif.stem, grid, blocks, finished.record)) as archive:
-            for place, tile in _tiles(source, grid, blocks):
+            for place, tile in _tiles(opened, blocks):
                 archive.add(place, tile)
 
 
@@ -158,8 +179,7 @@ class _Summary:
     @property
     def box(self) -> tuple[float, float, float, float]:
         """West, south, east, north; from edge to edge of the world for what crosses the antimeridian."""
-        _, south, east, north = self.bounds
-        return self.bounds if east <= 180 else (-180.0, south, 180.0, north)
+        return on_one_world(self.bounds)
 
     @property
     def center(self) -> tuple[float, float]:
@@ -168,56 +188,83 @@ class _Summary:
         return longitude - 360 * (longitude > 180), (south + north) / 2
 
 
-def _blocks(bounds: Sequence[float], zoom: int) -> list[Part]:
+def tile_blocks(bounds: Sequence[float], zoom: int) -> list[Part]:
+    """Return the blocks of tiles of a zoom level that lie in `bounds`, as :func:`map_bounds` returns them."""
     west, south, east, north = bounds
-    first = _WORLD.tile(west, north, zoom, truncate=True)
-    last = _WORLD.tile(east if east <= 180 else east - 360, south, zoom, truncate=True)
+    first = WORLD.tile(west, north, zoom, truncate=True)
+    last = WORLD.tile(east if east <= 180 else east - 360, south, zoom, truncate=True)
     rows = range(first.y, last.y + 1)
     if east <= 180:
         return [Part(zoom, range(first.x, last.x + 1), rows)]
-    world = _WORLD.matrix(zoom).matrixWidth
+    world = WORLD.matrix(zoom).matrixWidth
     if last.x >= first.x:  # the two sides share a tile
         return [Part(zoom, range(world), rows)]
     return [Part(zoom, range(first.x, world), rows), Part(zoom, range(last.x + 1), rows)]
 
 
-def _tiles(source: Any, grid: Grid, blocks: Sequence[Part]) -> Iterator[tuple[_Place, bytes]]:
+class _Opened:
+    """A map that is open, and its overviews where they are pictures of their own."""
+
+    def __init__(self, tif: Path, grid: Grid, zooms: str) -> None:
+        self._tif, self._grid, self._styled = tif, grid, zooms == "styled"
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "_Opened":
+        self._map = self._stack.enter_context(rasterio.open(self._tif))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def on(self, part: Part) -> list[WarpedVRT]:
+        """Open the map on a block's tiles, once for each of its copies around the Earth."""
+        options = {
+            "crs": CRS_OF_WEB,
+            "transform": part.transform,
+            "width": len(part.columns) * part.side,
+            "height": len(part.rows) * part.side,
+            "resampling": Resampling.bilinear,
+            "add_alpha": True,
+        }
+        halved = self._halved(part)
+        source, scale = self._map, Affine.scale(2**halved)
+        if halved:
+            source = self._stack.enter_context(rasterio.open(self._tif, overview_level=halved - 1))
+        warped = []
+        for place in (each @ scale for each in turned(self._grid)):
+            # GDAL takes an overview to end where the map does; its last pixels reach beyond.
+            moved = {} if place == source.transform else {"src_transform": place}
+            warped.append(self._stack.enter_context(WarpedVRT(source, **moved, **options)))
+        return warped
+
+    def _halved(self, part: Part) -> int:
+        """Return how often the picture is halved whose pixels are nearest in size to those of a block's tiles."""
+        if not self._styled:
+            return 0
+        times = round(math.log2(part.resolution / _resolution(self._grid)))
+        return min(max(0, times), len(self._map.overviews(1)))
+
+
+def _tiles(map_: _Opened, blocks: Sequence[Part]) -> Iterator[tuple[_Place, bytes]]:
     """Return every tile that holds data, in the order in which PMTiles keeps them: by zoom, then along a curve."""
-    with ExitStack() as stack:
-        opened = [(part, _warped(source, grid, part, stack)) for part in blocks]
-        places = [
-            ((part.zoom, column, row), part, warped)
-            for part, warped in opened
-            for column in part.columns
-            for row in part.rows
-        ]
-        for place, part, warped in sorted(places, key=lambda each: int(zxy_to_tileid(*each[0]))):
-            rgba = _read(warped, part, place)
-            if rgba[3].any():
-                yield place, _encode(rgba)
-
-
-def _warped(source: Any, grid: Grid, part: Part, stack: ExitStack) -> list[WarpedVRT]:
-    """Open the map on a block's tiles, once for each of its copies around the Earth."""
-    options = {
-        "crs": _WORLD.rasterio_crs,
-        "transform": part.transform,
-        "width": len(part.columns) * SIDE,
-        "height": len(part.rows) * SIDE,
-        "resampling": Resampling.bilinear,
-        "add_alpha": True,
-    }
-    _, *copies = turned(grid)
-    return [
-        stack.enter_context(WarpedVRT(source, **options)),
-        *(stack.enter_context(WarpedVRT(source, src_transform=copy, **options)) for copy in copies),
+    opened = [(part, map_.on(part)) for part in blocks]
+    places = [
+        ((part.zoom, column, row), part, warped)
+        for part, warped in opened
+        for column in part.columns
+        for row in part.rows
     ]
+    for place, part, warped in sorted(places, key=lambda each: int(zxy_to_tileid(*each[0]))):
+        rgba = _read(warped, part, place)
+        if rgba[3].any():
+            yield place, _encode(rgba)
 
 
 def _read(warped: Sequence[WarpedVRT], part: Part, place: _Place) -> Any:
-    """Return a tile, (4, SIDE, SIDE) RGBA bytes: of the first copy of the map that has data there, pixel by pixel."""
+    """Return a tile, (4, side, side) RGBA bytes: of the first copy of the map that has data there, pixel by pixel."""
     _, column, row = place
-    window = Window((column - part.columns.start) * SIDE, (row - part.rows.start) * SIDE, SIDE, SIDE)
+    side = part.side
+    window = Window((column - part.columns.start) * side, (row - part.rows.start) * side, side, side)
     rgba = warped[0].read(window=window)
     for copy in warped[1:]:
         rgba = np.where(rgba[3] > 0, rgba, copy.read(window=window))

@@ -150,10 +150,11 @@ class Plan:
     levels: tuple[Level, ...]
 
 
-def make_plan(shape: tuple[int, int], *, levels: int, tile: int, trunk: Trunk) -> Plan:
+def make_plan(shape: tuple[int, int], *, levels: int, tile: int, trunk: Trunk, further: int = 0) -> Plan:
     """Cut a scene of `shape` (H, W) into `levels` levels of tiles with cores of at most about `tile` pixels.
 
-    Raises ConfigError when the coarsest level would be smaller than the network's stride.
+    There are `further` levels below them, which may be of any size. Raises ConfigError when the coarsest of the others
+    would be smaller than the network's stride.
 
     >>> plan = make_plan((1860, 2041), levels=2, tile=512, trunk=Trunk.reaching(["conv5_1"]))
     >>> [(level.shape, len(level.tiles), level.window_shape) for level in plan.levels]
@@ -167,7 +168,7 @@ def make_plan(shape: tuple[int, int], *, levels: int, tile: int, trunk: Trunk) -
             got=f"{coarsest[1]} × {coarsest[0]} for a scene of {shape[1]} × {shape[0]}",
             do="use fewer levels",
         )
-    factors = [2**k for k in reversed(range(levels))]
+    factors = [2**k for k in reversed(range(levels + further))]
     return Plan(shape, tile, trunk, tuple(make_level(shape, factor, tile, trunk) for factor in factors))
 
 

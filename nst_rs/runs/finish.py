@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from nst_rs.runs.compose import ComposedScene
 from nst_rs.runs.ground import Ground, styles_by_class
 from nst_rs.runs.job import Job
 from nst_rs.runs.progress import Stopwatch
+from nst_rs.runs.zooms import Zoom, with_clouds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,8 @@ class Finished:
     """The classes of the ground, where it is divided."""
     further_figures: Callable[[], Mapping[str, Any]] = dict
     """Measures the figures that only this kind of run has."""
+    zooms: tuple[Zoom, ...] = ()
+    """What the map shows from afar, from fine to coarse."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -142,7 +145,7 @@ def _publish(job: Job, finished: Finished, finished_record: Callable[[], Mapping
     tags = provenance.tags(job.config, scene.fingerprints)
     picture, weight = with_unstyled(finished.picture, scene.weight, scene.unstyled)
     composite, _ = with_unstyled(scene.image, scene.weight, scene.unstyled)
-    styled = StyledMap(picture, weight, grid, profile, tags)
+    styled = StyledMap(picture, weight, grid, profile, tags, _zooms(job, finished))
     contents = MapContents(styled, composite, job.inputs.rendering, job.inputs.styles, finished.on_the_way)
 
     def verify() -> None:
@@ -152,14 +155,30 @@ def _publish(job: Job, finished: Finished, finished_record: Callable[[], Mapping
     publish(job.outputs, contents, finished_record, verify)
 
 
+def _zooms(job: Job, finished: Finished) -> tuple[StyledMap, ...]:
+    """Return what the map shows from afar, with the clouds that it shows as they are."""
+    grid, profile = job.inputs.scene.grid, job.config.output.profile
+    zooms = with_clouds(finished.zooms, finished.scene.unstyled, job.workspace.arrays)
+    return tuple(
+        StyledMap(*with_unstyled(zoom.picture, zoom.weight, zoom.unstyled), grid.reduced(zoom.factor), profile)
+        for zoom in zooms
+    )
+
+
 def _record(job: Job, finished: Finished, watch: Stopwatch) -> dict[str, Any]:
     return {
         **record.of_run(job.config, job.device.name, finished.scene.fingerprints),
         "scene": record.of_scene(job.inputs.scene, finished.scene.composite),
         **finished.record,
+        **_record_of_zooms(finished.zooms),
         "seconds": dict(watch.seconds),
         "peak_memory_bytes": record.peak_memory_bytes(),
     }
+
+
+def _record_of_zooms(zooms: Sequence[Zoom]) -> dict[str, Any]:
+    """Return the part of the record on what the map shows from afar; nothing where that is its averaged pixels."""
+    return {"zooms": [zoom.described() for zoom in zooms]} if zooms else {}
 
 
 def _result(job: Job, finished: Finished, watch: Stopwatch, figures: Future[dict[str, Any]]) -> Result:

@@ -27,6 +27,7 @@ from nst_rs.output.files import Outputs
 from nst_rs.output.publish import disk_bytes
 from nst_rs.runs.estimate import Kept, Memory
 from nst_rs.runs.inputs import Inputs
+from nst_rs.runs.zooms import zoom_bytes, zooms_of
 from nst_rs.style.picture import Style
 
 
@@ -70,11 +71,17 @@ class Job(ABC):
         return min(self.config.compute.workers or 1, self.tiles)
 
     @property
+    def zooms(self) -> int:
+        """How many coarser zooms the map has pictures for, each half as large as the one before."""
+        return zooms_of(self.config, self.inputs.scene.grid.shape)
+
+    @property
     def disk_bytes(self) -> int:
         """The bytes that the run takes on disk until it has ended, the map included."""
-        rendering = self.inputs.rendering
+        rendering, shape = self.inputs.rendering, self.inputs.scene.grid.shape
         outputs = Outputs(Path("map.tif"), self.config.output)
-        return disk_bytes(rendering.scene.grid, rendering, outputs) + self.kept.disk_bytes(self.memory.on_disk)
+        zooms = zoom_bytes(shape, self.zooms, rendering.keeps_clouds)
+        return disk_bytes(rendering.scene.grid, rendering, outputs) + self.kept.disk_bytes(self.memory.on_disk) + zooms
 
     def alone(self) -> AbstractContextManager[None]:
         """Hold the output, and the workspace with it, against other runs; raises LockedError where one has it."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -16,10 +17,11 @@ from nst_rs.config.loading import Decisions, override
 from nst_rs.config.sections import Color, RunConfig
 from nst_rs.errors import ConfigError, ResourceError
 from nst_rs.executors.recipes import PaintingRecipe
+from nst_rs.geo.grid import Grid
 from nst_rs.learned.architecture import GRAIN_CHANNELS
 from nst_rs.learned.ignored import ignored_settings
 from nst_rs.learned.normalising import adapted, sampled_pixels
-from nst_rs.learned.style_file import LearnedStyle, is_learned, read_learned
+from nst_rs.learned.style_file import Facts, LearnedStyle, is_learned, read_learned
 from nst_rs.learned.windows import Corner, best_block
 from nst_rs.neural.device import Device
 from nst_rs.output.files import Outputs
@@ -28,6 +30,7 @@ from nst_rs.runs.estimate import Kept, Memory, rows_bytes
 from nst_rs.runs.inputs import Inputs
 from nst_rs.runs.job import Job
 from nst_rs.runs.scene_statistics import Recorded, moments_of, read_statistics
+from nst_rs.runs.zooms import zoom_shapes
 from nst_rs.style.picture import Style
 
 log = logging.getLogger(__name__)
@@ -57,14 +60,62 @@ def learned_style_of(config: RunConfig) -> Path | None:
 
 
 @dataclass(frozen=True)
+class PaintedCanvas:
+    """The geometry of a picture that is painted: its blocks and tiles."""
+
+    grid: Grid
+    style: Facts
+    configured: int | Literal["auto"]
+    """The side of a tile that the configuration asks for."""
+
+    @property
+    def corner(self) -> Corner:
+        """Where the network has the picture's first pixel: neighbouring scenes are painted as parts of one."""
+        return self.grid.first_pixel if self.style.normalised else (0, 0)
+
+    @property
+    def before(self) -> Corner:
+        """The rows and columns by which the first block begins before the picture: at a multiple of the stride."""
+        row, column = self.corner
+        stride = self.style.architecture.stride
+        return row % stride, column % stride
+
+    @property
+    def block(self) -> int:
+        """The side, in pixels, of the blocks that are painted at once."""
+        return best_block(self.grid.shape, self.style.architecture.margin)
+
+    @property
+    def tile(self) -> int:
+        """The side of a tile in pixels: as configured, in whole blocks."""
+        return self.block if self.configured == "auto" else -(-self.configured // self.block) * self.block
+
+    @property
+    def tiles(self) -> int:
+        """The number of tiles."""
+        return self._count(self.tile)
+
+    @property
+    def blocks(self) -> int:
+        """The number of blocks."""
+        return self._count(self.block)
+
+    def _count(self, side: int) -> int:
+        """Return how many squares cover the picture, and the rows and columns before it."""
+        sizes = zip(self.grid.shape, self.before, strict=True)
+        return math.prod(-(-(size + before) // side) for size, before in sizes)
+
+
+@dataclass(frozen=True)
 class LearnedJob(Job):
     """A run whose picture a learned style paints."""
 
     style: LearnedStyle
     color: Color
     """The source of the map's colours: the style's own choice, unless the configuration wants the scene's colours."""
-    shared: Recorded | None = None
-    """The statistics of an earlier run by which the style is normalised; else they are the scene's own."""
+    shared: tuple[Recorded, ...] = ()
+    """The statistics of an earlier run by which the style is normalised: the map's, then those of every zoom that it
+    has pictures for. Where there are none, they are the scene's own."""
     earlier: tuple[EarlierMap, ...] = ()
     """The maps to agree with."""
 
@@ -73,28 +124,19 @@ class LearnedJob(Job):
         """The pixels that the network sees around a block, on every side."""
         return self.style.facts.architecture.margin
 
-    @property
-    def corner(self) -> Corner:
-        """Where the network has the scene's first pixel: neighbouring scenes are painted as parts of one."""
-        return self.inputs.scene.grid.first_pixel if self.style.facts.normalised else (0, 0)
-
-    @property
-    def before(self) -> Corner:
-        """The rows and columns by which the first block begins before the scene: at a multiple of the stride."""
-        row, column = self.corner
-        stride = self.style.facts.architecture.stride
-        return row % stride, column % stride
+    def canvas(self, zoom: int) -> "PaintedCanvas":
+        """Return the geometry of the map, at zoom 0, or of what it shows where it is halved `zoom` times."""
+        return PaintedCanvas(self.inputs.scene.grid.reduced(2**zoom), self.style.facts, self.config.tiling.tile)
 
     @property
     def block(self) -> int:
         """The side, in pixels, of the blocks that are painted at once."""
-        return best_block(self.inputs.scene.grid.shape, self.margin)
+        return self.canvas(0).block
 
     @property
     def tile(self) -> int:
         """The side of a tile in pixels: as configured, in whole blocks."""
-        tile = self.config.tiling.tile
-        return self.block if tile == "auto" else -(-tile // self.block) * self.block
+        return self.canvas(0).tile
 
     @property
     def recipe(self) -> PaintingRecipe:
@@ -110,15 +152,24 @@ class LearnedJob(Job):
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """Painting is one stage."""
-        return ("apply",)
+        """Painting the map is one stage, and every coarser zoom that has a picture of its own is another."""
+        return ("apply", *(f"zoom 1:{2**zoom}" for zoom in range(1, self.zooms + 1)))
 
     @property
     def outline(self) -> tuple[Mapping[str, str], ...]:
-        """One row: the scene's size, its tiles, and the window that the network sees at once."""
-        height, width = self.inputs.scene.grid.shape
-        side = self.block + 2 * self.margin
-        return ({"pixels": f"{width} × {height}", "tiles": str(self.tiles), "window": f"{side} × {side}"},)
+        """One row per picture: its size, its tiles, and the window that the network sees at once."""
+        canvases = [self.canvas(zoom) for zoom in range(self.zooms + 1)]
+        rows = [
+            {
+                "pixels": f"{canvas.grid.width} × {canvas.grid.height}",
+                "tiles": str(canvas.tiles),
+                "window": f"{canvas.block + 2 * self.margin} × {canvas.block + 2 * self.margin}",
+            }
+            for canvas in canvases
+        ]
+        if not self.zooms:
+            return tuple(rows)
+        return tuple({"zoom": f"1:{2**zoom}", **row} for zoom, row in enumerate(rows))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -128,12 +179,13 @@ class LearnedJob(Job):
     @property
     def tiles(self) -> int:
         """The number of the scene's tiles. Those without any valid pixel are not painted."""
-        return math.prod(-(-size // self.tile) for size in self._covered)
+        return self.canvas(0).tiles
 
     @property
-    def _covered(self) -> tuple[int, ...]:
-        """The rows and columns that tiles cover: the scene's, and those before it."""
-        return tuple(size + before for size, before in zip(self.inputs.scene.grid.shape, self.before, strict=True))
+    def _blocks_sides(self) -> list[tuple[int, int]]:
+        """The number of blocks, and their sides with margins, of the map and of every zoom's picture."""
+        canvases = [self.canvas(zoom) for zoom in range(self.zooms + 1)]
+        return [(canvas.blocks, canvas.block + 2 * self.margin) for canvas in canvases]
 
     @property
     def memory(self) -> Memory:
@@ -149,6 +201,8 @@ class LearnedJob(Job):
         arrays = [((*shape, 3), "float32"), (shape, "float32"), ((*shape, 3), "uint8")]
         if self.inputs.rendering.keeps_clouds:
             arrays.append(((*shape, 4), "uint8"))
+        for zoomed in zoom_shapes(shape, self.zooms):
+            arrays += [((*zoomed, 3), "float32"), (zoomed, "float32")]
         return Kept(tuple(arrays), ())
 
     @property
@@ -164,8 +218,8 @@ class LearnedJob(Job):
     @property
     def flops(self) -> float:
         """The operations of the convolutions, over all blocks with their margins."""
-        blocks = math.prod(-(-size // self.block) for size in self._covered)
-        return blocks * (self.block + 2 * self.margin) ** 2 * self.style.facts.architecture.flops_per_pixel
+        pixels = sum(blocks * side**2 for blocks, side in self._blocks_sides)
+        return pixels * self.style.facts.architecture.flops_per_pixel
 
     def measure_seconds(self) -> float:
         """Estimate the time of the whole run from a few blocks."""
@@ -177,7 +231,7 @@ class LearnedJob(Job):
         first = time.perf_counter() - started
         each = min(_seconds_of(lambda: network(*block)) for _ in range(_TRIALS))
         pixels = math.prod(self.inputs.scene.grid.shape)
-        blocks = math.prod(-(-size // self.block) for size in self._covered)
+        blocks = sum(count * (own / side) ** 2 for count, own in self._blocks_sides)
         statistics = each * _TIMES_A_PASS * self._sampled_pixels / side**2
         return first + statistics + each * blocks / self.workers + pixels * _SECONDS_PER_PIXEL_AROUND
 
@@ -201,7 +255,7 @@ class LearnedJob(Job):
     @property
     def _sampled_pixels(self) -> int:
         """The pixels, with their margins, that this scene's statistics are taken of."""
-        if not self.style.facts.normalised or self.shared is not None:
+        if not self.style.facts.normalised or self.shared:
             return 0
         return sampled_pixels(self.inputs.scene.grid.shape, self.margin)
 
@@ -266,11 +320,11 @@ class LearnedKind:
         earlier, color = open_earlier_maps(config, inputs.rendering), _color(config, self.style)
         return LearnedJob(config, inputs, device, budget, self.style, color, self._shared(config), earlier)
 
-    def _shared(self, config: RunConfig) -> Recorded | None:
+    def _shared(self, config: RunConfig) -> tuple[Recorded, ...]:
         """Return the statistics of an earlier run that this one is to use. Raises ConfigError."""
         path = config.style.statistics
         if path is None:
-            return None
+            return ()
         if not self.style.facts.normalised:
             raise ConfigError(
                 "style.statistics",

@@ -39,6 +39,7 @@ from nst_rs.runs.finish import Finished
 from nst_rs.runs.ground import Ground, Unstyled, divide, divided, scene_classes, styles_by_class, with_classes
 from nst_rs.runs.optimised_job import OptimisedJob
 from nst_rs.runs.progress import Stopwatch
+from nst_rs.runs.zooms import KeptZooms, Zoom
 from nst_rs.style.color import Colors, count_colors, to_imitate, to_optimise, to_show
 from nst_rs.style.picture import Style
 from nst_rs.style.scaling import at_levels
@@ -54,6 +55,9 @@ class ComposedLevels:
     """The composite in its own colours."""
     canvases: tuple[Canvas, ...]
     """One canvas per level, from coarse to fine, in the colours that are optimised."""
+    own_colors: tuple[PixelArray, ...]
+    """The scene in its own colours at every level, from coarse to fine, (h, w, 3); where no level but the finest is
+    published, at that one alone."""
     ground: Ground | None = None
     """The classes of the ground, where it is divided."""
 
@@ -76,7 +80,8 @@ def compose_levels(job: OptimisedJob, storage: Storage) -> ComposedLevels:
     if job.config.style.regions:
         ground = divide(job, job.rules, scene.weight, storage, job.least_pixels)
         canvases = with_classes(canvases, ground, storage)
-    return ComposedLevels(replace(scene, image=own_colors), tuple(canvases), ground)
+    at_levels = _own_colors_at_levels(job, own_colors, canvases, storage)
+    return ComposedLevels(replace(scene, image=own_colors), tuple(canvases), at_levels, ground)
 
 
 def _set_aside(color: Color, finest: Canvas, storage: Storage) -> PixelArray:
@@ -89,6 +94,22 @@ def _set_aside(color: Color, finest: Canvas, storage: Storage) -> PixelArray:
         own[rows] = image[rows]
         image[rows] = to_optimise(color, own[rows])
     return own
+
+
+def _own_colors_at_levels(
+    job: OptimisedJob, finest: PixelArray, canvases: Sequence[Canvas], storage: Storage
+) -> tuple[PixelArray, ...]:
+    """Return the scene in its own colours, `finest`, at every level that is published."""
+    if not job.zooms:
+        return (finest,)
+    if job.config.style.color != "scene":
+        return tuple(canvas.scene_image for canvas in canvases)
+    images = [finest]
+    for fine, coarse in pairwise(reversed(canvases)):
+        half = storage.create(f"composite-{coarse.level.factor}", (*coarse.level.shape, 3), np.float32)
+        halve_into(images[0], fine.scene_weight, half, coarse.scene_weight)  # the weight is the same once more
+        images.insert(0, half)
+    return tuple(images)
 
 
 class Levels:
@@ -130,6 +151,8 @@ class Levels:
         if self._executor.seconds_to_connect is not None:
             self._watch.note("cluster", self._executor.seconds_to_connect)
         self._take(index, self._iterations(index), self._tracker.history[index], end)
+        if self._job.is_zoom(index):
+            self._zooms.keep(self._job.plan.levels[index].factor, self._shown(index, end.result))
         self._pictures[index] = end.result
         if index > 0:
             self._pictures.pop(index - 1, None)
@@ -137,14 +160,21 @@ class Levels:
 
     def finished(self) -> Finished:
         """Return the finished picture with all that goes into the map and the record; needs the finest level."""
-        job, composed = self._job, self._composed
+        composed, finest = self._composed, len(self._job.plan.levels) - 1
         level = composed.canvases[-1].level
-        result = self._visible(-1, self._pictures[len(job.plan.levels) - 1])
-        shown = _Shown(job.config.style.color, result, composed.scene.image)
+        shown = self._shown(finest, self._pictures[finest])
         losses = tuple(losses.total for history in self._tracker.history for losses in history)
-        seams, on_the_way = (level.rows.seams, level.columns.seams), self._album.pictures
-        own = self._record()
-        return Finished(composed.scene, shown, seams, losses, own, on_the_way, composed.ground, self._further_figures)
+        return Finished(
+            composed.scene,
+            shown,
+            (level.rows.seams, level.columns.seams),
+            losses,
+            self._record(),
+            self._album.pictures,
+            composed.ground,
+            self._further_figures,
+            self._finished_zooms(),
+        )
 
     def _visible(self, index: int, picture: PixelArray) -> PixelArray:
         """Return a level's picture without its border, with the scene where the ground has no style."""
@@ -161,15 +191,28 @@ class Levels:
         result = Inset(self._pictures[len(self._job.plan.levels) - 1], self._held.levels[-1].level.scene_slices)
         return {"agreement": measure_agreement(self._job, self._composed.scene, self._held, result)}
 
+    def _shown(self, index: int, picture: PixelArray) -> PixelArray:
+        """Return a level's picture, which is of its canvas's shape, as the map shows it."""
+        own = self._composed.own_colors[index - len(self._job.plan.levels)]
+        return _Shown(self._job.config.style.color, self._visible(index, picture), own)
+
+    def _finished_zooms(self) -> tuple[Zoom, ...]:
+        """Return the pictures of the coarser zooms, from fine to coarse."""
+        canvases = reversed([x for index, x in enumerate(self._composed.canvases) if self._job.is_zoom(index)])
+        return tuple(
+            Zoom(canvas.level.factor, self._zooms.open(canvas.level.factor), canvas.scene_weight) for canvas in canvases
+        )
+
     def _task(self, index: int, start: Point[State]) -> LevelTask:
         job, descent, (kernel, objectives) = self._job, self._job.descent(index), self._network
+        scheduled = job.scheduled(index)
 
         def hear(step: Step) -> None:
             self._tracker.hear(index, step)
 
         def keep(reached: Point[Any]) -> None:
             form, remote = self._forms[index], not isinstance(reached.now, State)
-            due = reached.done < descent.iterations and self._album.is_due(reached.done)
+            due = reached.done < descent.iterations and self._album.is_due(reached.done) and index >= job.further
             self._keeper.keep(form, reached.now, self._checkpoint_at(index, reached), at_once=due and remote)
             if due:
                 state = self._keeper.kept(form) if remote else reached.now
@@ -179,7 +222,9 @@ class Levels:
             kernel=kernel,
             recipe=KernelRecipe.of(job.config),
             canvas=self._canvas(index),
-            objective=self._agreeing(index, objectives[index].weighted(Content.name, job.config.level_alphas[index])),
+            objective=self._agreeing(
+                index, objectives[scheduled].weighted(Content.name, job.config.level_alphas[scheduled])
+            ),
             predicted=job.is_predicted(index),
             kept_windows=job.kept_windows(index),
             descent=descent,
@@ -207,14 +252,16 @@ class Levels:
         return Objective((*objective.terms, self._held.levels[index].term(weight)))
 
     def _take(self, index: int, iteration: int, history: Sequence[Losses], state: State) -> None:
-        """Keep a picture of a level as it stands after an iteration."""
+        """Keep a picture of a level on the map's way as it stands after an iteration."""
+        if index < self._job.further:
+            return
         canvas, loss = self._composed.canvases[index], history[-1].total if history else None
         self._album.take(index + 1, iteration, loss, self._visible(index, state.result), canvas.scene_weight)
 
     def _iterations(self, index: int) -> int:
         """Return the number of iterations that a level has taken, once it has ended."""
         rounds, steps = len(self._tracker.history[index]), self._job.config.tiling.steps_per_round
-        return min(self._job.config.schedule.level_iterations[index], rounds * steps)
+        return min(self._job.iterations(index), rounds * steps)
 
     def _start(self, index: int, checkpoint: Checkpoint | None) -> Point[State]:
         """Return the point where a level begins, or the point that a killed run or a failed attempt has reached."""
@@ -223,8 +270,8 @@ class Levels:
             return self._keeper.resume(self._forms[index], checkpoint)
         canvases = self._composed.canvases
         point = self._keeper.start(self._forms[index], index)
-        if index == 0:
-            self._draw(canvases[0], point.now.picture)
+        if index in (0, self._job.further):  # the map is the same whether there are levels below it or not
+            self._draw(canvases[index], point.now.picture)
         else:
             below = self._pictures[index - 1], canvases[index - 1].level
             next_picture(below, (point.now.picture, canvases[index].level))
@@ -265,12 +312,18 @@ class Levels:
         checkpoint = Checkpoint.read(self._job.workspace)
         if checkpoint is None or checkpoint.run != self._identity:
             return None
-        return checkpoint if self._keeper.has(self._forms[checkpoint.level], checkpoint) else None
+        zooms = [index for index in range(checkpoint.level) if self._job.is_zoom(index)]
+        kept = all(self._zooms.has(self._job.plan.levels[index].factor) for index in zooms)
+        return checkpoint if kept and self._keeper.has(self._forms[checkpoint.level], checkpoint) else None
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
         identity = record.identity(self._job.config, self._composed.scene.fingerprints)
         return identity if self._held is None else {**identity, "agreement": self._held.facts}
+
+    @cached_property
+    def _zooms(self) -> KeptZooms:
+        return KeptZooms(self._job.workspace, self._identity)
 
     @cached_property
     def _album(self) -> Album:
@@ -330,10 +383,9 @@ class Levels:
     @cached_property
     def _tracker(self) -> progress.Tracker:
         """Counts work in pixels of windows; windows without a valid pixel are not computed."""
-        schedule = self._job.config.schedule
         work = [
-            float(len(canvas.tiles) * math.prod(canvas.level.window_shape) * iterations)
-            for canvas, iterations in zip(self._composed.canvases, schedule.level_iterations, strict=True)
+            float(len(canvas.tiles) * math.prod(canvas.level.window_shape) * self._job.iterations(index))
+            for index, canvas in enumerate(self._composed.canvases)
         ]
         return progress.Tracker(work, self._listener)
 

@@ -11,7 +11,7 @@ from nst_rs.learned.windows import MapTile
 from nst_rs.output.geotiff import StyledMap
 from nst_rs.runs import progress
 from nst_rs.runs.learned_job import LearnedJob
-from nst_rs.runs.painting import Painting
+from nst_rs.runs.painting import Begun, Painting
 from nst_rs.runs.progress import Stopwatch
 
 
@@ -19,20 +19,31 @@ class MapOnDemand:
     """A map that is painted where it is asked for, once. What is painted stays in the job's workspace."""
 
     def __init__(self, job: LearnedJob) -> None:
-        """Read the scene, and find its statistics where the style needs them. Raises NstError."""
+        """Prepare to paint the map of `job`. The scene is not read yet."""
         self.grid: Grid = job.inputs.scene.grid
         self._profile = job.config.output.profile
         self._executor = executor_for(job.config.compute, job.workers, None)
-        painting = Painting(job, self._executor, Stopwatch(), progress.ignore)
-        painting.compose()
-        self._begun = painting.begin()
-        self._turn = threading.Lock()
+        self._painting = Painting(job, self._executor, Stopwatch(), progress.ignore)
+        self._opened: Begun | None = None
+        self._turn = threading.RLock()
 
     def __enter__(self) -> "MapOnDemand":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._executor.close()
+
+    @property
+    def _begun(self) -> Begun:
+        """The map as far as it is painted.
+
+        At first the scene is read, and its statistics are found where the style needs them. Raises NstError.
+        """
+        with self._turn:
+            if self._opened is None:
+                self._painting.compose()
+                self._opened = self._painting.begin()
+            return self._opened
 
     @property
     def scene(self) -> StyledMap:

@@ -11,6 +11,7 @@ from nst_rs.composite.rendering import Rendering
 from nst_rs.composite.starting_picture import StartingPicture
 from nst_rs.config.loading import Decisions, override
 from nst_rs.config.sections import RunConfig, trunk_of
+from nst_rs.errors import ConfigError
 from nst_rs.learned.style_file import LearnedStyle
 from nst_rs.neural.build import measure_pace
 from nst_rs.neural.device import Device
@@ -26,6 +27,7 @@ from nst_rs.runs.ground import LEAST_POSITIONS, sketched
 from nst_rs.runs.inputs import Inputs
 from nst_rs.runs.job import Job
 from nst_rs.runs.learned_start import LearnedStart, learned_start
+from nst_rs.runs.zooms import zooms_of
 from nst_rs.style.images import read_styles
 from nst_rs.style.picture import Style
 from nst_rs.style.stroke import settle_stroke
@@ -63,22 +65,39 @@ class OptimisedJob(Job):
     @property
     def outline(self) -> tuple[Mapping[str, str], ...]:
         """One row per level: its size, its tiles and their windows, and its iterations."""
-        levels = zip(self.plan.levels, self.config.schedule.level_iterations, strict=True)
         return tuple(
             {
-                "level": str(number),
+                "level": str(index + 1),
                 "pixels": _sides(level.shape),
                 "tiles": str(len(level.tiles)),
                 "window": _sides(level.window_shape),
-                "iterations": str(iterations),
+                "iterations": str(self.iterations(index)),
             }
-            for number, (level, iterations) in enumerate(levels, start=1)
+            for index, level in enumerate(self.plan.levels)
         )
 
     @property
     def notes(self) -> tuple[str, ...]:
         """One line for each map to agree with."""
         return described(self.earlier)
+
+    @property
+    def further(self) -> int:
+        """How many levels there are below the schedule's, each for the map as it is seen from afar alone."""
+        return len(self.plan.levels) - self.config.schedule.levels
+
+    def scheduled(self, index: int) -> int:
+        """Return the schedule's level whose settings hold for level `index`: for those below all, its coarsest."""
+        return max(0, index - self.further)
+
+    def iterations(self, index: int) -> int:
+        """Return the most iterations that level `index` takes."""
+        return self.config.schedule.level_iterations[self.scheduled(index)]
+
+    def is_zoom(self, index: int) -> bool:
+        """Whether the picture of level `index` is what the map shows at a coarser zoom."""
+        factor = self.plan.levels[index].factor
+        return factor > 1 and factor.bit_length() - 1 <= self.zooms
 
     @property
     def tiles(self) -> int:
@@ -159,7 +178,7 @@ class OptimisedJob(Job):
         """Return the schedule of level `index`: its iterations and the size of its steps."""
         schedule = self.config.schedule
         return Descent(
-            schedule.level_iterations[index],
+            self.iterations(index),
             schedule.step_size,
             schedule.last_step,
             self.config.tiling.steps_per_round,
@@ -174,7 +193,7 @@ class OptimisedJob(Job):
         Once for the content's features; forward and back in every iteration; forward once more in every iteration where
         activations are not kept, or in the first ones where statistics are predicted.
         """
-        iterations = self.config.schedule.level_iterations[index]
+        iterations = self.iterations(index)
         if self.is_predicted(index):
             again: float = -(-min(MEASURED, iterations) // self.config.tiling.steps_per_round)
         else:
@@ -249,7 +268,13 @@ class OptimisedKind:
         return (*map(str, config.earlier), *map(str, config.style.files))
 
     def decided_by(self, rendering: Rendering, config: RunConfig) -> Decisions:
-        """Return the channels by number, what follows from a stroke in metres, and the optimiser."""
+        """Return the channels by number, what follows from a stroke in metres, and the optimiser.
+
+        Raises ConfigError for zooms whose strokes would not be of one size.
+        """
+        if config.output.zooms == "styled" and config.style.scaling == "level":
+            expected = "style.scaling: fixed, whose strokes are of one size in pixels at every level"
+            raise ConfigError("output.zooms styled", expected=expected, got="style.scaling: level")
         optimizer = {"schedule.optimizer": config.optimizer}
         return {**settle_stroke(config, rendering.scene.grid), **optimizer, **rendering.settled()}
 
@@ -294,7 +319,9 @@ def _plan(config: RunConfig, shape: tuple[int, int], device: Device, budget: flo
         room = _window_budget(device, budget)
         room = room if device.is_gpu else estimate.left_for_windows(shape, trunk, room)
         tile = estimate.best_tile(shape, trunk, _value_bytes(config), room, config.compute.workers or 1)
-    return make_plan(shape, levels=config.schedule.levels, tile=tile, trunk=trunk)
+    levels = config.schedule.levels
+    further = max(0, zooms_of(config, shape) + 1 - levels)
+    return make_plan(shape, levels=levels, tile=tile, trunk=trunk, further=further)
 
 
 def _statistics(job: OptimisedJob) -> Literal["exact", "predicted"]:

@@ -1,7 +1,8 @@
 """The computation of a learned style's picture: one pass over the scene's tiles, in bounded memory.
 
-The arrays of the scene's size lie on disk. Memory holds a few strips of rows while the scene is read, then the tile
-that is painted and the next one, which is read meanwhile. A killed run goes on with the tiles that are not painted yet.
+What the map shows at coarser zooms is painted likewise, of the scene as it is halved. The arrays of the scene's size
+lie on disk. Memory holds a few strips of rows while the scene is read, then the tile that is painted and the next one,
+which is read meanwhile. A killed run goes on with the tiles that are not painted yet.
 """
 
 import logging
@@ -18,6 +19,7 @@ from nst_rs.files.storage import PixelArray, check_written
 from nst_rs.files.workspace import Workspace
 from nst_rs.learned.painter import Manner, TilePainter
 from nst_rs.learned.windows import MapTile, cut
+from nst_rs.pyramid.resample import halve_into
 from nst_rs.runs import progress, record
 from nst_rs.runs.agreement import measure_overlap
 from nst_rs.runs.compose import ComposedScene, compose_scene
@@ -26,10 +28,14 @@ from nst_rs.runs.job import Job
 from nst_rs.runs.learned_job import LearnedJob
 from nst_rs.runs.progress import Stopwatch
 from nst_rs.runs.scene_statistics import Recorded, measured
+from nst_rs.runs.zooms import Zoom
 
 log = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_NOTES = 1.0
+
+Sheets = tuple[PixelArray, PixelArray]
+"""A composite, (h, w, 3) RGB in [0, 255], and its weight, (h, w)."""
 
 
 class Notes(Protocol):
@@ -57,7 +63,7 @@ class Part:
 
 
 class Painting:
-    """The stage of a learned style's picture. See :class:`nst_rs.runs.session.Work`."""
+    """The stages of a learned style's pictures. See :class:`nst_rs.runs.session.Work`."""
 
     def __init__(
         self,
@@ -77,54 +83,63 @@ class Painting:
         self._listener = listener
         self._part = part
         self._notes: Notes = job.workspace if part is None else part.notes
+        self._results: dict[int, PixelArray] = {}
+        """Zoom → the picture that is painted for it; 0 is the map."""
+        self._halved: dict[int, Sheets] = {}
+        self._statistics: dict[int, Recorded] = {}
+        """Zoom → what the network is normalised by, where it is."""
 
     def compose(self) -> None:
         """Read the scene and map it to RGB, once."""
         _ = self._scene
 
     def compute(self, index: int) -> None:
-        """Paint every tile that holds any valid pixel and is not painted yet."""
-        job, begun = self._job, self.begin()
+        """Paint every tile of the map (0) or of a zoom that holds any valid pixel and is not painted yet."""
+        job, begun = self._job, self.begin(index)
         left = begun.left
         if len(left) < len(begun.tiles):
             done_before = len(begun.tiles) - len(left)
             log.warning("going on where an earlier run stopped: %d of %d tiles", done_before, len(begun.tiles))
-        beat = _Beat(len(begun.tiles), self._listener, len(begun.tiles) - len(left))
+        beat = _Beat(len(begun.tiles), self._listener, len(begun.tiles) - len(left), index, job.zooms)
 
         def done(tile: MapTile) -> None:
             begun.note(tile)
             beat.after_tile()
 
-        if job.traits.in_process:
+        if job.traits.in_process and index == 0:
             with self._watch.timed(self._named("network")):
                 _ = begun.painter.network
         with self._watch.timed(self._named(job.stages[index])):
             self._executor.paint(PaintTask(begun.painter, left, done, job.workspace.folder))
-        self._result = begun.painter.result
+        self._results[index] = begun.painter.result
 
-    def begin(self) -> "Begun":
-        """Return the map as far as it is painted, perhaps by a run that was killed, and what paints the rest of it."""
-        job, scene = self._job, self._scene
-        painted, result = self._kept()
-        weight = scene.weight if self._part is None else self._part.weight
-        tiles = [tile for tile in cut(weight.shape, job.tile, job.before) if _is_valid(weight, tile)]
+    def begin(self, zoom: int = 0) -> "Begun":
+        """Return the map, or its picture for a zoom, as far as it is painted, and what paints the rest of it.
+
+        It may have been painted by a run that was killed.
+        """
+        job, scene, canvas = self._job, self._scene, self._job.canvas(zoom)
+        image, weight = self._sheets(zoom)
+        weight = weight if self._part is None else self._part.weight
+        painted, result = self._kept(zoom)
+        tiles = [tile for tile in cut(weight.shape, canvas.tile, canvas.before) if _is_valid(weight, tile)]
         manner = Manner(job.style.facts.color, job.color, job.config.style.strength)
-        self._statistics = self._known_statistics(painted)
-        recipe = job.recipe_with(self._statistics)
-        painter = TilePainter(recipe, job.margin, manner, scene.image, result, job.corner)
+        self._find_statistics(painted, zoom)
+        recipe = job.recipe_with(self._statistics.get(zoom))
+        painter = TilePainter(recipe, job.margin, manner, image, result, canvas.corner)
         return Begun(scene, painter, tiles, painted)
 
     @property
     def result(self) -> PixelArray:
         """The painted picture, (H, W, 3) uint8; needs the tiles to be painted."""
-        return self._result
+        return self._results[0]
 
     @property
     def seams(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The rows and the columns at which blocks meet."""
-        job, block = self._job, self._job.block
-        sizes = zip(job.inputs.scene.grid.shape, job.before, strict=True)
-        rows, columns = (tuple(range(block - before, size, block)) for size, before in sizes)
+        canvas = self._job.canvas(0)
+        sizes = zip(self._job.inputs.scene.grid.shape, canvas.before, strict=True)
+        rows, columns = (tuple(range(canvas.block - before, size, canvas.block)) for size, before in sizes)
         return rows, columns
 
     def _named(self, what: str) -> str:
@@ -134,39 +149,61 @@ class Painting:
         """Return the finished picture with all that goes into the map and the record; needs the tiles to be painted."""
         job = self._job
         own: dict[str, Any] = {"levels": [], "learned": job.style.facts.model_dump(mode="json")}
-        if self._statistics is not None:
-            own["statistics"] = self._statistics
-        return Finished(self._scene, self._result, self.seams, (), own, further_figures=self._further_figures)
+        if 0 in self._statistics:
+            own["statistics"] = self._statistics[0]
+        zooms = tuple(
+            Zoom(2**zoom, self._results[zoom], self._sheets(zoom)[1], statistics=self._statistics.get(zoom))
+            for zoom in range(1, job.zooms + 1)
+        )
+        further = self._further_figures
+        return Finished(self._scene, self.result, self.seams, (), own, further_figures=further, zooms=zooms)
 
     def _further_figures(self) -> dict[str, Any]:
         """Return how well the map agrees with the earlier ones, where there are any."""
         if not self._job.earlier:
             return {}
-        return {"agreement": measure_overlap(self._job.earlier, self._scene, self._result)}
+        return {"agreement": measure_overlap(self._job.earlier, self._scene, self.result)}
 
-    def _known_statistics(self, painted: "_PaintedTiles") -> Recorded | None:
-        """Return what the style is normalised by, None for one that is not: an earlier run's, or this scene's own.
+    def _sheets(self, zoom: int) -> Sheets:
+        """Return the scene as RGB and its weight as they are halved for a zoom."""
+        if zoom == 0:
+            return self._scene.image, self._scene.weight
+        if zoom not in self._halved:
+            arrays, (height, width) = self._job.workspace.arrays, self._job.canvas(zoom).grid.shape
+            image = arrays.create(f"composite-{2**zoom}", (height, width, 3), np.float32)
+            weight = arrays.create(f"weight-{2**zoom}", (height, width), np.float32)
+            halve_into(*self._sheets(zoom - 1), image, weight)
+            self._halved[zoom] = image, weight
+        return self._halved[zoom]
+
+    def _find_statistics(self, painted: "_PaintedTiles", zoom: int) -> None:
+        """Find what the style is normalised by, where it is: an earlier run's, or those of the scene at the zoom.
 
         A scene's own are kept at once, for a run that goes on where this one is killed.
         """
         job = self._job
-        if not job.style.facts.normalised or job.shared is not None:
-            return job.shared
-        if painted.statistics is None:
-            with self._watch.timed(self._named("statistics")):
-                painted.keep(measured(self._job.style, self._scene.image, self._scene.weight, self._job.device.name))
-        return painted.statistics
+        if not job.style.facts.normalised:
+            return
+        if job.shared:
+            self._statistics[zoom] = job.shared[min(zoom, len(job.shared) - 1)]
+            return
+        if zoom not in painted.statistics:
+            with self._watch.timed(self._named("statistics" if zoom == 0 else f"statistics 1:{2**zoom}")):
+                painted.keep(measured(job.style, *self._sheets(zoom), job.device.name))
+        self._statistics[zoom] = painted.statistics[zoom]
 
-    def _kept(self) -> tuple["_PaintedTiles", PixelArray]:
-        """Return the tiles that this run has painted, perhaps before it was killed, and the map's array."""
-        arrays, painted = self._job.workspace.arrays, _PaintedTiles.of(self._notes, self._identity)
-        name = "result" if self._part is None else f"result-{self._part.number}"
+    def _kept(self, zoom: int) -> tuple["_PaintedTiles", PixelArray]:
+        """Return the tiles of a zoom that this run has painted, perhaps before it was killed, and the zoom's array."""
+        arrays, painted = self._job.workspace.arrays, _PaintedTiles.of(self._notes, self._identity, zoom)
+        name = f"zoom-{2**zoom}" if zoom else "result"
+        if self._part is not None:
+            name = f"{name}-{self._part.number}"
         if painted.places:
             try:
                 return painted, arrays.open(name)
             except KeyError:
                 painted.places.clear()
-        return painted, arrays.create(name, (*self._scene.weight.shape, 3), np.uint8)
+        return painted, arrays.create(name, (*self._sheets(zoom)[1].shape, 3), np.uint8)
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
@@ -230,24 +267,34 @@ class _PaintedTiles:
     notes: Notes
     run: dict[str, Any]
     """The run's settings, inputs and versions: only a run with the same ones may go on with its tiles."""
-    places: set[Place]
-    statistics: Recorded | None
-    """The statistics of the scene that the tiles are painted with."""
+    zoom: int
+    """The zoom of which the tiles are; 0 is the map."""
+    by_zoom: dict[int, set[Place]]
+    """Zoom → the tiles that are painted."""
+    statistics: dict[int, Recorded]
+    """Zoom → the statistics that its tiles are painted with, where there are any."""
     _next: float = 0.0
     """The time from which the list may be written again: a scene may have many tiles, and each is soon painted."""
 
     @classmethod
-    def of(cls, notes: Notes, run: dict[str, Any]) -> "_PaintedTiles":
-        """Return the tiles that `run` has painted, by its `notes`; none where they are another run's."""
+    def of(cls, notes: Notes, run: dict[str, Any], zoom: int) -> "_PaintedTiles":
+        """Return the tiles of a zoom that `run` has painted by its `notes`; none where they are another run's."""
         kept = notes.read_checkpoint() or {}
-        if kept.get("run") != run:
-            kept = {}
-        painted = {(top, left, side) for top, left, side in kept.get("painted", [])}
-        return cls(notes, run, painted, kept.get("statistics"))
+        pictures = kept.get("pictures", []) if kept.get("run") == run else []
+        by_zoom = {
+            number: {(top, left, side) for top, left, side in each["painted"]} for number, each in enumerate(pictures)
+        }
+        statistics = {number: each["statistics"] for number, each in enumerate(pictures) if each["statistics"]}
+        return cls(notes, run, zoom, by_zoom | {zoom: by_zoom.get(zoom, set())}, statistics)
+
+    @property
+    def places(self) -> set[Place]:
+        """The tiles that are painted."""
+        return self.by_zoom[self.zoom]
 
     def keep(self, statistics: Recorded) -> None:
-        """Note what the tiles are painted with. Raises OutputError."""
-        self.statistics = statistics
+        """Note what the zoom's tiles are painted with. Raises OutputError."""
+        self.statistics[self.zoom] = statistics
         self._write()
 
     def has(self, tile: MapTile) -> bool:
@@ -262,8 +309,11 @@ class _PaintedTiles:
             self._next = time.monotonic() + _SECONDS_BETWEEN_NOTES
 
     def _write(self) -> None:
-        kept = {"run": self.run, "painted": sorted(self.places), "statistics": self.statistics}
-        self.notes.write_checkpoint(kept)
+        pictures = [
+            {"painted": sorted(self.by_zoom.get(zoom, ())), "statistics": self.statistics.get(zoom)}
+            for zoom in range(max(self.by_zoom) + 1)
+        ]
+        self.notes.write_checkpoint({"run": self.run, "pictures": pictures})
 
 
 def _place(tile: MapTile) -> Place:
@@ -277,6 +327,8 @@ class _Beat:
     tiles: int
     listener: progress.Listener
     done: int
+    zoom: int
+    zooms: int
     _started: tuple[float, int] | None = None
     """The time when this process finished its first tile, and the number of tiles done by then."""
 
@@ -286,7 +338,7 @@ class _Beat:
         self.done += 1
         started, first = self._started = self._started or (now, self.done)
         left = (now - started) / (self.done - first) * (self.tiles - self.done) if self.done > first else None
-        self.listener(progress.PaintingProgress(self.done, self.tiles, left))
+        self.listener(progress.PaintingProgress(self.done, self.tiles, left, self.zoom, self.zooms))
 
 
 if TYPE_CHECKING:

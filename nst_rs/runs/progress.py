@@ -56,17 +56,24 @@ class PaintingProgress:
 
     tiles_done: int
     tiles: int
+    """Those of one picture: of the map or, after it, of one of its coarser zooms."""
     seconds_left: float | None
+    """For the picture's own tiles."""
+    zoom: int = 0
+    """How often the picture is halved."""
+    zooms: int = 0
+    """How many coarser zooms are painted after the map."""
 
     @property
     def fraction(self) -> float:
-        """The share of the tiles that are painted, in [0, 1]."""
-        return self.tiles_done / self.tiles
+        """The share of all pictures' pixels that are painted, in [0, 1]; the tiles of one count alike."""
+        pixels = [0.25**zoom for zoom in range(self.zooms + 1)]
+        return (sum(pixels[: self.zoom]) + pixels[self.zoom] * self.stage_fraction) / sum(pixels)
 
     @property
     def stage_fraction(self) -> float:
-        """The share of the stage that is done, in [0, 1]: painting is one stage."""
-        return self.fraction
+        """The share of the stage that is done, in [0, 1]: every picture is one stage."""
+        return self.tiles_done / self.tiles
 
     @property
     def ends_iteration(self) -> bool:
@@ -76,7 +83,8 @@ class PaintingProgress:
     def __str__(self) -> str:
         """Return the state in one line."""
         left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} left"
-        return f"tile {self.tiles_done}/{self.tiles}{left}"
+        zoom = f"zoom 1:{2**self.zoom}, " if self.zoom else ""
+        return f"{zoom}tile {self.tiles_done}/{self.tiles}{left}"
 
 
 Listener = Callable[[Progress | PaintingProgress], None]

@@ -37,12 +37,16 @@ def moments_of(kept: Recorded) -> Moments:
     return {name: np.asarray(values, np.float32) for name, values in kept["moments"].items()}
 
 
-def read_statistics(path: Path, style: LearnedStyle) -> Recorded:
-    """Return the statistics of an earlier run of the same style, from its record. Raises ConfigError."""
+def read_statistics(path: Path, style: LearnedStyle) -> tuple[Recorded, ...]:
+    """Return the statistics of an earlier run of the same style, from its record: the map's, then its zooms'.
+
+    Raises ConfigError.
+    """
     try:
-        kept = parse_json(read_text(path))["statistics"]
-        found = {name: values.shape for name, values in moments_of(kept).items()}
-        network = kept["network"]
+        record = parse_json(read_text(path))
+        kept = [record["statistics"], *(zoom["statistics"] for zoom in record.get("zooms", []))]
+        found = [{name: values.shape for name, values in moments_of(each).items()} for each in kept]
+        networks = [each["network"] for each in kept]
     except (DocumentError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(
             f"style.statistics {path}",
@@ -50,10 +54,10 @@ def read_statistics(path: Path, style: LearnedStyle) -> Recorded:
             got=f"{error!s:.200}",
         ) from error
     shapes = {name: (2, kernel[-1]) for name, kernel in style.facts.architecture.kernels.items() if is_normalised(name)}
-    if network != style.sha256 or found != shapes:
+    if any(network != style.sha256 for network in networks) or any(each != shapes for each in found):
         raise ConfigError(
             f"style.statistics {path}",
             expected="the record of a run with the same learned style",
             got="that of another one",
         )
-    return {"network": network, "moments": kept["moments"]}
+    return tuple({"network": each["network"], "moments": each["moments"]} for each in kept)

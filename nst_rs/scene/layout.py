@@ -13,6 +13,7 @@ from rasterio.warp import calculate_default_transform
 from nst_rs.errors import ConfigError, SceneError
 from nst_rs.geo.area import Area, describe_degrees, extent_of
 from nst_rs.geo.grid import Box, Grid, bounds, union
+from nst_rs.geo.webgrid import CRS_OF_WEB, on_whole_pixels, pixel_side, zoom_of
 from nst_rs.scene.mosaic import Scene, SceneTile, Target, common_dtype
 from nst_rs.scene.products import Product, Source
 from nst_rs.scene.raster_file import check_density, check_extent
@@ -33,6 +34,8 @@ def lay_out(products: Sequence[Product], target: Target, bands: Sequence[int] | 
     outline = target.area.on(grid.cut(whole)) if target.area else None
     if target.area is not None and outline is not None:
         whole = _cropped(grid, whole, outline.box(grid), target.area)
+    if target.on_web_tiles:
+        whole = on_whole_pixels(whole, grid)
     check_extent(f"scene {first.name}", whole)
     for sources, box in zip(chosen, boxes, strict=True):
         for header in {source.header for source in sources}:
@@ -66,6 +69,9 @@ def _reference(sources: Sequence[Source], target: Target) -> Grid:
 def _target_grid(grid: Grid, target: Target) -> Grid:
     """Return `grid`, in the CRS and resolution that are asked for."""
     size = None if isinstance(target.resolution, str) else target.resolution
+    if target.on_web_tiles:
+        side = size or _projected(grid, CRS_OF_WEB, None).transform.a
+        return _projected(grid, CRS_OF_WEB, pixel_side(zoom_of(side)))
     crs = grid.crs if target.crs is None else _crs(target.crs)
     if crs != grid.crs:
         return _projected(grid, crs, size)
@@ -92,7 +98,7 @@ def _crs(name: str) -> CRS:
     try:
         return CRS.from_user_input(name)
     except CRSError as error:
-        raise ConfigError("scene.crs", expected="a CRS such as EPSG:32621", got=name) from error
+        raise ConfigError("scene.crs", expected="a CRS such as EPSG:32621, or web", got=name) from error
 
 
 def _cropped(grid: Grid, whole: Box, box: Box, area: Area) -> Box:

@@ -41,6 +41,11 @@ class Target:
         """Whether products that do not lie on one grid are to be brought onto one."""
         return self.crs is not None or not isinstance(self.resolution, str)
 
+    @property
+    def on_web_tiles(self) -> bool:
+        """Whether the scene is brought onto the pixels of web map tiles."""
+        return self.crs == "web"
+
 
 @dataclass(frozen=True)
 class SceneTile:

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ from nst_rs.output.cog import write_cog
 from nst_rs.output.geotiff import BLOCK, StyledMap
 from nst_rs.output.placed import on_blocks, write_placed
 from nst_rs.output.webtiles import finest_zoom, map_bounds
-from nst_rs.view.server import View
+from nst_rs.view.server import Choice, View
 
 MOST_PIXELS = 2**23
 """The most pixels of the map that are painted for one tile: some seconds' work."""
@@ -41,15 +41,33 @@ class PaintedMap(Protocol):
 
 
 @contextmanager
-def painted(name: str, map_: PaintedMap) -> Iterator[View]:
-    """Return the view of a map that is painted as it is looked at. Raises OutputError where web maps do not show it."""
+def painted(name: str, map_: PaintedMap, choice: Choice | None = None) -> Iterator[View]:
+    """Return the view of a map that is painted as it is looked at. Raises OutputError where web maps do not show it.
+
+    Its scene is read when the first tile is asked for, or when the view is opened.
+    """
     grid = map_.grid
     bounds, finest = map_bounds(f"map {name}", grid), finest_zoom(grid) + 1
     with TemporaryDirectory(prefix="nst-rs-serve.") as folder:
         scene = Path(folder) / "scene.tif"
-        write_cog(scene, map_.scene)
         reader = _reader(_Parts(map_, Path(folder)))
-        yield View(name, (scene,), (scene,), bounds, finest, reader, _least_zoom(grid, finest))
+        opening = _Once(lambda: write_cog(scene, map_.scene))
+        yield View(name, (scene,), (scene,), bounds, finest, reader, _least_zoom(grid, finest), choice, opening)
+
+
+class _Once:
+    """Does something once, whoever asks for it first; others wait for it."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._turn = threading.Lock()
+        self._done = False
+
+    def __call__(self) -> None:
+        with self._turn:
+            if not self._done:
+                self._work()
+                self._done = True
 
 
 class _Parts:

@@ -5,17 +5,18 @@ import signal
 import socket
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import uvicorn
-from fastapi import APIRouter, FastAPI
-from fastapi.responses import HTMLResponse, Response
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from rio_tiler.errors import EmptyMosaicError, TileOutsideBounds
 from rio_tiler.io import Reader
 from rio_tiler.models import ImageData
@@ -32,6 +33,7 @@ from nst_rs.output.finished_run import FinishedRun
 from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.webtiles import finest_zoom, map_bounds, pieces_around_the_earth
 from nst_rs.scene.opening import open_scene
+from nst_rs.view.wmts import Layer, capabilities
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,20 @@ HOST = "127.0.0.1"
 
 Pieces = tuple[Path, ...]
 """A raster, and files that stand for its copies around the Earth."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a reader of the page chooses a map by, where there are several of one scene."""
+
+    path: str
+    """What the addresses of its tiles begin with: a part that ends in a slash."""
+    style: str
+    composite: str
+
+
+def _nothing_to_open() -> None:
+    """Open nothing."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,25 @@ class View:
     """What reads the map's tiles where they are not in its file yet; it is opened on the file all the same."""
     least_zoom: int = 1
     """The coarsest zoom level that is shown."""
+    choice: Choice | None = None
+    """What it is chosen by."""
+    open: Callable[[], None] = _nothing_to_open
+    """Makes its files where they are not there yet; called before they are read. Raises NstError."""
+
+    @property
+    def path(self) -> str:
+        """What the addresses of its tiles begin with."""
+        return self.choice.path if self.choice else ""
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Its tiles, for the capabilities."""
+        words = f" in {self.choice.style}, {self.choice.composite}" if self.choice else ""
+        layers = [Layer(f"{self.path}map", f"{self.name}{words}", self.bounds, (self.least_zoom, self.zoom))]
+        if self.scene is not None:
+            named = f", {self.choice.composite}" if self.choice else ""
+            layers.append(Layer(f"{self.path}scene", f"{self.name}, the scene{named}", self.bounds, (1, self.zoom)))
+        return layers
 
 
 @contextmanager
@@ -81,26 +116,27 @@ def viewing(tif: Path) -> Iterator[View]:
         yield View(tif.stem, pieces_around_the_earth(tif, grid, Path(folder)), scene, bounds, zoom)
 
 
-def application(view: View) -> FastAPI:
-    """Return the pages and tiles of `view` as a web application."""
+def application(*views: View) -> FastAPI:
+    """Return the page and the tiles of a view, or of several of one scene, as a web application."""
     app = FastAPI(title="nst-rs", docs_url=None, redoc_url=None, openapi_url=None)
     # A page from elsewhere whose name was made to point here is not served either.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     add_exception_handlers(app, DEFAULT_STATUS_CODES)
-    for name, pieces in (("map", view.map), ("scene", view.scene)):
-        if pieces is not None:
-            router = _painted(pieces[0], view.reader) if name == "map" and view.reader else _tiles(pieces, name)
+    app.add_exception_handler(NstError, _as_a_line)
+    for view in views:
+        for name, router in _routers(view).items():
             app.include_router(router, prefix=f"/{name}")
-    page = _page(view)
+    page = _page(*views)
     app.add_api_route("/", lambda: HTMLResponse(page))
+    app.add_api_route("/WMTSCapabilities.xml", partial(_capabilities, views))
     for name, kind in (("leaflet.js", "text/javascript"), ("leaflet.css", "text/css")):
         app.add_api_route(f"/{name}", _file(name, kind))
     app.add_api_route("/favicon.ico", lambda: Response(status_code=204))
     return app
 
 
-def serve(view: View, port: int, ready: Callable[[str], None]) -> None:
-    """Serve `view` until KeyboardInterrupt, which is passed on; `port` 0 is any free one. `ready` is told the address.
+def serve(views: Sequence[View], port: int, ready: Callable[[str], None]) -> None:
+    """Serve `views` until KeyboardInterrupt, which is passed on; `port` 0 is any free one. `ready` is told the address.
 
     Raises ResourceError where the port cannot be had.
     """
@@ -116,7 +152,7 @@ def serve(view: View, port: int, ready: Callable[[str], None]) -> None:
             # rio-tiler hides this about its PNGs, which lie nowhere, but a thread's filters are any other's too.
             warnings.filterwarnings("ignore", message="Dataset has no geotransform")
             warnings.filterwarnings("ignore", message="Adjusting dataset latitudes")  # web maps end at 85 degrees
-            _Server(uvicorn.Config(application(view), log_level="warning", lifespan="off")).run(sockets=[listening])
+            _Server(uvicorn.Config(application(*views), log_level="warning", lifespan="off")).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
@@ -147,8 +183,19 @@ def _write_scene(tif: Path, grid: Grid, path: Path) -> None:
     write_cog(path, StyledMap(image, weight, grid))
 
 
-def _tiles(pieces: Pieces, name: str) -> APIRouter:
-    """Return the routes of one raster: no request can name another."""
+def _routers(view: View) -> dict[str, APIRouter]:
+    """Return the routes of a view's rasters by the path that they lie under."""
+    routers = {}
+    for name, pieces in (("map", view.map), ("scene", view.scene)):
+        if pieces is not None:
+            path = f"{view.path}{name}"
+            is_painted = name == "map" and view.reader is not None
+            routers[path] = _painted(path, view) if is_painted else _tiles(path, pieces, view.open)
+    return routers
+
+
+def _tiles(name: str, pieces: Pieces, open_: Callable[[], None]) -> APIRouter:
+    """Return the routes of one raster, under its name: no request can name another."""
 
     class PiecesReader(Reader):
         """A reader of the raster whose tiles show its copies too."""
@@ -161,22 +208,27 @@ def _tiles(pieces: Pieces, name: str) -> APIRouter:
                 raise TileOutsideBounds(str(error)) from error
             return image
 
-    return _routes(pieces[0], Reader if len(pieces) == 1 else PiecesReader, name)
+    return _routes(name, pieces[0], Reader if len(pieces) == 1 else PiecesReader, open_)
 
 
-def _painted(path: Path, reader: type[Reader]) -> APIRouter:
+def _painted(name: str, view: View) -> APIRouter:
     """Return the routes of the map's tiles alone: the others would tell of the file that the reader is opened on."""
     router = APIRouter()
-    every = _routes(path, reader, "map").routes
+    every = _routes(name, view.map[0], view.reader or Reader, view.open).routes
     router.routes += [route for route in every if "{tileMatrixSetId}/" in getattr(route, "path", "")]
     return router
 
 
-def _routes(path: Path, reader: type[Reader], name: str) -> APIRouter:
+def _routes(name: str, path: Path, reader: type[Reader], open_: Callable[[], None]) -> APIRouter:
     """Return titiler's routes for one raster, as they are found under its name."""
+
+    def opened() -> str:
+        open_()
+        return str(path)
+
     tiler = TilerFactory(
         reader=reader,
-        path_dependency=lambda: str(path),
+        path_dependency=opened,
         router_prefix=f"/{name}",
         add_preview=False,
         add_part=False,
@@ -192,19 +244,34 @@ def _tile_of(piece: Path, *place: Any, **options: Any) -> ImageData:
     return image
 
 
+def _capabilities(views: Sequence[View], request: Request) -> Response:
+    """Return the description of all tiles that QGIS and others ask for."""
+    layers = [layer for view in views for layer in view.layers]
+    return Response(capabilities(views[0].name, layers, str(request.base_url)), media_type="application/xml")
+
+
+def _as_a_line(_: Request, error: Exception) -> Response:
+    """Return what went wrong with a map that was to be opened, and tell it on the terminal too."""
+    log.error("%s", error)
+    return JSONResponse({"detail": str(error)}, status_code=500)
+
+
 def _file(name: str, kind: str) -> Callable[[], Response]:
     content = _data(name)
     return lambda: Response(content, media_type=kind, headers={"Cache-Control": "max-age=86400"})
 
 
-def _page(view: View) -> str:
+def _page(*views: View) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    first, choices = views[0], [view.choice for view in views if view.choice]
     return environment.from_string(_data("view.html")).render(
-        name=view.name,
-        bounds=view.bounds,
-        zoom=view.zoom,
-        least_zoom=view.least_zoom,
-        has_scene=view.scene is not None,
+        name=first.name,
+        bounds=first.bounds,
+        has_scene=first.scene is not None,
+        maps=[{"path": view.path, "zoom": view.zoom, "least": view.least_zoom} for view in views],
+        choices=[{"style": choice.style, "composite": choice.composite} for choice in choices],
+        styles=list(dict.fromkeys(choice.style for choice in choices)),
+        composites=list(dict.fromkeys(choice.composite for choice in choices)),
     )
 
 

@@ -104,3 +104,16 @@ def test_classes_need_exact_statistics(setting: dict[str, Any]) -> None:
     assert "tiling: expected exact statistics, and steps_per_round: 1, with style.regions" in refused(
         WATER, REST, **setting
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (["style.agree=a.tif", "style.regions=[{name: sea, where: ndwi > 0, images: a.jpg}, {name: land}]"], "no style.agree beside classes"),
+        (["output.zooms=styled", "style.regions=[{name: sea, where: ndwi > 0, images: a.jpg}, {name: land}]"], "zooms: averaged beside style.regions"),
+        (["output.zooms=styled", "style.agree=a.tif"], "zooms: averaged beside style.regions or style.agree"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(settings: list[str], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        load_config(None, settings)

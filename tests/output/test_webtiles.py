@@ -4,6 +4,7 @@ import io
 import math
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,15 @@ from nst_rs.config.sections import OutputSection
 from nst_rs.errors import OutputError
 from nst_rs.geo.footprint import degrees
 from nst_rs.geo.grid import Grid
+from nst_rs.geo.webgrid import CRS_OF_WEB, SIDE, halvings, on_whole_pixels, pixel_side
+from nst_rs.output import webtiles
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.webtiles import COMPANION as TILES
-from nst_rs.output.webtiles import SIDE, check_place, parts
+from nst_rs.output.webtiles import check_place, parts
 from tests.finished_runs import record_of
 from tests.places import ACROSS, AROUND, BEYOND, EVERYWHERE, NORTH_POLE, POLE_ON_THE_EDGE, SOUTH_POLE
-from tests.published import publish_alone
+from tests.published import map_with_zooms, publish_alone
 from tests.rasters import UTM
 
 PLACE = Affine(30, 0, 500_000, 0, -30, 5_000_000)
@@ -245,3 +248,68 @@ def test_a_place_that_web_maps_do_not_show_is_refused_at_once(grid: Grid) -> Non
 
 def test_a_run_without_them_writes_no_tiles(tmp_path: Path) -> None:
     assert "tiles" not in Outputs(tmp_path / "map.tif").companions
+
+
+def png(rgba: np.ndarray) -> bytes:
+    """A tile without loss, in place of WebP."""
+    file = io.BytesIO()
+    Image.fromarray(np.moveaxis(rgba, 0, -1)).save(file, "png")
+    return file.getvalue()
+
+
+def tiled_with_zooms(folder: Path, styled: StyledMap, tile_size: int = SIDE) -> dict[tuple[int, int, int], np.ndarray]:
+    """Publish a map with pictures for its zooms; return its tiles."""
+    settings = {"output.zooms": "styled", "output.tiles": "mbtiles", "output.tile_size": tile_size}
+    outputs = Outputs(folder / "map.tif", OutputSection(tiles="mbtiles"))
+    publish_alone(outputs, styled, lambda: record_of(settings), TILES)
+    return read_tiles(outputs.companions["tiles"])
+
+
+@pytest.mark.parametrize("tile_size", [256, 512])
+def test_tiles_of_a_map_on_their_own_grid_are_its_pixels_at_every_zoom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tile_size: int
+) -> None:
+    monkeypatch.setattr(webtiles, "_encode", png)
+    finest = 14
+    side = pixel_side(finest)
+    start = Grid(CRS_OF_WEB, Affine(side, 0, 17_001 * side, 0, -side, 61_003 * side), 1, 1)
+    grid = start.cut(on_whole_pixels((0, 0, 700, 900), start))
+    styled = map_with_zooms(grid, halvings(grid.shape))
+    tiles = tiled_with_zooms(tmp_path, styled, tile_size)
+    top, left = grid.first_pixel
+    half = 2 ** (finest - 1) * SIDE  # pixels from the world's middle to its edge
+    zooms = sorted({zoom for zoom, _, _ in tiles})
+    assert zooms[-1] == finest - (tile_size == 512)
+    for number, wanted in enumerate((styled, *styled.zooms)):
+        zoom, factor = zooms[-1] - number, 2**number
+        shown = np.zeros((*wanted.grid.shape, 4), np.uint8)
+        row, column = (top + half) // factor, (left + half) // factor
+        for (of, x, y), rgba in tiles.items():
+            if of == zoom:
+                y0, x0 = y * tile_size - row, x * tile_size - column
+                rows, columns = (slice(max(0, at), max(0, at + tile_size)) for at in (y0, x0))
+                part = shown[rows, columns]
+                part[:] = rgba[max(0, -y0) :, max(0, -x0) :][: part.shape[0], : part.shape[1]]
+        valid = wanted.weight > 0
+        np.testing.assert_array_equal(shown[..., 3] > 0, valid)
+        np.testing.assert_array_equal(shown[..., :3][valid], wanted.picture[valid])
+
+
+@pytest.mark.parametrize("tile_size", [256, 512])
+def test_tiles_of_another_grid_show_the_picture_whose_pixels_are_nearest_in_size(
+    tmp_path: Path, tile_size: int
+) -> None:
+    colors = [(200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30)]
+    pictures = [
+        StyledMap(np.full((*shape, 3), color, np.float32), np.ones(shape, np.float32), GRID.reduced(2**number))
+        for number, color in enumerate(colors)
+        for shape in [GRID.reduced(2**number).shape]
+    ]
+    tiles = tiled_with_zooms(tmp_path, replace(pictures[0], zooms=tuple(pictures[1:])), tile_size)
+    ground = GRID.metres_per_pixel / math.cos(math.radians(45.1))
+    for (zoom, _, _), rgba in tiles.items():
+        times = round(math.log2(pixel_side(zoom) * SIDE / tile_size / ground))
+        wanted = colors[min(max(0, times), 3)]
+        assert rgba.shape == (tile_size, tile_size, 4)
+        shown = np.median(rgba[rgba[..., 3] == 255][:, :3], axis=0)
+        np.testing.assert_allclose(shown, wanted, atol=6)  # WebP

@@ -1,16 +1,19 @@
 """The grid that products lie on together, and the part of it that is asked for."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from nst_rs.config.loading import load_config
 from nst_rs.errors import ConfigError
 from nst_rs.geo.area import degrees
+from nst_rs.geo.webgrid import CRS_OF_WEB, halvings, pixel_side, zoom_of
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.opening import open_scene_of
 from tests.rasters import NORTH_UP, random_values, write_raster, write_tiles
@@ -66,3 +69,24 @@ def test_an_area_beside_the_scene_is_refused_saying_where_the_scene_is(tmp_path:
 def test_an_area_that_is_none_is_refused_saying_how_to_write_it(tmp_path: Path, area: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(f"scene.area: {complaint}")):
         scene_of(write_raster(tmp_path / "scene.tif", random_values((1, 12, 15))), area)
+
+
+@pytest.mark.parametrize("resolution", ["finest", "60"])
+@pytest.mark.parametrize("area", ["null", "{rows: [20, 500], columns: [3, 611]}"])
+def test_a_scene_on_web_tiles_has_the_pixels_of_a_zoom_level(tmp_path: Path, resolution: str, area: str) -> None:
+    place = Affine(30, 0, 500_000, 0, -30, 1_000_000)
+    path = write_raster(tmp_path / "scene.tif", random_values((1, 700, 900)), transform=place)
+    settings = [f"scene.paths=[{path}]", "scene.crs=web", f"scene.resolution={resolution}", f"scene.area={area}"]
+    scene = open_scene_of(load_config(None, settings).scene)
+    grid = scene.grid
+    assert grid.crs == CRS_OF_WEB
+    zoom = zoom_of(grid.transform.a)
+    assert grid.pixel == pytest.approx((pixel_side(zoom), pixel_side(zoom)), rel=1e-12)
+    wanted = 30 / math.cos(math.radians(8.95)) if resolution == "finest" else 60
+    assert wanted * 2**-0.76 < grid.transform.a < wanted * 2**0.26
+    step = 2 ** halvings(grid.shape)
+    assert step > 1
+    assert [number % step for number in (*grid.first_pixel, *grid.shape)] == [0] * 4
+    values, valid = scene.read([1], Window(0, 0, grid.width, grid.height))
+    assert valid.mean() > 0.5
+    assert values[0][valid].min() > 0

@@ -1,22 +1,33 @@
 """Maps painted as they are looked at, against the files of whole maps; and the real command."""
 
 import io
+import itertools
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import urllib.parse
+import urllib.request
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import morecantile
 import numpy as np
 import pytest
+import rasterio
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
+from rasterio.windows import from_bounds
+from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
 
 import nst_rs
 from nst_rs.config.loading import name_files, override
@@ -36,6 +47,7 @@ SHAPE = 1500, 2100
 """Six blocks of 1024, and two overviews."""
 TILES = morecantile.tms.get("WebMercatorQuad")
 NST_RS = Path(sys.executable).with_name("nst-rs")
+QUERY = "resampling=bilinear&reproject=bilinear"
 
 
 @pytest.fixture(scope="module")
@@ -144,21 +156,109 @@ def test_nothing_is_served_but_tiles_their_description_and_the_scene(view: View)
         assert served.get(path).status_code == 404
 
 
-def test_the_command_shows_the_map_in_a_browser_and_leaves_nothing(folder: Path, tmp_path: Path) -> None:
-    command = [NST_RS, "serve", folder / "scene.tif", "--style", folder / "small.style"]
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
-    served = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    assert served.stdout is not None
-    address = served.stdout.readline().split()[0]
+@dataclass(frozen=True)
+class Served:
+    """The command, running."""
+
+    process: "subprocess.Popen[str]"
+    address: str
+
+    def fetched(self, path: str) -> bytes:
+        with urllib.request.urlopen(self.address + path, timeout=60) as answer:  # noqa: S310 - loopback
+            return bytes(answer.read())
+
+
+@pytest.fixture(scope="module")
+def served(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Two styles and two composites of one scene. In the end nothing was said, and nothing is left."""
+    temporary = tmp_path_factory.mktemp("temporary")
+    small_style(normalised=True, deep_blocks=1, seed=9).save(folder / "other.style")
+    command = [NST_RS, "serve", folder / "scene.tif", "--set", "compute.precision=float32"]
+    for style in ("small", "other"):
+        command += ["--style", folder / f"{style}.style"]
+    for composite in ("true_color", "[blue, green, red]"):
+        command += ["--composite", composite]
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    yield Served(process, process.stdout.readline().split()[0])
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "starting the map server\n")
+    assert [path.name for path in temporary.iterdir() if path.name.startswith("nst-rs")] == []
+
+
+def test_a_reader_chooses_style_and_composite_on_the_page(served: Served) -> None:
     with browsing() as browser:
-        browser.get(address)
+        browser.get(served.address)
         assert browser.find_element(By.ID, "title").text == "scene"
-        assert pixels(browser.find_element(By.ID, "map")).std() > 5
+        shown = {}
+        for style in ("small", "other"):
+            for composite in ("true_color", "[blue, green, red]"):
+                Select(browser.find_element(By.ID, "style")).select_by_visible_text(style)
+                Select(browser.find_element(By.ID, "composite")).select_by_visible_text(composite)
+                WebDriverWait(browser, 120).until(_loaded)
+                page = pixels(browser.find_element(By.ID, "map"))
+                middle = page.shape[1] // 2
+                shown[style, composite] = page[200:700, 100 : middle - 50], page[200:700, middle + 50 : -100]
+        assert all(part.std() > 5 for parts in shown.values() for part in parts)
+        scenes, maps = zip(*shown.values(), strict=True)
+        (true, false, again, _), differ = scenes, [(a != b).mean() > 0.1 for a, b in itertools.combinations(maps, 2)]
+        assert (true == again).all()  # the scene under the slider is the composite's, whatever the style is
+        assert (true != false).mean() > 0.1
+        assert all(differ)
         assert complaints(browser) == []
-    served.send_signal(signal.SIGINT)
-    _, errors = served.communicate(timeout=60)
-    assert errors == "starting the map server\n"
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("nst-rs")] == []
+
+
+def _loaded(browser: webdriver.Chrome) -> bool:
+    """Whether all tiles are there; those of an earlier choice are gone."""
+    ready = """const images = [...document.querySelectorAll('img.leaflet-tile')];
+        return images.length > 0 && images.every(image => image.complete && getComputedStyle(image).opacity === '1')"""
+    return bool(browser.execute_script(ready))
+
+
+def test_gdal_reads_its_tiles_by_wmts(served: Served, view: View) -> None:
+    described = f"WMTS:{served.address}WMTSCapabilities.xml"
+    with rasterio.Env(GDAL_ENABLE_WMS_CACHE=False), rasterio.open(described) as listed:
+        layers = listed.subdatasets
+    assert len(layers) == 8
+    for path in ("small_true_color/map", "other_blue_green_red_/scene"):
+        (name,) = (layer for layer in layers if f"layer={path}" in layer)
+        with rasterio.Env(GDAL_ENABLE_WMS_CACHE=False), rasterio.open(name) as found:
+            west, south, east, north = view.bounds
+            tile = TILES.tile((west + east) / 2, (south + north) / 2, view.zoom)
+            window = from_bounds(*TILES.xy_bounds(tile), transform=found.transform).round_offsets().round_lengths()
+            read = np.moveaxis(found.read(window=window), 0, -1)
+        wanted = served.fetched(f"{path}/tiles/WebMercatorQuad/{tile.z}/{tile.x}/{tile.y}.png?{QUERY}")
+        np.testing.assert_array_equal(read, np.asarray(Image.open(io.BytesIO(wanted)).convert("RGBA")))
+
+
+def test_a_client_that_goes_away_is_no_error(served: Served, view: View) -> None:
+    """The fixture holds that nothing is written to the terminal."""
+    paths = [path.replace("/map/", "/small_true_color/map/") for path in tiles_of(view, view.zoom - 1)[:20]]
+    place = urllib.parse.urlsplit(served.address)
+    for number, path in enumerate(paths):
+        with socket.create_connection((place.hostname, place.port)) as gone:
+            gone.sendall(f"GET {path} HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n".encode())
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", number % 2, 0))  # half of them reset
+    assert served.fetched(paths[0].removeprefix("/")).startswith(b"\x89PNG")
+
+
+def test_a_composite_that_the_scene_has_not_is_told_in_a_line(folder: Path) -> None:
+    arguments = (folder / "scene.tif", "--style", folder / "small.style", "--composite", "color_infrared")
+    ended = subprocess.run([NST_RS, "serve", *arguments], check=False, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    assert "composite.bands" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_tiles_of_512_pixels_have_the_whole_maps_bytes(view: View, whole: TestClient) -> None:
+    found = client(application(view))
+    for zoom in range(view.zoom - 3, view.zoom):
+        for path in tiles_of(view, zoom)[::5]:
+            ours, wanted = (each.get(f"{path}&tilesize=512") for each in (found, whole))
+            assert (ours.status_code, ours.content) == (wanted.status_code, wanted.content), path
+            assert ours.status_code != 200 or Image.open(io.BytesIO(ours.content)).size == (512, 512)
 
 
 def test_what_cannot_be_served_is_told_in_a_line(folder: Path, harvest: Path) -> None:

@@ -36,9 +36,10 @@ from selenium.webdriver.support.wait import WebDriverWait
 from nst_rs.cli import app
 from nst_rs.files.fingerprint import fingerprint
 from nst_rs.geo.grid import Grid
+from nst_rs.geo.webgrid import CRS_OF_WEB, SIDE, pixel_side
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
-from nst_rs.output.webtiles import SIDE, parts, write_tiles
+from nst_rs.output.webtiles import parts, write_tiles
 from nst_rs.view.server import HOST, _page, _Server, application, viewing
 from tests.browser import browsing, complaints, pixels
 from tests.finished_runs import MAP, record_of
@@ -373,3 +374,71 @@ def test_a_map_over_the_antimeridian_is_one_piece(tmp_path: Path, name: str) -> 
             assert complaints(browser) == []
     finally:
         assert server.interrupt() == (0, "")
+
+
+AFAR = [(40, 170, 60), (40, 80, 200), (210, 190, 40)]
+"""The colours of a map's pictures for zooms."""
+FINEST = 12
+
+
+@pytest.fixture(scope="module")
+def made_with_zooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A map of one colour on the grid of web tiles, whose zooms have other colours."""
+    side = pixel_side(FINEST)
+    grid = Grid(CRS_OF_WEB, Affine(side, 0, 1600 * side, 0, -side, 8000 * side), 400, 240)
+    full, *zooms = (
+        StyledMap(np.broadcast_to(np.float32(color), (*of.shape, 3)), np.ones(of.shape, bool), of)
+        for of, color in ((grid.reduced(2**number), color) for number, color in enumerate([MAP, *AFAR]))
+    )
+    made = tmp_path_factory.mktemp("zooms") / "map.tif"
+    publish_alone(Outputs(made), replace(full, zooms=tuple(zooms)))
+    return made
+
+
+@pytest.mark.parametrize("size", [256, 512])
+def test_every_zoom_of_a_map_with_pictures_for_zooms_is_its_own_picture(made_with_zooms: Path, size: int) -> None:
+    with viewing(made_with_zooms) as shown:
+        app, (west, south, east, north) = application(shown), shown.bounds
+        for number, color in enumerate([MAP, *AFAR]):
+            zoom = FINEST - number - (size == 512)
+            tile = morecantile.tms.get("WebMercatorQuad").tile((west + east) / 2, (south + north) / 2, zoom)
+            path = f"/map/tiles/WebMercatorQuad/{tile.z}/{tile.x}/{tile.y}.png"
+            status, body = asked(app, path, f"resampling=bilinear&reproject=bilinear&tilesize={size}")
+            assert status == 200
+            rgba = np.asarray(Image.open(io.BytesIO(body)).convert("RGBA"))
+            assert rgba.shape == (size, size, 4)
+            assert (rgba[rgba[..., 3] == 255][:, :3] == color).all()
+
+
+def test_a_reader_who_zooms_out_sees_the_pictures_for_zooms(made_with_zooms: Path) -> None:
+    server = Server(made_with_zooms)
+    try:
+        with browsing() as browser:
+            opened(browser, server.address)
+            seen: set[tuple[int, ...]] = set()
+            while seen != {MAP, *AFAR}:
+                tiles = browser.find_elements(By.CSS_SELECTOR, "img.leaflet-tile")
+                (zoom,) = {int(str(image.get_attribute("src")).split("/")[-3]) for image in tiles}
+                wanted = [MAP, *AFAR][min(max(0, FINEST - zoom), len(AFAR))]
+                page = pixels(browser.find_element(By.ID, "map"))
+                row, column = (side // 2 for side in page.shape[:2])
+                middle = page[row - 3 : row + 3, column - 3 : column + 3].mean(axis=(0, 1))
+                np.testing.assert_allclose(middle, wanted, atol=3)
+                seen.add(wanted)
+                scale = browser.find_element(By.CLASS_NAME, "leaflet-control-scale-line").text
+                browser.find_element(By.CLASS_NAME, "leaflet-control-zoom-out").click()
+                WebDriverWait(browser, 60).until(lambda b, before=scale: _at_another_scale(b, before))
+            assert complaints(browser) == []
+    finally:
+        code, said = server.interrupt()
+        assert code == 0
+        assert "without its scene" in said
+
+
+def _at_another_scale(browser: webdriver.Chrome, before: str) -> bool:
+    """Whether the scale bar has another length, and all tiles are there."""
+    ready = """const images = [...document.querySelectorAll('img.leaflet-tile')];
+        return document.querySelector('.leaflet-control-scale-line').textContent !== arguments[0]
+            && !document.querySelector('.leaflet-zoom-anim') && images.length > 0
+            && images.every(image => image.complete && getComputedStyle(image).opacity === '1')"""
+    return bool(browser.execute_script(ready, before))

@@ -106,11 +106,14 @@ def test_classes_need_exact_statistics(setting: dict[str, Any]) -> None:
     )
 
 
+CLASSES = "style.regions=[{name: sea, where: ndwi > 0, images: a.jpg}, {name: land}]"
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        (["style.agree=a.tif", "style.regions=[{name: sea, where: ndwi > 0, images: a.jpg}, {name: land}]"], "no style.agree beside classes"),
-        (["output.zooms=styled", "style.regions=[{name: sea, where: ndwi > 0, images: a.jpg}, {name: land}]"], "zooms: averaged beside style.regions"),
+        (["style.agree=a.tif", CLASSES], "no style.agree beside classes"),
+        (["output.zooms=styled", CLASSES], "zooms: averaged beside style.regions"),
         (["output.zooms=styled", "style.agree=a.tif"], "zooms: averaged beside style.regions or style.agree"),
     ],
 )

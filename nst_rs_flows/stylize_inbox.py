@@ -69,7 +69,7 @@ def stylize_inbox(
         output: The folder for the maps: one folder in it a style and configuration, with its catalogue.
         style: Images whose style is taken; several are blended; or one learned .style.
         config: A configuration (YAML) or an earlier run's record (JSON). What else is given here replaces its values.
-        preset: legible, balanced or painterly: what the configuration does not decide.
+        preset: legible, balanced, painterly or quick: what the configuration does not decide.
         settings: "section.key" to value, for example {"schedule.levels": 4}.
         attempts: How often a scene that fails is tried, once in a run, until it is delivered anew.
         settle_seconds: A scene whose files change within this time is left for the next run.

@@ -59,7 +59,7 @@ SECONDS_BETWEEN_REPORTS = 2.0
 THUMBNAIL_SIDE = 512
 """Pixels along the longer side of the picture that Prefect's page shows: it is kept in Prefect's database."""
 
-Preset = Literal["legible", "balanced", "painterly"]
+Preset = Literal["legible", "balanced", "painterly", "quick"]
 KNOWN = {"propertyNames": {"pattern": rf"^({'|'.join(map(re.escape, setting_names()))})(\..+)?$"}}
 """Has Prefect refuse what is no setting before a run; a setting that is a mapping may be set key by key."""
 Settings = Annotated[dict[str, Any], Field(json_schema_extra=KNOWN)]
@@ -89,7 +89,7 @@ def stylize_scene(
         style: Images whose style is taken; several are blended; or one learned .style.
         output: The map to write, a .tif; its preview and record are written beside it.
         config: A configuration (YAML) or an earlier run's record (JSON). What else is given here replaces its values.
-        preset: legible, balanced or painterly: what the configuration does not decide.
+        preset: legible, balanced, painterly or quick: what the configuration does not decide.
         settings: "section.key" to value, for example {"schedule.levels": 4}.
         stage_hours: A stage (reading, a level, writing) that takes longer is stopped, and tried again like one that
             failed; a level goes on from where it was.

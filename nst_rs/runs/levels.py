@@ -143,8 +143,17 @@ class Levels:
         shown = _Shown(job.config.style.color, result, composed.scene.image)
         losses = tuple(losses.total for history in self._tracker.history for losses in history)
         seams, on_the_way = (level.rows.seams, level.columns.seams), self._album.pictures
-        own = self._record()
-        return Finished(composed.scene, shown, seams, losses, own, on_the_way, composed.ground, self._further_figures)
+        return Finished(
+            composed.scene,
+            shown,
+            seams,
+            losses,
+            self._record(),
+            on_the_way,
+            composed.ground,
+            self._further_figures,
+            self._network[0].seconds if job.traits.in_process else None,
+        )
 
     def _visible(self, index: int, picture: PixelArray) -> PixelArray:
         """Return a level's picture without its border, with the scene where the ground has no style."""

@@ -76,6 +76,7 @@ class Painting:
         self._watch = watch
         self._listener = listener
         self._part = part
+        self._in_network = 0.0
         self._notes: Notes = job.workspace if part is None else part.notes
 
     def compose(self) -> None:
@@ -101,6 +102,7 @@ class Painting:
         with self._watch.timed(self._named(job.stages[index])):
             self._executor.paint(PaintTask(begun.painter, left, done, job.workspace.folder))
         self._result = begun.painter.result
+        self._in_network += begun.painter.seconds
 
     def begin(self) -> "Begun":
         """Return the map as far as it is painted, perhaps by a run that was killed, and what paints the rest of it."""
@@ -120,6 +122,11 @@ class Painting:
         return self._result
 
     @property
+    def seconds_in_network(self) -> float | None:
+        """The time that the network took; None where others compute."""
+        return self._in_network if self._job.traits.in_process else None
+
+    @property
     def seams(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The rows and the columns at which blocks meet."""
         job, block = self._job, self._job.block
@@ -136,7 +143,15 @@ class Painting:
         own: dict[str, Any] = {"levels": [], "learned": job.style.facts.model_dump(mode="json")}
         if self._statistics is not None:
             own["statistics"] = self._statistics
-        return Finished(self._scene, self._result, self.seams, (), own, further_figures=self._further_figures)
+        return Finished(
+            self._scene,
+            self._result,
+            self.seams,
+            (),
+            own,
+            further_figures=self._further_figures,
+            seconds_in_network=self.seconds_in_network,
+        )
 
     def _further_figures(self) -> dict[str, Any]:
         """Return how well the map agrees with the earlier ones, where there are any."""

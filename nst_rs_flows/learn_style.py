@@ -63,7 +63,7 @@ def learn_style(
         style: Images whose style is learned; several are blended.
         output: The learned style to write, a .style.
         config: A configuration (YAML). What else is given here replaces its values.
-        preset: legible, balanced or painterly: what the configuration does not decide.
+        preset: legible, balanced, painterly or quick: what the configuration does not decide.
         settings: "section.key" to value, for example {"learn.minutes": 30}.
         stage_hours: Learning that takes longer is stopped, and tried again: it goes on from where it was.
     """

@@ -53,6 +53,8 @@ class Order:
     """What was known of the scene until now."""
     earlier: tuple[Path, ...] = ()
     """Maps that this one is to agree with where it meets them, the latest first."""
+    served_at: str | None = None
+    """The address under which the map's folder is served."""
 
 
 @stage(task_run_name="fetch {arrival.name}")
@@ -90,7 +92,7 @@ def _make(order: Order) -> str:
         config = _agreeing(order, scene)
         if _is_made(order, config, scene):
             return ""
-        given = {"settings": changed(config), "stage_hours": order.stage_hours}
+        given = {"settings": changed(config), "stage_hours": order.stage_hours, "served_at": order.served_at}
         state = stylize_scene(scene=[scene], output=str(order.tif), **given, return_state=True)
         return "" if state.is_completed() else _reason(state)
     finally:

@@ -10,6 +10,7 @@ by Prefect.
 import json
 import sys
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,10 +19,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from prefect import State, flow, get_run_logger
-from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from nst_rs.config.loading import name_files, override, with_absolute_paths
 from nst_rs.config.sections import RunConfig
@@ -29,17 +30,19 @@ from nst_rs.errors import ConfigError, LockedError, NstError
 from nst_rs.files import lock
 from nst_rs.files.locations import absolute
 from nst_rs.output.files import Outputs
-from nst_rs.schedule.catalogue import CATALOGUE, Catalogue, Entry, clashes, path_of_lock, product_name
+from nst_rs.schedule.catalogue import CATALOGUE, Catalogue, Cost, Entry, clashes, path_of_lock, product_name
 from nst_rs.schedule.inbox import Arrival, Inbox, settled
 from nst_rs_flows.command import RunArguments, exit_code_of
 from nst_rs_flows.leftovers import signed
+from nst_rs_flows.retention import without_old_maps
 from nst_rs_flows.scenes import Order, in_turn, on_workers, share_of_memory
 from nst_rs_flows.server import best_effort, wait_for_answer
-from nst_rs_flows.stylize_scene import Hours, Preset, Settings, read_configuration
+from nst_rs_flows.stylize_scene import Address, Hours, Painting, Preset, Settings, link, read_configuration
 
 Attempts = Annotated[int, Field(ge=1, le=100)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 Workers = Annotated[int, Field(ge=1, le=1000)]
+Days = Annotated[float, Field(gt=0, le=36525)]
 
 
 def run_name() -> str:
@@ -51,7 +54,7 @@ def run_name() -> str:
 def stylize_inbox(
     inbox: str,
     output: str,
-    style: list[str] | None = None,
+    style: list[Painting] | None = None,
     config: str | None = None,
     preset: Preset | None = None,
     settings: Settings | None = None,
@@ -61,13 +64,15 @@ def stylize_inbox(
     workers: Workers = 1,
     address: str | None = None,
     agree: bool = False,
+    keep_days: Days | None = None,
+    served_at: Address | None = None,
 ) -> State[Any]:
     """Style the scenes in an inbox that are not yet done in this style and configuration.
 
     Args:
         inbox: A folder, or a URL that fsspec knows, whose files and folders are a scene each.
         output: The folder for the maps: one folder in it a style and configuration, with its catalogue.
-        style: Images whose style is taken; several are blended; or one learned .style.
+        style: Images whose style is taken; several are blended; or one learned .style, or the name of a shipped one.
         config: A configuration (YAML) or an earlier run's record (JSON). What else is given here replaces its values.
         preset: legible, balanced, painterly or quick: what the configuration does not decide.
         settings: "section.key" to value, for example {"schedule.levels": 4}.
@@ -79,13 +84,18 @@ def stylize_inbox(
             left out then.
         agree: Whether a map starts from those made before where it meets them, and is held to them where the scene has
             not changed: dates and neighbours then go together.
+        keep_days: How many days a map is kept, with all that goes with it, whose scene is no longer in the inbox.
+            Without it maps are kept for good.
+        served_at: The address under which the folder for the maps is served, such as http://127.0.0.1:8000: links to
+            maps and their reports go there, and open in a browser. Without it they name files.
     """
     try:
         base = with_absolute_paths(name_files(read_configuration(config, preset, settings), None, style or None, None))
         product = Path(output).absolute() / product_name(base)
         path = path_of_lock(product)
         with lock.alone(path, f"product {product}"), signed(path), making(base, workers, address) as makers:
-            work = Work(Inbox(absolute(inbox)), makers, stage_hours, Catalogue.read(product), agree)
+            wishes = Wishes(stage_hours, agree, keep_days, served_at and link(product, served_at))
+            work = Work(Inbox(absolute(inbox)), makers, Catalogue.read(product), wishes)
             outcome = work.run(attempts, settle_seconds)
     except LockedError as error:  # nothing has failed: the run that is at it makes what is there
         outcome = Cancelled(message=str(error))
@@ -128,16 +138,27 @@ def making(config: RunConfig, workers: int, address: str | None) -> Iterator[Mak
         yield Makers(config, partial(on_workers, runner=runner))
 
 
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked of a run over an inbox besides its maps."""
+
+    stage_hours: float
+    agree: bool
+    """Whether maps are to agree with those made before."""
+    keep_days: float | None
+    """How long maps are kept whose scenes have left the inbox; None for good."""
+    served_at: str | None
+    """The address under which the product's folder is served."""
+
+
 @dataclass
 class Work:
     """One run over an inbox."""
 
     inbox: Inbox
     makers: Makers
-    stage_hours: float
     catalogue: Catalogue
-    agree: bool = False
-    """Whether maps are to agree with those made before."""
+    wishes: Wishes
     ordered: list[Order] = field(default_factory=list)
     """What is being made."""
 
@@ -147,6 +168,8 @@ class Work:
         tried = self._try(waiting)
         given_up = self.catalogue.given_up(attempts)
         failed = [name for name in tried if self.catalogue.entries[name].state == "failed"]
+        if self.wishes.keep_days is not None:
+            self.catalogue = without_old_maps(self.catalogue, self.inbox.look(), self.wishes.keep_days)
         self._report(clashing)
         counts = {"made": len(tried) - len(failed), "failed": len(failed) + len(clashing), "given up": len(given_up)}
         arriving = sum(entry.state == "arriving" for entry in self.catalogue.entries.values())
@@ -194,13 +217,14 @@ class Work:
             before = self.catalogue.entries.get(arrival.name)
             self._put(arrival, self.catalogue.begun(arrival))
             tif = self.catalogue.folder / f"{arrival.name}.tif"
-            order = Order(self.inbox, arrival, tif, self.makers.config, self.stage_hours, before, self._earlier(tif))
+            hours, served_at = self.wishes.stage_hours, self.wishes.served_at
+            order = Order(self.inbox, arrival, tif, self.makers.config, hours, before, self._earlier(tif), served_at)
             self.ordered.append(order)
             yield order
 
     def _earlier(self, tif: Path) -> tuple[Path, ...]:
         """Return the maps to agree with, the latest first: all that are made but the one to make."""
-        if not self.agree:
+        if not self.wishes.agree:
             return ()
         made = sorted((entry for entry in self.catalogue.entries.values() if entry.map), key=lambda x: x.time)
         paths = (self.catalogue.folder / entry.map for entry in reversed(made))
@@ -210,8 +234,9 @@ class Work:
         """Put down what has become of an order; return whether it was tried to the end."""
         arrival, begun = order.arrival, self.catalogue.entries[order.arrival.name]
         if not reason:
-            item = json.loads(Outputs(order.tif).item.read_text(encoding="utf-8"))
-            self._put(arrival, begun.made(order.tif, item))
+            outputs = Outputs(order.tif)
+            item = json.loads(outputs.item.read_text(encoding="utf-8"))
+            self._put(arrival, begun.made(order.tif, item, Cost.beside(outputs.record)))
         elif settled([arrival], self.inbox.look()):
             get_run_logger().error("%s failed, attempt %d: %s", arrival.name, begun.attempts, reason)
             self._put(arrival, begun.failed(reason))
@@ -233,6 +258,9 @@ class Work:
                 "attempts": e.attempts,
                 "map or reason": e.map or e.reason,
                 "since": e.time,
+                "seconds": e.seconds,
+                "core-seconds": e.core_seconds,
+                "GPU-seconds": e.gpu_seconds,
             }
             for name, e in sorted(self.catalogue.entries.items())
         ]
@@ -243,7 +271,26 @@ class Work:
             create_table_artifact(
                 [*refused, *rows], key="inbox", description=f"What became of the scenes in {self.inbox.url}"
             )
-            create_link_artifact(path.as_uri(), link_text=str(path), key="catalogue", description="The maps by place")
+            create_link_artifact(
+                link(path, self.wishes.served_at), link_text=str(path), key="catalogue", description="The maps by place"
+            )
+            if self.wishes.served_at is not None:
+                create_markdown_artifact(
+                    self._reports(self.wishes.served_at), key="reports", description="The maps' reports"
+                )
+
+    def _reports(self, served_at: str) -> str:
+        """Return a list of links to the reports of all maps, in Markdown."""
+        maps = {name: entry.map for name, entry in sorted(self.catalogue.entries.items()) if entry.map}
+        return "\n".join(f"- [{name}]({link(Outputs(Path(map_)).report, served_at)})" for name, map_ in maps.items())
+
+
+def days(text: str) -> float:
+    """Return a number of days that is given on the command line. Raises ArgumentTypeError."""
+    try:
+        return TypeAdapter(Days).validate_python(text)
+    except ValidationError as error:
+        raise ArgumentTypeError(f"expected a number of days above 0, got {text}") from error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -253,6 +300,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("output", help="the folder for the maps and their catalogue")
     parser.add_argument("--style", action="append", help="an image whose style is taken; several are blended")
     parser.add_argument("--agree", action="store_true", help="let maps agree with those made before where they meet")
+    parser.add_argument(
+        "--keep-days", type=days, help="how long maps are kept whose scenes have left the inbox; else for good"
+    )
 
     def command() -> int:
         state = stylize_inbox(**parser.read(arguments), return_state=True)

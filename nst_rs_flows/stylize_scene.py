@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote
 
 from PIL import Image
 from prefect import State, flow, get_run_logger, task
@@ -30,9 +31,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from prefect.states import Failed
 from prefect.tasks import exponential_backoff
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from nst_rs.config.loading import load_config, name_files, override
+from nst_rs.config.named_styles import SUFFIX, shipped_folder
 from nst_rs.config.sections import RunConfig, setting_names
 from nst_rs.errors import NstError
 from nst_rs.files import lock
@@ -63,6 +65,19 @@ Preset = Literal["legible", "balanced", "painterly", "quick"]
 KNOWN = {"propertyNames": {"pattern": rf"^({'|'.join(map(re.escape, setting_names()))})(\..+)?$"}}
 """Has Prefect refuse what is no setting before a run; a setting that is a mapping may be set key by key."""
 Settings = Annotated[dict[str, Any], Field(json_schema_extra=KNOWN)]
+PAINTING = {
+    "anyOf": [
+        {
+            "type": "string",
+            "title": "shipped",
+            "enum": sorted(path.stem for path in shipped_folder().glob(f"*{SUFFIX}")),
+        },
+        {"type": "string", "title": "file"},
+    ]
+}
+"""Has Prefect's form offer the shipped styles, and take the path of any other."""
+Painting = Annotated[str, WithJsonSchema(PAINTING)]
+Address = Annotated[str, Field(pattern=r"^https?://\S+$")]
 Hours = Annotated[float, Field(gt=0, le=24 * 14)]
 
 
@@ -75,24 +90,27 @@ def run_name() -> str:
 @flow(name="stylize-scene", flow_run_name=run_name, cache_result_in_memory=False)
 def stylize_scene(
     scene: list[str] | None = None,
-    style: list[str] | None = None,
+    style: list[Painting] | None = None,
     output: str | None = None,
     config: str | None = None,
     preset: Preset | None = None,
     settings: Settings | None = None,
     stage_hours: Hours = 24.0,
+    served_at: Address | None = None,
 ) -> str | State[Any]:
     """Style a scene and return the map's path.
 
     Args:
         scene: GeoTIFF tiles of one scene, or folders of them.
-        style: Images whose style is taken; several are blended; or one learned .style.
+        style: Images whose style is taken; several are blended; or one learned .style, or the name of a shipped one.
         output: The map to write, a .tif; its preview and record are written beside it.
         config: A configuration (YAML) or an earlier run's record (JSON). What else is given here replaces its values.
         preset: legible, balanced, painterly or quick: what the configuration does not decide.
         settings: "section.key" to value, for example {"schedule.levels": 4}.
         stage_hours: A stage (reading, a level, writing) that takes longer is stopped, and tried again like one that
             failed; a level goes on from where it was.
+        served_at: The address under which the map's folder is served, such as http://127.0.0.1:8000: links to the map
+            and its report go there, and open in a browser. Without it they name files.
     """
     outcome: str | State[Any]
     try:
@@ -101,7 +119,7 @@ def stylize_scene(
         base = read_configuration(config, preset, settings)
         job = prepare(name_files(base, scene or None, style or None, output or None))
         with job.alone(), signed(lock.path_for(job.outputs.tif)):
-            outcome = str(run_stages(job, stage_hours * 3600).output)
+            outcome = str(run_stages(job, stage_hours * 3600, served_at).output)
     except NstError as error:
         outcome = Failed(message=str(error), data=error)  # a user's mistake: its one line, without a traceback
     wait_for_answer()  # there must be someone to be told how the run ended
@@ -113,8 +131,8 @@ def read_configuration(config: str | None, preset: str | None, settings: Mapping
     return override(load_config(Path(config) if config else None, preset=preset), settings or {})
 
 
-def run_stages(job: "Job", seconds: float) -> "Result":
-    """Run a job stage by stage, each for `seconds` at most, and leave its artifacts."""
+def run_stages(job: "Job", seconds: float, served_at: str | None = None) -> "Result":
+    """Run a job stage by stage, each for `seconds` at most, and leave its artifacts, with links to `served_at`."""
     from nst_rs.runs.session import Session
 
     get_run_logger().info("%s", job.inputs.scene.grid.describe())
@@ -128,7 +146,7 @@ def run_stages(job: "Job", seconds: float) -> "Result":
         result = publish.with_options(timeout_seconds=seconds)(session)
     wait_for_answer()
     reporter.close()
-    leave_artifacts(job, result)
+    leave_artifacts(job, result, served_at)
     return result
 
 
@@ -214,7 +232,7 @@ class StageReporter:
         self._board.close()
 
 
-def leave_artifacts(job: "Job", result: "Result") -> None:
+def leave_artifacts(job: "Job", result: "Result", served_at: str | None) -> None:
     """Leave what a person looks for after the run as artifacts: the figures, the map, its page and its preview."""
     pixels = " × ".join(map(str, reversed(job.inputs.scene.grid.shape)))
     rows = [
@@ -230,13 +248,18 @@ def leave_artifacts(job: "Job", result: "Result") -> None:
     with best_effort("all artifacts of the run"):
         create_table_artifact(rows, key="figures", description="What the run came to")
         create_link_artifact(
-            result.output.as_uri(), link_text=result.output.name, key="map", description="The styled map"
+            link(result.output, served_at), link_text=result.output.name, key="map", description="The styled map"
         )
         create_link_artifact(
-            page.as_uri(), link_text=page.name, key="report", description="Before and after, and figures"
+            link(page, served_at), link_text=page.name, key="report", description="Before and after, and figures"
         )
         create_image_artifact(picture, key="preview", description=f"{result.preview}, scaled down")
         create_markdown_artifact(f"{preview}\n\n{files}\n", key="result", description="Preview and files")
+
+
+def link(path: Path, served_at: str | None) -> str:
+    """Return what opens a file or folder: its address where the folder that it is in is served, else its own."""
+    return path.as_uri() if served_at is None else f"{served_at.rstrip('/')}/{quote(path.name)}"
 
 
 def _losses(losses: Sequence[float]) -> list[dict[str, str]]:

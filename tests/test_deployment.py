@@ -78,12 +78,16 @@ def test_the_server_itself_makes_the_runs_of_the_nights_to_come(server: Server, 
 
 def test_every_parameter_has_a_type_and_is_explained(deployments: dict[str, Any]) -> None:
     from nst_rs.config.loading import PRESETS
+    from nst_rs.config.named_styles import named_styles
 
     for found in deployments.values():
         properties = found["parameter_openapi_schema"]["properties"]
         assert all(each.get("description") for each in properties.values())
         assert properties["preset"]["anyOf"][0]["enum"] == list(PRESETS)
         assert found["enforce_parameter_schema"]
+        offered, any_other = properties["style"]["anyOf"][0]["items"]["anyOf"]
+        assert offered["enum"] == [name for name, style in named_styles().items() if style.shipped]
+        assert "enum" not in any_other
     assert deployments["stylize-inbox"]["parameter_openapi_schema"]["required"] == ["inbox", "output"]
 
 
@@ -95,6 +99,8 @@ def test_every_parameter_has_a_type_and_is_explained(deployments: dict[str, Any]
         {"style": 3},
         {"inbox": None},
         {"workers": 0},
+        {"keep_days": 0},
+        {"served_at": "the viewer"},
         {"settings": {"schedule.iteration": 3}},
         {"settings": {"iterations": 3}},
     ],

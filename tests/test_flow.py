@@ -311,3 +311,19 @@ def test_a_cluster_that_is_not_there_fails_the_flow_with_one_line(
     state = flows.stylize_scene(**given, settings=settings, return_state=True)
     assert state.is_failed()
     assert state.message.startswith("compute.address tcp://127.0.0.1:9: expected a Dask scheduler, such as tcp://")
+
+
+@pytest.mark.parametrize(
+    ("served_at", "found"),
+    [
+        (None, "file:///maps/a%20b.html"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/a%20b.html"),
+        ("http://127.0.0.1:8000/night/", "http://127.0.0.1:8000/night/a%20b.html"),
+    ],
+)
+def test_a_link_opens_where_a_file_is_served_and_names_the_file_where_it_is_not(
+    served_at: str | None, found: str
+) -> None:
+    from nst_rs_flows.stylize_scene import link
+
+    assert link(Path("/maps/a b.html"), served_at) == found

@@ -51,10 +51,12 @@ class Stylist:
         self.seen: list[str] = []
         self.reasons: dict[str, str] = {}
         self.before: Callable[[], object] = lambda: None
+        self.served_at: str | None = None
 
-    def __call__(self, scene: list[str], output: str, **_parameters: Any) -> Any:
+    def __call__(self, scene: list[str], output: str, **parameters: Any) -> Any:
         from prefect.states import Completed, Failed
 
+        self.served_at = parameters["served_at"]
         name = Path(output).stem
         self.seen.append(name)
         self.before()
@@ -139,6 +141,81 @@ def test_maps_agree_with_those_made_before_where_they_meet(
     assert night(settings=settings, agree=True).message == "0 made, 0 failed, 0 given up, 0 arriving"
 
 
+def aged(inbox: Path, name: str) -> None:
+    """Have the catalogue say that a map was made long ago."""
+    path = product(inbox) / "catalogue.geojson"
+    data = json.loads(path.read_text())
+    (properties,) = [feature["properties"] for feature in data["features"] if feature["id"] == name]
+    properties["time"] = "2001-01-01T00:00:00+00:00"
+    path.write_text(json.dumps(data))
+
+
+def beside(inbox: Path, name: str) -> list[Path]:
+    """Every file that may go with a map, and others of its name."""
+    tif = product(inbox) / f"{name}.tif"
+    paths = [*Outputs.all_beside(tif), tif.with_name(f"{name}.tif.aux.xml")]
+    for path in paths:
+        path.touch()
+    return paths
+
+
+def test_old_maps_whose_scenes_have_left_the_inbox_are_removed_whole_and_no_others(
+    night: Callable[..., Any], stylist: Stylist, inbox: Path
+) -> None:
+    for name in ("left", "young"):
+        shutil.copy(inbox / "centre.tif", inbox / f"{name}.tif")
+    night(keep_days=30)
+    files = {name: beside(inbox, name) for name in ("centre", "left", "young")}
+    for name in ("left", "young"):
+        (inbox / f"{name}.tif").unlink()
+    for name in ("centre", "left"):
+        aged(inbox, name)
+    assert night().is_completed()  # maps are kept for good
+    assert all(path.exists() for paths in files.values() for path in paths)
+    assert night(keep_days=30).message == "0 made, 0 failed, 0 given up, 0 arriving"
+    assert not any(path.exists() for path in files["left"])
+    assert all(path.exists() for name in ("centre", "young") for path in files[name])
+    assert entries(inbox)["left"]["state"] == "removed"
+    assert entries(inbox)["left"]["reason"] == "made 2001-01-01T00:00:00+00:00, kept 30 days"
+    shutil.copy(inbox / "centre.tif", inbox / "left.tif")
+    assert night(keep_days=30).message == "1 made, 0 failed, 0 given up, 0 arriving"
+
+
+def test_a_removal_that_was_killed_is_gone_on_with(night: Callable[..., Any], stylist: Stylist, inbox: Path) -> None:
+    night()
+    files = beside(inbox, "tiles")
+    shutil.rmtree(inbox / "tiles")
+    aged(inbox, "tiles")
+    (product(inbox) / "tiles.tif").unlink()
+    assert night(keep_days=30).is_completed()
+    assert not any(path.exists() for path in files)
+    assert entries(inbox)["tiles"]["state"] == "removed"
+
+
+def test_a_map_that_another_run_is_at_is_not_removed_and_nothing_is_while_the_inbox_is_empty(
+    night: Callable[..., Any], stylist: Stylist, inbox: Path
+) -> None:
+    night()
+    files = beside(inbox, "tiles")
+    aged(inbox, "tiles")
+    shutil.move(inbox / "tiles", inbox.with_name("away"))
+    with lock.alone(lock.path_for(product(inbox) / "tiles.tif"), "the map of another"):
+        assert night(keep_days=30).is_completed()
+    shutil.move(inbox / "centre.tif", inbox.with_name("away.tif"))
+    assert night(keep_days=30).is_completed()
+    assert all(path.exists() for path in files)
+    assert entries(inbox)["tiles"]["state"] == "made"
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "soon"])
+def test_a_time_to_keep_maps_that_is_none_is_told_on_the_command_line(
+    flows: Any, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        flows.main(["inbox", "maps", f"--keep-days={text}"])
+    assert f"expected a number of days above 0, got {text}" in capsys.readouterr().err
+
+
 def test_another_style_or_setting_makes_another_product_and_touches_no_other(
     night: Callable[..., Any], stylist: Stylist, inbox: Path, harvest: Path
 ) -> None:
@@ -206,6 +283,44 @@ def test_a_scene_elsewhere_is_fetched_and_its_copy_removed(
     assert night(inbox="memory://bucket").message == "1 made, 0 failed, 0 given up, 0 arriving"
     assert {path.name for path in product(inbox).iterdir()} == {"catalogue.geojson", "recife.tif", "recife.stac.json"}
     system.rm("/bucket", recursive=True)
+
+
+def artifacts_of(state: Any) -> dict[str, str]:
+    from prefect import get_client
+
+    with get_client(sync_client=True) as client:
+        body = {"artifacts": {"flow_run_id": {"any_": [str(state.state_details.flow_run_id)]}}}
+        return {found["key"]: found["data"] for found in client._client.post("/artifacts/filter", json=body).json()}
+
+
+def test_what_became_of_every_scene_is_shown_with_what_it_cost(
+    night: Callable[..., Any], stylist: Stylist, inbox: Path
+) -> None:
+    def recorded() -> None:
+        text = json.dumps({"seconds": {"compose": 1, "level 1": 2.5}, "cost": {"core_seconds": 6.5, "gpu_seconds": 0}})
+        (product(inbox) / f"{stylist.seen[-1]}.run.json").write_text(text)
+
+    stylist.before = recorded
+    stylist.reasons["tiles"] = "no CRS"
+    rows = {row["scene"]: row for row in json.loads(artifacts_of(night())["inbox"])}
+    costs = {name: [row[key] for key in ("seconds", "core-seconds", "GPU-seconds")] for name, row in rows.items()}
+    assert costs == {"centre": [3.5, 6.5, 0], "tiles": [None, None, None]}
+
+
+def test_links_open_where_the_maps_are_served_and_name_files_where_they_are_not(
+    night: Callable[..., Any], stylist: Stylist, inbox: Path
+) -> None:
+    left = artifacts_of(night())
+    assert "reports" not in left
+    assert f"(file://{product(inbox)}/catalogue.geojson)" in left["catalogue"]
+    assert stylist.served_at is None
+    os.utime(inbox / "centre.tif", (0, 0))  # delivered anew
+    left = artifacts_of(night(served_at="http://127.0.0.1:8000/"))
+    assert stylist.served_at == f"http://127.0.0.1:8000/{product(inbox).name}"
+    assert f"({stylist.served_at}/catalogue.geojson)" in left["catalogue"]
+    assert left["reports"].splitlines() == [
+        f"- [{name}]({stylist.served_at}/{name}.html)" for name in ("centre", "tiles")
+    ]
 
 
 def test_two_scenes_of_one_name_are_told_apart_by_refusing_the_second(

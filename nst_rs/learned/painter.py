@@ -6,6 +6,7 @@ in another order where shapes differ. Blocks of one shape in one place make it t
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -60,6 +61,8 @@ class TilePainter:
     result: PixelArray  # (H, W, 3) uint8
     corner: Corner = (0, 0)
     """Where the grain has the scene's first pixel."""
+    seconds: float = field(default=0.0, init=False)
+    """The seconds that the network has taken so far in this process."""
     _network: Network | None = field(default=None, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -106,7 +109,9 @@ class TilePainter:
         inner, strength = slice(self.margin, -self.margin), self.manner.strength
         found_by = to_optimise(self.manner.found_by, around)
         with _turn:
+            started = time.perf_counter()
             picture = self.network(found_by, grain)
+            self.seconds += time.perf_counter() - started
         own = found_by[inner, inner]
         blended = own + np.float32(strength) * (picture - own) if strength < 1 else picture
         return to_show(self.manner.shown, blended, around[inner, inner])

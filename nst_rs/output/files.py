@@ -56,6 +56,17 @@ class Outputs:
         endings = {companion.name: companion.ending(self.section) for companion in COMPANIONS}
         return {name: self.tif.with_suffix(ending) for name, ending in endings.items() if ending is not None}
 
+    @classmethod
+    def all_beside(cls, tif: Path) -> tuple[Path, ...]:
+        """Return the files that any configuration may have made of a map, in the order of :meth:`__iter__`.
+
+        >>> [path.name for path in Outputs.all_beside(Path("map.tif"))][:4]
+        ['map.png', 'map.run.json', 'map.bands.tif', 'map.pmtiles']
+        """
+        plain = cls(tif)
+        endings = (ending for companion in COMPANIONS for ending in companion.endings)
+        return (plain.preview, plain.record, *map(tif.with_suffix, endings), tif)
+
     def __iter__(self) -> Iterator[Path]:
         """Return the files in the order in which they are moved into place: the map, which readers wait for, last."""
         return iter((self.preview, self.record, *self.companions.values(), self.tif))

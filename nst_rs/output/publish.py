@@ -24,7 +24,7 @@ from nst_rs.output.preview import preview
 
 log = logging.getLogger(__name__)
 
-_SIDECARS = (".aux.xml", ".ovr", ".msk")
+SIDECARS = (".aux.xml", ".ovr", ".msk")
 """Endings of files that GDAL may have put beside an earlier map, and would read as the new one's."""
 
 
@@ -93,7 +93,7 @@ def _move(made: Outputs, outputs: Outputs) -> None:
 
 def _stale(outputs: Outputs, written: set[Path]) -> list[Path]:
     """Return the files that would be taken for this map's: GDAL's sidecars, and an earlier map's companions."""
-    sidecars = [Path(f"{outputs.tif}{ending}") for ending in _SIDECARS]
+    sidecars = [Path(f"{outputs.tif}{ending}") for ending in SIDECARS]
     if not outputs.record.exists():  # no earlier map of this program: what is there is someone else's
         return sidecars
     endings = (ending for companion in COMPANIONS for ending in companion.endings)

@@ -169,9 +169,21 @@ def _figures(record: Mapping[str, Any], config: RunConfig) -> list[_Figure]:
         _Figure("Speckle", _number(speckle["result"]), "", speckled),
         *_borders(figures),
         *_agreement(figures.get("agreement")),
-        _Figure("Time", total, "", f"{passes}, on {record['device'].strip('/')}."),
+        _Figure("Time", total, "", f"{passes}, on {record['device'].strip('/')}.{_cost(record.get('cost'))}"),
         _Figure("Memory", memory, "GB", "The most that the run held at a time."),
     ]
+
+
+def _cost(cost: Mapping[str, Any] | None) -> str:
+    """Return what the run cost, in a sentence; nothing of a run whose record does not say."""
+    if cost is None:
+        return ""
+    on_gpu = f", and {_count(cost['gpu_seconds'])} GPU-seconds" if cost["gpu_seconds"] else ""
+    return f" It cost {_count(cost['core_seconds'])} core-seconds{on_gpu}, of {cost['counted']}."
+
+
+def _count(seconds: float) -> str:
+    return f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.1f}"
 
 
 def _borders(figures: Mapping[str, Any]) -> list[_Figure]:

@@ -23,6 +23,7 @@ from nst_rs.output.publish import publish
 from nst_rs.output.published import map_to_xarray, read_map, thumbnail
 from nst_rs.runs import record
 from nst_rs.runs.compose import ComposedScene
+from nst_rs.runs.cost import Meter
 from nst_rs.runs.ground import Ground, styles_by_class
 from nst_rs.runs.job import Job
 from nst_rs.runs.progress import Stopwatch
@@ -55,6 +56,8 @@ class Finished:
     """Measures the figures that only this kind of run has."""
     zooms: tuple[Zoom, ...] = ()
     """What the map shows from afar, from fine to coarse."""
+    seconds_in_network: float | None = None
+    """The time that the network took in this process; None where others compute."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,7 +104,7 @@ class Result:
         return thumbnail(self.preview, repr(self)) if self.preview.is_file() else None
 
 
-def finish(job: Job, finished: Finished, watch: Stopwatch) -> Result:
+def finish(job: Job, finished: Finished, watch: Stopwatch, meter: Meter) -> Result:
     """Measure the picture, write the map with all that goes with it, and remove the workspace. Raises NstError."""
     with ThreadPoolExecutor(max_workers=1) as beside:
         measured = beside.submit(_measure, job, finished, watch)  # while the map is written
@@ -110,7 +113,8 @@ def finish(job: Job, finished: Finished, watch: Stopwatch) -> Result:
         def finished_record() -> dict[str, Any]:
             figures = measured.result()
             publishing()
-            return {**_record(job, finished, watch), "figures": figures}
+            cost = meter.cost(finished.seconds_in_network)
+            return {**_record(job, finished, watch), "cost": cost, "figures": figures}
 
         _publish(job, finished, finished_record)
     job.workspace.remove()

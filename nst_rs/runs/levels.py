@@ -174,6 +174,7 @@ class Levels:
             composed.ground,
             self._further_figures,
             self._finished_zooms(),
+            self._network[0].seconds if self._job.traits.in_process else None,
         )
 
     def _visible(self, index: int, picture: PixelArray) -> PixelArray:

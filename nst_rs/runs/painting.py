@@ -82,6 +82,7 @@ class Painting:
         self._watch = watch
         self._listener = listener
         self._part = part
+        self._in_network = 0.0
         self._notes: Notes = job.workspace if part is None else part.notes
         self._results: dict[int, PixelArray] = {}
         """Zoom → the picture that is painted for it; 0 is the map."""
@@ -112,6 +113,7 @@ class Painting:
         with self._watch.timed(self._named(job.stages[index])):
             self._executor.paint(PaintTask(begun.painter, left, done, job.workspace.folder))
         self._results[index] = begun.painter.result
+        self._in_network += begun.painter.seconds
 
     def begin(self, zoom: int = 0) -> "Begun":
         """Return the map, or its picture for a zoom, as far as it is painted, and what paints the rest of it.
@@ -135,6 +137,11 @@ class Painting:
         return self._results[0]
 
     @property
+    def seconds_in_network(self) -> float | None:
+        """The time that the network took; None where others compute."""
+        return self._in_network if self._job.traits.in_process else None
+
+    @property
     def seams(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The rows and the columns at which blocks meet."""
         canvas = self._job.canvas(0)
@@ -155,8 +162,16 @@ class Painting:
             Zoom(2**zoom, self._results[zoom], self._sheets(zoom)[1], statistics=self._statistics.get(zoom))
             for zoom in range(1, job.zooms + 1)
         )
-        further = self._further_figures
-        return Finished(self._scene, self.result, self.seams, (), own, further_figures=further, zooms=zooms)
+        return Finished(
+            self._scene,
+            self.result,
+            self.seams,
+            (),
+            own,
+            further_figures=self._further_figures,
+            zooms=zooms,
+            seconds_in_network=self.seconds_in_network,
+        )
 
     def _further_figures(self) -> dict[str, Any]:
         """Return how well the map agrees with the earlier ones, where there are any."""

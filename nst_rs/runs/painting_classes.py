@@ -56,7 +56,10 @@ class PaintingClasses:
                 entry["learned"] = of_style[entry["name"]].style.facts.model_dump(mode="json")
         seams = next(iter(self._paintings.values())).seams
         record = {"levels": [], "regions": legend}
-        return Finished(scene, Joined(pictures, shares, scene.image), seams, (), record, ground=ground)
+        taken = [painting.seconds_in_network for painting in self._paintings.values()]
+        in_network = sum(seconds for seconds in taken if seconds is not None) if self._job.traits.in_process else None
+        joined = Joined(pictures, shares, scene.image)
+        return Finished(scene, joined, seams, (), record, ground=ground, seconds_in_network=in_network)
 
     @cached_property
     def _paintings(self) -> dict[int, Painting]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from nst_rs.executors.choice import executor_for
 from nst_rs.output.on_the_way import SmallPicture
 from nst_rs.runs import progress
+from nst_rs.runs.cost import Meter
 from nst_rs.runs.finish import Finished, Result, finish
 from nst_rs.runs.job import Job
 from nst_rs.runs.learned_classes import LearnedClassesJob
@@ -53,7 +54,7 @@ class Session:
         picture on the way, where the configuration asks for them.
         """
         self.job = job
-        self._watch = Stopwatch()
+        self._watch, self._meter = Stopwatch(), Meter(job)
         self._executor = executor_for(job.config.compute, job.workers, connect)
         if isinstance(job, OptimisedJob):
             self._work: Work = Levels(job, self._executor, self._watch, listener, show)
@@ -84,7 +85,7 @@ class Session:
 
     def publish(self) -> Result:
         """Write the map and its companions; needs the last stage."""
-        return finish(self.job, self._work.finished(), self._watch)
+        return finish(self.job, self._work.finished(), self._watch, self._meter)
 
 
 def run(job: Job, listener: progress.Listener = progress.ignore) -> Result:

@@ -22,7 +22,26 @@ from nst_rs.schedule.inbox import Arrival
 CATALOGUE = "catalogue.geojson"
 CUT_SHORT = "the run that was at it did not end"
 
-State = Literal["made", "failed", "arriving"]
+State = Literal["made", "failed", "arriving", "removed"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a map took; None where it is not known."""
+
+    seconds: float | None = None
+    core_seconds: float | None = None
+    gpu_seconds: float | None = None
+
+    @classmethod
+    def beside(cls, path: Path) -> "Cost":
+        """Return what a run record tells: nothing where it is not there or does not say."""
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            cost = record.get("cost", {})
+            return cls(round(sum(record["seconds"].values()), 3), cost.get("core_seconds"), cost.get("gpu_seconds"))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return cls()
 
 
 @dataclass(frozen=True)
@@ -36,11 +55,17 @@ class Entry:
     state: State
     attempts: int = 0
     reason: str = ""
-    """The reason why the scene failed."""
+    """The reason why the scene failed, or why its map was removed."""
     map: str = ""
     """The map's path, from the catalogue's folder."""
     time: str = ""
     """The time at which the state was noted, in UTC."""
+    seconds: float | None = None
+    """How long the map's run took; None where it is not known."""
+    core_seconds: float | None = None
+    """The processor time of the map's run."""
+    gpu_seconds: float | None = None
+    """The time of the map's run in its network on a GPU."""
     item: Mapping[str, Any] | None = None
     """The map's STAC item, as it lies beside the map."""
 
@@ -51,16 +76,21 @@ class Entry:
 
     def begun(self, arrival: Arrival) -> "Entry":
         """Return the entry while one more attempt runs. It says failed, in case the attempt never ends."""
-        attempts = self.attempts if self.listing == arrival.listing else 0
+        again = self.listing == arrival.listing and self.state != "removed"
+        attempts = self.attempts if again else 0
         return Entry(arrival.entry, arrival.listing, "failed", attempts + 1, CUT_SHORT, time=_now())
 
     def failed(self, reason: str) -> "Entry":
         """Return the entry of an attempt that failed."""
         return replace(self, reason=reason, time=_now())
 
-    def made(self, tif: Path, item: Mapping[str, Any]) -> "Entry":
+    def made(self, tif: Path, item: Mapping[str, Any], cost: Cost) -> "Entry":
         """Return the entry of an attempt that made a map."""
-        return replace(self, state="made", reason="", map=tif.name, time=_now(), item=item)
+        return replace(self, state="made", reason="", map=tif.name, time=_now(), item=item, **vars(cost))
+
+    def removed(self, reason: str) -> "Entry":
+        """Return the entry of a scene whose map was removed for its age. The scene is styled again if it comes back."""
+        return Entry(self.entry, self.listing, "removed", self.attempts, reason, time=_now())
 
 
 _ACCOUNT = [field.name for field in fields(Entry) if field.name != "item"]
@@ -114,7 +144,7 @@ class Catalogue:
     def due(self, arrivals: Iterable[Arrival], most_attempts: int) -> list[Arrival]:
         """Return the scenes to try: those newly delivered, and those that failed fewer than `most_attempts` times.
 
-        A made map that is no longer there is to be made again.
+        A made map that is no longer there is to be made again, and so is one that was removed for its age.
         """
         return [arrival for arrival in arrivals if self._is_due(arrival, most_attempts)]
 
@@ -124,6 +154,15 @@ class Catalogue:
             name: entry
             for name, entry in self.entries.items()
             if entry.state == "failed" and entry.attempts >= most_attempts
+        }
+
+    def older_than(self, time: datetime, present: Iterable[Arrival]) -> dict[str, Entry]:
+        """Return name → entry of the maps that were made before `time`, and whose scenes are not `present`."""
+        here = {name for arrival in present for name in (arrival.name, arrival.entry)}
+        return {
+            name: entry
+            for name, entry in self.entries.items()
+            if entry.state == "made" and not here & {name, entry.entry} and _made_before(entry, time)
         }
 
     def knows(self, arrival: Arrival) -> bool:
@@ -141,7 +180,7 @@ class Catalogue:
             return True
         if known.state == "made":
             return not (self.folder / known.map).is_file()
-        return known.state == "arriving" or known.attempts < most_attempts
+        return known.state in ("arriving", "removed") or known.attempts < most_attempts
 
 
 def clashes(arrivals: Iterable[Arrival], catalogue: Catalogue) -> dict[str, str]:
@@ -213,8 +252,15 @@ def _feature(name: str, entry: Entry) -> dict[str, Any]:
 def _entry(feature: Mapping[str, Any]) -> Entry:
     properties = dict(feature["properties"])
     del properties["scene"]
-    account = {key: properties.pop(key) for key in _ACCOUNT}
+    account = {key: properties.pop(key) for key in _ACCOUNT if key in properties}  # older catalogues have fewer
     return Entry(**account, item={**feature, "properties": properties} if feature["assets"] else None)
+
+
+def _made_before(entry: Entry, time: datetime) -> bool:
+    try:
+        return datetime.fromisoformat(entry.time) < time
+    except (ValueError, TypeError):  # somebody's else than this program's
+        return False
 
 
 def _now() -> str:

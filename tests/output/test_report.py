@@ -309,6 +309,23 @@ def test_a_map_of_no_preset_is_compared_with_all_of_them(tmp_path: Path) -> None
         )
 
 
+@pytest.mark.parametrize(
+    ("cost", "said"),
+    [
+        ({"core_seconds": 171.6, "gpu_seconds": 0, "counted": "this process"}, "172 core-seconds, of this process."),
+        ({"core_seconds": 4.26, "gpu_seconds": None, "counted": "us"}, "4.3 core-seconds, of us."),
+        (
+            {"core_seconds": 4.0, "gpu_seconds": 3000.0, "counted": "us"},
+            "4.0 core-seconds, and 3,000 GPU-seconds, of us.",
+        ),
+    ],
+)
+def test_the_time_says_what_the_run_cost(tmp_path: Path, cost: dict[str, Any], said: str) -> None:
+    page = render(pictures_of(), tmp_path / "map.tif", {**record_of(), "cost": cost})
+    assert f"8 iterations, on CPU:0. It cost {said}" in page
+    assert "It cost" not in render(pictures_of(), tmp_path / "map.tif", record_of())
+
+
 def test_every_preset_has_a_usual_legibility(tmp_path: Path) -> None:
     _, meaning = legibility_of(render(pictures_of(), tmp_path / "map.tif", record_of({"objective.alpha": 0.33})))
     assert all(name in meaning for name in PRESETS)

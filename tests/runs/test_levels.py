@@ -123,6 +123,9 @@ def test_the_record_says_what_was_done(result: Result, scene: Path) -> None:
     assert 0 < effort["share_in_network"] < 1
     rows, columns = record["levels"][1]["window"]
     assert effort["computed_over_scene"] == rows * columns / (130 * 150)
+    assert record["cost"]["counted"] == "this process"
+    assert record["cost"]["core_seconds"] > 0
+    assert record["cost"]["gpu_seconds"] == 0 or "GPU" in record["device"]
     assert record["versions"]["tensorflow"]
 
 

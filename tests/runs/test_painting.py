@@ -129,6 +129,8 @@ def test_everything_else_is_as_after_any_run(result: Result, folder: Path) -> No
     assert [Path(entry["path"]).name for entry in record["inputs"]] == ["scene.tif", "small.style"]
     assert set(record["seconds"]) == {"compose", "network", "apply", "figures", "publish"}
     assert record["figures"]["seams"]["lines"] == 1
+    assert record["cost"]["core_seconds"] > 0
+    assert record["cost"]["gpu_seconds"] == 0 or "GPU" in record["device"]
     assert result.preview.exists()
     assert not (folder / ".map.tif.work").exists()
 

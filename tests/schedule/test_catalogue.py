@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pystac
@@ -11,7 +12,7 @@ from pystac.validation import validate_dict
 from nst_rs.config.loading import load_config, override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, OutputError
-from nst_rs.schedule.catalogue import CATALOGUE, CUT_SHORT, Catalogue, Entry, clashes, product_name
+from nst_rs.schedule.catalogue import CATALOGUE, CUT_SHORT, Catalogue, Cost, Entry, clashes, product_name
 from nst_rs.schedule.inbox import Arrival
 from tests.items import item_of
 
@@ -37,7 +38,9 @@ def with_failures(catalogue: Catalogue, arrival: Arrival, times: int) -> Catalog
 
 def with_map(catalogue: Catalogue, arrival: Arrival) -> Catalogue:
     tif = catalogue.folder / f"{arrival.name}.tif"
-    catalogue = catalogue.with_entry(arrival.name, catalogue.begun(arrival).made(tif, item_of(arrival.name)))
+    catalogue = catalogue.with_entry(
+        arrival.name, catalogue.begun(arrival).made(tif, item_of(arrival.name), Cost(9.5, 17.25, 0.0))
+    )
     tif.write_bytes(b"a map")
     return catalogue
 
@@ -85,16 +88,48 @@ def test_what_is_still_arriving_is_due_and_has_had_no_attempt(catalogue: Catalog
     assert not catalogue.knows(again(OLINDA))
 
 
+def test_a_scene_whose_map_was_removed_for_its_age_is_due_with_all_its_attempts_when_it_comes_back(
+    catalogue: Catalogue,
+) -> None:
+    catalogue = with_map(with_failures(catalogue, OLINDA, 2), OLINDA)
+    (catalogue.folder / "olinda.tif").unlink()
+    catalogue = catalogue.with_entry("olinda", catalogue.entries["olinda"].removed("old"))
+    entry = Catalogue.read(catalogue.folder).entries["olinda"]
+    assert (entry.state, entry.map, entry.reason, entry.item) == ("removed", "", "old", None)
+    assert catalogue.due([OLINDA], 1) == [OLINDA]
+    assert catalogue.begun(OLINDA).attempts == 1
+
+
+def test_a_map_is_old_when_it_was_made_before_a_time_and_its_scene_is_gone(catalogue: Catalogue) -> None:
+    catalogue = with_failures(with_map(catalogue, OLINDA), RECIFE, 1)
+    tomorrow, yesterday = (datetime.now(UTC) + timedelta(days=days) for days in (1, -1))
+    assert set(catalogue.older_than(tomorrow, [])) == {"olinda"}
+    assert set(catalogue.older_than(tomorrow, [RECIFE])) == {"olinda"}
+    assert catalogue.older_than(yesterday, []) == {}
+    for present in (OLINDA, again(OLINDA), Arrival("olinda", (("olinda/a.tif", 1, "0"),))):
+        assert catalogue.older_than(tomorrow, [present]) == {}
+
+
+@pytest.mark.parametrize("time", ["", "long ago", "2001-01-01T00:00:00"], ids=["none", "no time", "without a zone"])
+def test_a_map_of_which_it_is_not_known_when_it_was_made_is_not_old(catalogue: Catalogue, time: str) -> None:
+    catalogue = with_map(catalogue, OLINDA)
+    catalogue = catalogue.with_entry("olinda", replace(catalogue.entries["olinda"], time=time))
+    assert catalogue.older_than(datetime.now(UTC), []) == {}
+
+
 TEXTS = st.text(max_size=8)
 ENTRIES = st.builds(
     Entry,
     entry=TEXTS,
     listing=TEXTS,
-    state=st.sampled_from(["made", "failed", "arriving"]),
+    state=st.sampled_from(["made", "failed", "arriving", "removed"]),
     attempts=st.integers(0, 9),
     reason=TEXTS,
     map=TEXTS,
     time=TEXTS,
+    seconds=st.none() | st.floats(0, 1e6),
+    core_seconds=st.none() | st.floats(0, 1e6),
+    gpu_seconds=st.none() | st.floats(0, 1e6),
     item=st.none(),
 )
 
@@ -124,6 +159,38 @@ def test_a_catalogue_is_a_collection_of_stac_items_and_so_geojson_with_the_maps_
     assert made.assets["map"].href == "olinda.tif"
     assert (failed.geometry, failed.assets, failed.properties["reason"]) == (None, {}, "no CRS")
     assert {path.name for path in catalogue.folder.iterdir()} == {CATALOGUE, "olinda.tif"}
+
+
+def test_a_map_is_listed_with_what_it_cost(catalogue: Catalogue) -> None:
+    properties = json.loads((with_map(catalogue, OLINDA).folder / CATALOGUE).read_text())["features"][0]["properties"]
+    assert [properties[name] for name in ("seconds", "core_seconds", "gpu_seconds")] == [9.5, 17.25, 0.0]
+
+
+def test_a_catalogue_of_before_costs_were_told_still_loads(catalogue: Catalogue) -> None:
+    path = with_map(catalogue, OLINDA).folder / CATALOGUE
+    data = json.loads(path.read_text())
+    for name in ("seconds", "core_seconds", "gpu_seconds"):
+        del data["features"][0]["properties"][name]
+    path.write_text(json.dumps(data))
+    entry = Catalogue.read(catalogue.folder).entries["olinda"]
+    assert (entry.state, entry.map, entry.core_seconds) == ("made", "olinda.tif", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "cost"),
+    [
+        ('{"seconds": {"a": 1, "b": 2}, "cost": {"core_seconds": 5, "gpu_seconds": 0}}', Cost(3, 5, 0)),
+        ('{"seconds": {"a": 1, "b": 2}}', Cost(3)),
+        ("{}", Cost()),
+        ("[]", Cost()),
+        ("", Cost()),
+    ],
+)
+def test_the_cost_of_a_map_is_what_its_record_tells(tmp_path: Path, text: str, cost: Cost) -> None:
+    record = tmp_path / "map.run.json"
+    assert Cost.beside(record) == Cost()
+    record.write_text(text)
+    assert Cost.beside(record) == cost
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"features": [{}]}', '{"features": 3}'])

@@ -30,6 +30,11 @@ LONGEST = (
     "view/test_server.py",
     "test_scenes.py",
     "test_stylize_inbox.py",
+    "view/test_painted.py",
+    "neural/test_build.py",
+    "runs/test_zooms.py",
+    "runs/test_agreement.py",
+    "runs/test_painting.py",
     "runs/test_session.py",
 )
 """The files that take longest, the longest first."""

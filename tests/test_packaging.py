@@ -76,7 +76,7 @@ def test_what_is_heavy_is_an_extra(metadata: Message) -> None:
     heavy = {"tensorflow", "tensorflow-cpu", "keras", "matplotlib", "prefect", "distributed", "titiler-core", "pandas"}
     assert required(metadata) & heavy == set()
     assert set(metadata.get_all("Provides-Extra", [])) == {
-        *("cpu", "gpu", "print", "flows", "dask", "view", "xarray", "dev")
+        *("cpu", "gpu", "print", "flows", "dask", "view", "xarray", "dev", "docs")
     }
 
 

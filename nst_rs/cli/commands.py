@@ -398,8 +398,8 @@ def serve(
     """Show a scene in a learned style, painted as it is looked at.
 
     Every SCENE is a product, a tile of one scene, or a folder of them. The page is that of nst-rs view, on this machine
-    alone, and programs such as QGIS find its tiles. Nothing is painted but what is looked at. With --style or
-    --composite several times the page lets its reader choose. Ctrl-C ends it.
+    alone, and programs such as QGIS find its tiles. Nothing is painted but what is looked at. The page lets its reader
+    choose where --style or --composite is given several times. Ctrl-C ends it.
     """
     with _errors_as_lines(verbose) as screen, suppress(KeyboardInterrupt), _kept_in(cache) as folder:
         screen.print("starting the map server", highlight=False)  # which takes seconds to import

@@ -25,7 +25,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "legible": {"objective.alpha": 1.0, "schedule.levels": 2},
     "balanced": {},
     "painterly": {"objective.alpha": 0.05},
-    "quick": {"schedule.init": "learned", "schedule.levels": 1, "schedule.iterations": 20},
+    "quick": {"schedule.levels": 1, "schedule.iterations": 20, "schedule.init": "learned"},
 }
 """Names for settings that go together: ``section.key`` to value. A configuration's own settings come after them."""
 

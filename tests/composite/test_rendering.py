@@ -275,7 +275,7 @@ def test_several_scenes_of_different_extents_and_crs_become_one_mosaic_when_aske
 
 
 def test_an_unknown_crs_is_refused(olinda: Path) -> None:
-    with pytest.raises(ConfigError, match=r"scene.crs: expected a CRS such as EPSG:32621, got EPSG:0"):
+    with pytest.raises(ConfigError, match=r"scene.crs: expected a CRS such as EPSG:32621, or web, got EPSG:0"):
         rendering_of(olinda, scene__crs="EPSG:0")
 
 

@@ -59,7 +59,7 @@ def test_a_gpu_without_the_library_that_knows_its_memory_is_refused(monkeypatch:
     monkeypatch.setattr(device.tf.config, "list_physical_devices", lambda _kind: ["first"])
     monkeypatch.setattr(device.tf.config.experimental, "set_memory_growth", lambda _gpu, _grow: None)
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    with pytest.raises(ResourceError, match=r"compute.device gpu:0: expected nvidia-ml-py .* install nst-rs\[gpu\]"):
+    with pytest.raises(ResourceError, match=r"compute.device gpu:0 needs pynvml, .* install 'nst-rs\[gpu\]'"):
         choose_device("auto")
 
 

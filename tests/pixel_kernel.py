@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from nst_rs.files.storage import MemoryStorage, Storage
 from nst_rs.objective.losses import ClassObjective, Objective
@@ -151,3 +152,14 @@ def scene_gradient(problem: Problem, picture: Array) -> tuple[Array, float]:
     for view, forward in zip(views, forwards, strict=True):
         found[view.tile.window_slices] += problem.share(view, forward.activations, pull)
     return found, problem.objective.losses(moments).total
+
+
+def check_the_gradient_is_the_losss_derivative(problem: Problem) -> None:
+    """Along a random direction, by a central difference."""
+    rng = np.random.default_rng(2)
+    picture = rng.uniform(50, 200, problem.canvas.image.shape).astype(np.float32)
+    step = rng.normal(size=picture.shape).astype(np.float32)
+    slope = float(np.sum(scene_gradient(problem, picture)[0] * step))
+    after, before = (scene_gradient(problem, picture + sign * np.float32(0.01) * step)[1] for sign in (1, -1))
+    # float32 pixels near 200 round a step of 0.01 to a thousandth part.
+    assert (after - before) / 0.02 == pytest.approx(slope, rel=1e-2)

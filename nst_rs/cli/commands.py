@@ -13,13 +13,13 @@ from rich.console import Console
 
 from nst_rs import api
 from nst_rs.cli import terminal
-from nst_rs.cli.serving import offers, opened
+from nst_rs.cli.serving import make_cache, offers, opened
 from nst_rs.cli.signals import exit_code, stopped_like_ctrl_c
 from nst_rs.config.loading import load_config, name_files, override
 from nst_rs.config.named_styles import find_style, named_styles
 from nst_rs.config.reference import describe
 from nst_rs.config.sections import RunConfig
-from nst_rs.errors import ConfigError, NstError, OutputError
+from nst_rs.errors import ConfigError, NstError
 from nst_rs.files.extras import naming_extras
 from nst_rs.files.project import write_project
 from nst_rs.files.quiet import native_notes_hidden
@@ -363,7 +363,7 @@ def view(
         from nst_rs.view.server import serve, viewing
 
         with suppress(KeyboardInterrupt), viewing(map_) as shown:
-            serve([shown], port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
+            serve([shown], port, _announce)
 
 
 @app.command()
@@ -409,7 +409,12 @@ def serve(
 
         name = Path(next(iter(run.scene.paths), "")).stem
         with opened(name, offered) as views:
-            serve_view(views, port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True))
+            serve_view(views, port, _announce)
+
+
+def _announce(address: str) -> None:
+    """Print where a map is served."""
+    print(f"{address} (Ctrl-C ends it)", flush=True)
 
 
 @contextmanager
@@ -419,10 +424,7 @@ def _kept_in(folder: Path | None) -> Iterator[Path]:
         with TemporaryDirectory(prefix="nst-rs-map.") as temporary:
             yield Path(temporary)
         return
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cache {folder}", expected="a folder", got=str(error)) from error
+    make_cache(folder)
     yield folder
 
 

@@ -86,7 +86,7 @@ def _job(offer: Offer) -> "LearnedJob":
         from nst_rs.runs.prepare import prepare
 
         if offer.config.output.path is not None:
-            _make(offer.config.output.path.parent)
+            make_cache(offer.config.output.path.parent)
         job = prepare(offer.config)
     if not isinstance(job, LearnedJob):
         raise ConfigError(
@@ -98,7 +98,8 @@ def _job(offer: Offer) -> "LearnedJob":
     return job
 
 
-def _make(folder: Path) -> None:
+def make_cache(folder: Path) -> None:
+    """Make a folder for what is painted, where it is not there. Raises OutputError."""
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:

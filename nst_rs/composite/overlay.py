@@ -1,12 +1,11 @@
 """Clouds that a map shows as they are in the scene: they are laid over the styled picture as it is read."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from nst_rs.arrays import Pixels
-from nst_rs.files.storage import PixelArray, Window
+from nst_rs.files.storage import Derived, PixelArray, Window
 
 
 def with_unstyled(
@@ -26,22 +25,10 @@ def with_unstyled(
 
 
 @dataclass(frozen=True)
-class _Over:
+class _Over(Derived):
     """An array that is read with another laid over it."""
 
-    under: PixelArray
     unstyled: PixelArray
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.under.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.under.dtype
-
-    def __setitem__(self, window: Window, values: Any) -> None:
-        raise TypeError("a map is only read")
 
 
 class _Picture(_Over):

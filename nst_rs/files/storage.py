@@ -7,6 +7,7 @@ where an array lies, and no more than a few strips of rows are held in memory be
 import math
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -203,6 +204,27 @@ class Inset:
             start, stop, _ = part.indices(place.stop - place.start)
             moved.append(slice(place.start + start, place.start + stop))
         return (*moved, *channels)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """An array whose pixels are made of another's as they are read: of that one's shape and type, and never written."""
+
+    under: PixelArray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The other array's."""
+        return self.under.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The other array's."""
+        return self.under.dtype
+
+    def __setitem__(self, window: Window, values: Any, /) -> None:
+        """Refuse."""
+        raise TypeError("these pixels are only read")
 
 
 @runtime_checkable

@@ -18,7 +18,7 @@ from nst_rs.composite.soft_classes import GroundClass, join_small, shares_of, st
 from nst_rs.config.regions import Region
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, NstError
-from nst_rs.files.storage import Inset, PixelArray, Storage, Window, strips
+from nst_rs.files.storage import Derived, Inset, PixelArray, Storage, Window, strips
 from nst_rs.objective.losses import ClassObjective, Objective
 from nst_rs.objective.terms.base import PixelTerm
 from nst_rs.objective.terms.content import Content
@@ -192,32 +192,17 @@ def _joined(config: RunConfig, ground: Ground, parts: Sequence[Objective]) -> Ob
 
 
 @dataclass(frozen=True)
-class Unstyled:
+class Unstyled(Derived):
     """A picture, (H, W, 3), that shows the scene where no styled class is, softly; joined as it is read."""
 
-    picture: PixelArray
     scene: PixelArray  # (H, W, 3)
     shares: PixelArray  # (H, W, styled classes)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The picture's."""
-        return self.picture.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The picture's."""
-        return self.picture.dtype
 
     def __getitem__(self, window: Window) -> Pixels:
         """Return a part of it."""
         styled, scene = self.shares[window].sum(axis=-1, keepdims=True), self.scene[window]
-        shown: Pixels = scene + styled * (self.picture[window] - scene)
+        shown: Pixels = scene + styled * (self.under[window] - scene)
         return shown
-
-    def __setitem__(self, window: Window, values: Any) -> None:
-        """Refuse: it is only read."""
-        raise TypeError("a map is only read")
 
 
 def styles_by_class(regions: Sequence[Region], styles: Sequence[Style]) -> list[tuple[Style, ...]]:

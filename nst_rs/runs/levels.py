@@ -15,7 +15,7 @@ from nst_rs.composite.starting_picture import StartingPicture
 from nst_rs.config.sections import Color
 from nst_rs.executors.base import Executor, LevelTask
 from nst_rs.executors.recipes import KernelRecipe
-from nst_rs.files.storage import Inset, PixelArray, Storage, Window, strips
+from nst_rs.files.storage import Derived, Inset, PixelArray, Storage, Window, strips
 from nst_rs.learned.normalising import sample
 from nst_rs.learned.windows import paint_all
 from nst_rs.neural.build import build_kernel, build_objectives
@@ -195,7 +195,7 @@ class Levels:
     def _shown(self, index: int, picture: PixelArray) -> PixelArray:
         """Return a level's picture, which is of its canvas's shape, as the map shows it."""
         own = self._composed.own_colors[index - len(self._job.plan.levels)]
-        return _Shown(self._job.config.style.color, self._visible(index, picture), own)
+        return _Shown(self._visible(index, picture), self._job.config.style.color, own)
 
     def _finished_zooms(self) -> tuple[Zoom, ...]:
         """Return the pictures of the coarser zooms, from fine to coarse."""
@@ -426,23 +426,11 @@ def _to_imitate(color: Color, styles: Sequence[Style], scene: Callable[[], Color
 
 
 @dataclass(frozen=True)
-class _Shown:
+class _Shown(Derived):
     """The map's pixels, joined from the picture and the scene's colours as they are read."""
 
     color: Color
-    result: PixelArray
     scene: PixelArray
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.result.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.result.dtype
-
     def __getitem__(self, window: Window) -> Pixels:
-        return to_show(self.color, self.result[window], self.scene[window])
-
-    def __setitem__(self, window: Window, values: Any) -> None:
-        raise TypeError("a map is only read")
+        return to_show(self.color, self.under[window], self.scene[window])

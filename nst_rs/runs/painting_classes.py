@@ -7,20 +7,20 @@ and a killed run goes on with the tiles that are not painted yet.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nst_rs.arrays import Pixels
 from nst_rs.executors.base import Executor
-from nst_rs.files.storage import PixelArray, Window, strips
+from nst_rs.files.storage import Derived, PixelArray, Window, strips
 from nst_rs.files.workspace import Workspace
 from nst_rs.runs import progress
 from nst_rs.runs.compose import ComposedScene
 from nst_rs.runs.finish import Finished
 from nst_rs.runs.ground import Ground, divide
 from nst_rs.runs.learned_classes import LearnedClassesJob
-from nst_rs.runs.painting import Notes, Painting, Part, composed_on_disk
+from nst_rs.runs.painting import Painting, Part, composed_on_disk
 from nst_rs.runs.progress import Stopwatch
 
 
@@ -58,7 +58,7 @@ class PaintingClasses:
         record = {"levels": [], "regions": legend}
         taken = [painting.seconds_in_network for painting in self._paintings.values()]
         in_network = sum(seconds for seconds in taken if seconds is not None) if self._job.traits.in_process else None
-        joined = Joined(pictures, shares, scene.image)
+        joined = Joined(scene.image, pictures, shares)
         return Finished(scene, joined, seams, (), record, ground=ground, seconds_in_network=in_network)
 
     @cached_property
@@ -113,58 +113,33 @@ class ClassNotes:
 
 
 @dataclass(frozen=True)
-class _Read:
-    """An array that is only read."""
+class Plane(Derived):
+    """One class's share of every pixel, (H, W), of those of all classes, (H, W, classes)."""
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of what is read."""
-        return np.dtype(np.float32)
-
-    def __setitem__(self, window: Window, values: Any) -> None:
-        """Refuse."""
-        raise TypeError("these pixels are only read")
-
-
-@dataclass(frozen=True)
-class Plane(_Read):
-    """One class's share of every pixel, (H, W)."""
-
-    shares: PixelArray
     number: int
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(H, W)."""
-        return self.shares.shape[:2]
+        return self.under.shape[:2]
 
     def __getitem__(self, window: Window) -> Pixels:
         """Return a part of it."""
-        part: Pixels = self.shares[window][..., self.number]
+        part: Pixels = self.under[window][..., self.number]
         return part
 
 
 @dataclass(frozen=True)
-class Joined(_Read):
-    """The classes' pictures, (H, W, 3), joined by their shares as they are read; the scene where none has a style."""
+class Joined(Derived):
+    """The classes' pictures, (H, W, 3), joined by their shares over the scene, which shows where none has a style."""
 
     pictures: tuple[PixelArray, ...]
     shares: PixelArray  # (H, W, classes)
-    scene: PixelArray  # (H, W, 3)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(H, W, 3)."""
-        return self.scene.shape
 
     def __getitem__(self, window: Window) -> Pixels:
         """Return a part of it."""
-        scene, shares = self.scene[window], self.shares[window]
-        joined = scene.copy()
+        scene, shares = self.under[window], self.shares[window]
+        joined: Pixels = scene.copy()
         for number, picture in enumerate(self.pictures):
             joined += shares[..., number : number + 1] * (picture[window] - scene)
         return joined
-
-
-if TYPE_CHECKING:
-    _: type[Notes] = ClassNotes

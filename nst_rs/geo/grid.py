@@ -108,6 +108,11 @@ class Grid:
         width, height = (-(-size // factor) for size in (self.width, self.height))
         return Grid(self.crs, self.transform @ Affine.scale(factor), width, height)
 
+    def overview(self, factor: int) -> "Grid":
+        """Return the grid on which GDAL has a file's overview: as :meth:`reduced`, but exactly as large as this one."""
+        height, width = self.reduced(factor).shape
+        return Grid(self.crs, self.transform @ Affine.scale(self.width / width, self.height / height), width, height)
+
     def apart(self, other: "Grid") -> tuple[float, float]:
         """Return (columns, rows) from this grid's first pixel to `other`'s; both in one CRS.
 

@@ -1,6 +1,6 @@
 """What a map shows from afar: at every coarser zoom a picture of its own, half as large as the one before."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,23 +91,30 @@ def _name(factor: int) -> str:
 
 
 def with_clouds(zooms: tuple[Zoom, ...], unstyled: PixelArray | None, storage: Storage) -> Iterator[Zoom]:
-    """Return the zooms with what the map shows as it is in the scene, `unstyled`, (H, W, 4) uint8.
-
-    It is averaged. A pixel shows it where it covers no less of it than the picture does.
-    """
+    """Return the zooms with what the map shows as it is in the scene, `unstyled`, (H, W, 4) uint8."""
     if unstyled is None:
         yield from zooms
         return
+    shown = clouds_from_afar(unstyled, [zoom.weight for zoom in zooms], storage)
+    for zoom, clouds in zip(zooms, shown, strict=True):
+        yield replace(zoom, unstyled=clouds)
+
+
+def clouds_from_afar(unstyled: PixelArray, weights: Sequence[PixelArray], storage: Storage) -> Iterator[PixelArray]:
+    """Return what the map shows as it is in the scene, (h, w, 4) uint8, at every zoom; `weights` are the zooms'.
+
+    It is averaged. A pixel shows it where it covers no less of it than the picture does.
+    """
     fine = unstyled
-    for zoom in zooms:
-        shape = (*zoom.weight.shape, 4)
-        coarse = storage.create(f"clouds-{zoom.factor}", shape, np.float32)
-        shown = storage.create(f"unstyled-{zoom.factor}", shape, np.uint8)
+    for number, weight in enumerate(weights, start=1):
+        shape = (*weight.shape, 4)
+        coarse = storage.create(f"clouds-{2**number}", shape, np.float32)
+        shown = storage.create(f"unstyled-{2**number}", shape, np.uint8)
         for rows in strips(shape[0], STRIP_ROWS // 2):
             source = fine[2 * rows.start : min(2 * rows.stop, fine.shape[0])].astype(np.float32)
             colors, share = halve(source[..., :3], source[..., 3] / np.float32(255))
             coarse[rows] = np.concatenate([colors, 255 * share[..., np.newaxis]], axis=-1)
-            over = (share > 0) & (share >= zoom.weight[rows])
+            over = (share > 0) & (share >= weight[rows])
             shown[rows] = np.dstack([np.rint(colors), np.full(over.shape, 255)]) * over[..., np.newaxis]
-        yield replace(zoom, unstyled=shown)
+        yield shown
         fine = coarse

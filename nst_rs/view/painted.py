@@ -25,19 +25,23 @@ MOST_PIXELS = 2**23
 """The most pixels of the map that are painted for one tile: some seconds' work."""
 _AROUND = 64
 """Pixels around a tile that resampling may look at, at the coarsest zoom that is served."""
+_NEARLY = 0.1
+"""By so many of the map's pixels those of a coarser picture may be larger than a tile's; GDAL allows as much."""
 
 
 class PaintedMap(Protocol):
     """A map that is painted in parts: :class:`nst_rs.runs.painted.on_demand.MapOnDemand`."""
 
     grid: Grid
+    zooms: int
+    """How many coarser zooms have pictures of their own, each half as large as the one before."""
 
     @property
     def scene(self) -> StyledMap:
         """The scene before styling."""
 
-    def part(self, box: Box) -> StyledMap:
-        """Return the pixels in a box inside the map."""
+    def part(self, box: Box, zoom: int = 0) -> StyledMap:
+        """Return the pixels in a box inside the map, or inside its picture for a coarser zoom."""
 
 
 @contextmanager
@@ -52,7 +56,8 @@ def painted(name: str, map_: PaintedMap, choice: Choice | None = None) -> Iterat
         scene = Path(folder) / "scene.tif"
         reader = _reader(_Parts(map_, Path(folder)))
         opening = _Once(lambda: write_cog(scene, map_.scene))
-        yield View(name, (scene,), (scene,), bounds, finest, reader, _least_zoom(grid, finest), choice, opening)
+        least = 1 if map_.zooms else _least_zoom(grid, finest)
+        yield View(name, (scene,), (scene,), bounds, finest, reader, least, choice, opening)
 
 
 class _Once:
@@ -78,20 +83,30 @@ class _Parts:
         self._folder = folder
         self._turn = threading.Lock()
 
-    @property
-    def grid(self) -> Grid:
-        """The whole map's."""
-        return self._map.grid
+    def shown_by(self, tile: Grid, side: int) -> Path | None:
+        """Return a file that holds what a tile of `side` pixels shows, placed as the whole map; None for nothing.
 
-    def holding(self, box: Box) -> Path:
-        """Return a file that holds `box` and is placed as the whole map. Raises HTTPException for too large a box."""
-        top, left, bottom, right = blocks = on_blocks(box, self.grid)
+        Raises HTTPException for a tile that shows too much of it.
+        """
+        zoom = self._zoom_of(tile, side)
+        grid = self._map.grid.overview(2**zoom)
+        box = _seen(grid, tile)
+        return None if box is None else self._holding(box, grid, zoom)
+
+    def _zoom_of(self, tile: Grid, side: int) -> int:
+        """Return the zoom whose picture GDAL shows a tile of: the coarsest one with no larger pixels than the tile."""
+        top, left, bottom, right = self._map.grid.box_of(tile)
+        reduced = min(bottom - top, right - left) / side
+        return max(zoom for zoom in range(self._map.zooms + 1) if zoom == 0 or 2**zoom < reduced + _NEARLY)
+
+    def _holding(self, box: Box, grid: Grid, zoom: int) -> Path:
+        top, left, bottom, right = blocks = on_blocks(box, grid)
         if (bottom - top) * (right - left) > MOST_PIXELS:
             raise HTTPException(400, "this tile shows more of the map than is painted at once: zoom in")
-        path = self._folder / "{}-{}-{}-{}.vrt".format(*blocks)
+        path = self._folder / "{}-{}-{}-{}-{}.vrt".format(zoom, *blocks)
         with self._turn:
             if not path.exists():
-                write_placed(path, self._map.part(blocks), blocks, self.grid)
+                write_placed(path, self._map.part(blocks, zoom), blocks, grid)
         return path
 
 
@@ -101,11 +116,12 @@ def _reader(parts: _Parts) -> type[Reader]:
 
         def tile(self, tile_x: int, tile_y: int, tile_z: int, *others: Any, **options: Any) -> ImageData:
             """Return a tile."""
-            bounds = self.tms.xy_bounds(Tile(tile_x, tile_y, tile_z))
-            box = _seen(parts.grid, Grid.over(bounds, self.tms.rasterio_crs))
-            if box is None:
+            bounds, matrix = self.tms.xy_bounds(Tile(tile_x, tile_y, tile_z)), self.tms.matrix(tile_z)
+            shown = Grid.over(bounds, self.tms.rasterio_crs)
+            path = parts.shown_by(shown, options.get("tilesize") or matrix.tileWidth)
+            if path is None:
                 raise TileOutsideBounds(f"the map has no tile {tile_z}/{tile_x}/{tile_y}")
-            with Reader(str(parts.holding(box))) as part:
+            with Reader(str(path)) as part:
                 image: ImageData = part.tile(tile_x, tile_y, tile_z, *others, **options)
             return image
 

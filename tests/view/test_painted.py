@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import morecantile
 import numpy as np
@@ -47,6 +48,8 @@ SHAPE = 1500, 2100
 """Six blocks of 1024, and two overviews."""
 TILES = morecantile.tms.get("WebMercatorQuad")
 NST_RS = Path(sys.executable).with_name("nst-rs")
+SETTINGS: dict[str, Any] = {"compute.precision": "float32"}
+STYLED_ZOOMS = {"output.zooms": "styled"}
 QUERY = "resampling=bilinear&reproject=bilinear"
 
 
@@ -58,13 +61,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = ORDINARY["UTM"]
     named = {"names": ("red", "green", "blue"), "nodata": 0}
     write_raster(folder / "scene.tif", values, crs=place.crs, transform=place.transform, **named)
+    write_raster(folder / "part.tif", values[:, :520, :700], crs=place.crs, transform=place.transform, **named)
     small_style(normalised=True, deep_blocks=1).save(folder / "small.style")
     return folder
 
 
-def job_of(folder: Path, output: Path) -> LearnedJob:
-    config = override(RunConfig(), {"compute.precision": "float32"})
-    job = prepare(name_files(config, [str(folder / "scene.tif")], folder / "small.style", output))
+def job_of(folder: Path, output: Path, scene: str = "scene.tif", **settings: str) -> LearnedJob:
+    config = override(RunConfig(), SETTINGS | settings)
+    job = prepare(name_files(config, [str(folder / scene)], folder / "small.style", output))
     assert isinstance(job, LearnedJob)
     return job
 
@@ -72,8 +76,7 @@ def job_of(folder: Path, output: Path) -> LearnedJob:
 @pytest.fixture(scope="module")
 def whole(folder: Path) -> Iterator[TestClient]:
     """The pages of the whole map's file."""
-    settings = {"compute.precision": "float32"}
-    result = nst_rs.stylize(folder / "scene.tif", folder / "small.style", folder / "whole.tif", settings=settings)
+    result = nst_rs.stylize(folder / "scene.tif", folder / "small.style", folder / "whole.tif", settings=SETTINGS)
     with viewing(result.output) as view:
         yield client(application(view))
 
@@ -103,14 +106,45 @@ def test_tiles_have_the_whole_maps_bytes(view: View, whole: TestClient) -> None:
             assert (found.status_code, found.content) == (wanted.status_code, wanted.content), path
 
 
+def picture_of(pages: TestClient, path: str) -> Image.Image:
+    return Image.open(io.BytesIO(pages.get(path).content))
+
+
 def test_where_a_tile_shows_most_of_the_map_it_is_nearly_the_whole_maps(view: View, whole: TestClient) -> None:
     """GDAL divides 1500 × 2100 pixels among 188 × 263 otherwise than a part of them."""
     served = client(application(view))
     for path in tiles_of(view, view.zoom - 5):
-        found, wanted = (
-            np.asarray(Image.open(io.BytesIO(each.get(path).content))).astype(int) for each in (served, whole)
-        )
+        found, wanted = (np.asarray(picture_of(each, path)).astype(int) for each in (served, whole))
         assert np.abs(found - wanted).mean() < 1  # of a scene of random squares
+
+
+@pytest.mark.parametrize(("crs", "differ"), [("", 0.0), ("web", 0.002)])  # on its grid GDAL cuts the edge's pixels anew
+def test_with_pictures_of_their_own_coarse_tiles_have_the_whole_maps_pixels_too(
+    folder: Path, tmp_path: Path, crs: str, differ: float
+) -> None:
+    settings = STYLED_ZOOMS | ({"scene.crs": crs} if crs else {})
+    scene, style = folder / "part.tif", folder / "small.style"
+    made = nst_rs.stylize(scene, style, tmp_path / "whole.tif", settings=SETTINGS | settings)
+    with (
+        viewing(made.output) as expected,
+        MapOnDemand(job_of(folder, tmp_path / "map.tif", "part.tif", **settings)) as map_,
+        painted("scene", map_) as view,
+    ):
+        assert (map_.zooms, view.least_zoom) == (2, 1)
+        whole, served = client(application(expected)), client(application(view))
+        for path in itertools.chain(*(tiles_of(view, zoom)[:4] for zoom in range(view.zoom - 3, view.zoom + 1))):
+            found, wanted = (np.asarray(picture_of(each, path)) for each in (served, whole))
+            assert (found != wanted).any(axis=-1).mean() <= differ, path
+
+
+def test_tiles_painted_at_several_zooms_in_turn_are_all_kept(folder: Path, tmp_path: Path) -> None:
+    painted_before = []
+    for _ in range(2):
+        with MapOnDemand(job_of(folder, tmp_path / "map.tif", "part.tif", **STYLED_ZOOMS)) as map_:
+            painted_before += [len(map_.begun(zoom).tiles) - len(map_.begun(zoom).left) for zoom in (0, 1, 2)]
+            for zoom in (1, 0):
+                map_.part((0, 0, 9, 9), zoom)
+    assert painted_before == [0, 0, 0, 1, 1, 0]
 
 
 def test_no_more_is_painted_than_what_is_looked_at(
@@ -118,23 +152,23 @@ def test_no_more_is_painted_than_what_is_looked_at(
 ) -> None:
     monkeypatch.setattr(module, "MOST_PIXELS", 1100**2)
     with MapOnDemand(job_of(folder, tmp_path / "map.tif")) as map_, painted("scene", map_) as view:
-        assert len(map_._begun.left) == len(map_._begun.tiles) > 12
+        assert len(map_.begun().left) == len(map_.begun().tiles) > 12
         served = client(application(view))
         assert served.get(tiles_of(view, view.zoom)[0]).status_code == 200
-        left = len(map_._begun.left)
-        assert 1 <= len(map_._begun.tiles) - left <= 4  # the tile's own pixels meet four at most
+        left = len(map_.begun().left)
+        assert 1 <= len(map_.begun().tiles) - left <= 4  # the tile's own pixels meet four at most
         west, south, east, north = view.bounds
         tile = TILES.tile((west + east) / 2, (south + north) / 2, view.zoom - 5)
         refused = served.get(f"/map/tiles/WebMercatorQuad/{tile.z}/{tile.x}/{tile.y}.png")
         assert refused.status_code == 400
         assert "zoom in" in refused.json()["detail"]
-        assert len(map_._begun.left) == left
+        assert len(map_.begun().left) == left
 
 
 def test_what_is_painted_stays_for_the_next_time(folder: Path, tmp_path: Path) -> None:
     for expected in (0, 1):
         with MapOnDemand(job_of(folder, tmp_path / "map.tif")) as map_:
-            assert len(map_._begun.tiles) - len(map_._begun.left) == expected
+            assert len(map_.begun().tiles) - len(map_.begun().left) == expected
             map_.part((0, 0, 10, 10))
 
 

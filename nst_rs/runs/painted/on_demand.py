@@ -1,10 +1,12 @@
 """A learned style's map of which no more is painted than what is looked at: the same pixels as the whole map's."""
 
 import threading
+from functools import cached_property
 from types import TracebackType
 
 from nst_rs.composite.overlay import with_unstyled
 from nst_rs.executors.choice import executor_for
+from nst_rs.files.storage import PixelArray
 from nst_rs.geo.grid import Box, Grid
 from nst_rs.learned.painter import paint_tile
 from nst_rs.learned.windows import MapTile
@@ -13,6 +15,7 @@ from nst_rs.runs import progress
 from nst_rs.runs.painted.job import LearnedJob
 from nst_rs.runs.painted.painting import Begun, Painting
 from nst_rs.runs.progress import Stopwatch
+from nst_rs.runs.zooms import clouds_from_afar
 
 
 class MapOnDemand:
@@ -21,10 +24,12 @@ class MapOnDemand:
     def __init__(self, job: LearnedJob) -> None:
         """Prepare to paint the map of `job`. The scene is not read yet."""
         self.grid: Grid = job.inputs.scene.grid
-        self._profile = job.config.output.profile
+        self.zooms: int = job.zooms
+        """How many coarser zooms have pictures of their own."""
+        self._job = job
         self._executor = executor_for(job.config.compute, job.workers, None)
         self._painting = Painting(job, self._executor, Stopwatch(), progress.ignore)
-        self._opened: Begun | None = None
+        self._opened: dict[int, Begun] = {}
         self._turn = threading.RLock()
 
     def __enter__(self) -> "MapOnDemand":
@@ -32,38 +37,54 @@ class MapOnDemand:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._executor.close()
-
-    @property
-    def _begun(self) -> Begun:
-        """The map as far as it is painted.
-
-        At first the scene is read, and its statistics are found where the style needs them. Raises NstError.
-        """
-        with self._turn:
-            if self._opened is None:
-                self._painting.compose()
-                self._opened = self._painting.begin()
-            return self._opened
+        for begun in self._opened.values():
+            begun.painted.flush()
 
     @property
     def scene(self) -> StyledMap:
-        """The scene before styling, on the map's grid."""
-        return StyledMap(self._begun.scene.image, self._begun.scene.weight, self.grid)
+        """The scene before styling, on the map's grid. At first it is read. Raises NstError."""
+        scene = self.begun().scene
+        return StyledMap(scene.image, scene.weight, self.grid)
 
-    def part(self, box: Box) -> StyledMap:
+    def begun(self, zoom: int = 0) -> Begun:
+        """Return the map, or its picture for a coarser zoom, as far as it is painted.
+
+        At first the scene is read, and its statistics at the zoom are found where the style needs them. Raises
+        NstError.
+        """
+        with self._turn:
+            if zoom not in self._opened:
+                self._painting.compose()
+                self._opened[zoom] = self._painting.begin(zoom)
+            return self._opened[zoom]
+
+    def part(self, box: Box, zoom: int = 0) -> StyledMap:
         """Return the map's pixels in `box`, which lies inside of it, and paint what is not painted yet.
 
+        At a coarser zoom they are those of its own picture, which is as large as the map's grid reduced 2^zoom times.
         Whoever asks for the same tiles meanwhile waits for them. Raises OutputError where they find no room.
         """
         top, left, bottom, right = box
         with self._turn:
-            for tile in self._begun.left:
+            begun = self.begun(zoom)
+            for tile in begun.left:
                 if _meets(tile, box):
-                    paint_tile(self._begun.painter, tile)
-                    self._begun.note(tile)
-        scene, place = self._begun.scene, (slice(top, bottom), slice(left, right))
-        picture, weight = with_unstyled(self._begun.painter.result, scene.weight, scene.unstyled)
-        return StyledMap(picture[place], weight[place], self.grid.cut(box), self._profile)
+                    paint_tile(begun.painter, tile)
+                    begun.note(tile)
+            weight, unstyled = self._painting.sheets(zoom)[1], self._unstyled[zoom]
+        place = slice(top, bottom), slice(left, right)
+        picture, weight = with_unstyled(begun.painter.result, weight, unstyled)
+        grid = self.grid.reduced(2**zoom).cut(box)
+        return StyledMap(picture[place], weight[place], grid, self._job.config.output.profile)
+
+    @cached_property
+    def _unstyled(self) -> list[PixelArray | None]:
+        """What the map shows as it is in the scene, if anything, at every zoom."""
+        unstyled = self.begun().scene.unstyled
+        if unstyled is None:
+            return [None] * (self.zooms + 1)
+        weights = [self._painting.sheets(zoom)[1] for zoom in range(1, self.zooms + 1)]
+        return [unstyled, *clouds_from_afar(unstyled, weights, self._job.workspace.arrays)]
 
 
 def _meets(tile: MapTile, box: Box) -> bool:

@@ -8,7 +8,7 @@ which is read meanwhile. A killed run goes on with the tiles that are not painte
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -121,7 +121,7 @@ class Painting:
         It may have been painted by a run that was killed.
         """
         job, scene, canvas = self._job, self._scene, self._job.canvas(zoom)
-        image, weight = self._sheets(zoom)
+        image, weight = self.sheets(zoom)
         weight = weight if self._part is None else self._part.weight
         painted, result = self._kept(zoom)
         tiles = [tile for tile in cut(weight.shape, canvas.tile, canvas.before) if _is_valid(weight, tile)]
@@ -159,7 +159,7 @@ class Painting:
         if 0 in self._statistics:
             own["statistics"] = self._statistics[0]
         zooms = tuple(
-            Zoom(2**zoom, self._results[zoom], self._sheets(zoom)[1], statistics=self._statistics.get(zoom))
+            Zoom(2**zoom, self._results[zoom], self.sheets(zoom)[1], statistics=self._statistics.get(zoom))
             for zoom in range(1, job.zooms + 1)
         )
         return Finished(
@@ -179,15 +179,15 @@ class Painting:
             return {}
         return {"agreement": measure_overlap(self._job.earlier, self._scene, self.result)}
 
-    def _sheets(self, zoom: int) -> Sheets:
-        """Return the scene as RGB and its weight as they are halved for a zoom."""
+    def sheets(self, zoom: int) -> Sheets:
+        """Return the scene as RGB and its weight as they are halved for a zoom; 0 is the map."""
         if zoom == 0:
             return self._scene.image, self._scene.weight
         if zoom not in self._halved:
             arrays, (height, width) = self._job.workspace.arrays, self._job.canvas(zoom).grid.shape
             image = arrays.create(f"composite-{2**zoom}", (height, width, 3), np.float32)
             weight = arrays.create(f"weight-{2**zoom}", (height, width), np.float32)
-            halve_into(*self._sheets(zoom - 1), image, weight)
+            halve_into(*self.sheets(zoom - 1), image, weight)
             self._halved[zoom] = image, weight
         return self._halved[zoom]
 
@@ -204,12 +204,12 @@ class Painting:
             return
         if zoom not in painted.statistics:
             with self._watch.timed(self._named("statistics" if zoom == 0 else f"statistics 1:{2**zoom}")):
-                painted.keep(measured(job.style, *self._sheets(zoom), job.device.name))
+                painted.keep(measured(job.style, *self.sheets(zoom), job.device.name))
         self._statistics[zoom] = painted.statistics[zoom]
 
     def _kept(self, zoom: int) -> tuple["_PaintedTiles", PixelArray]:
         """Return the tiles of a zoom that this run has painted, perhaps before it was killed, and the zoom's array."""
-        arrays, painted = self._job.workspace.arrays, _PaintedTiles.of(self._notes, self._identity, zoom)
+        arrays, painted = self._job.workspace.arrays, self._painted.at(zoom)
         name = f"zoom-{2**zoom}" if zoom else "result"
         if self._part is not None:
             name = f"{name}-{self._part.number}"
@@ -218,11 +218,12 @@ class Painting:
                 return painted, arrays.open(name)
             except KeyError:
                 painted.places.clear()
-        return painted, arrays.create(name, (*self._sheets(zoom)[1].shape, 3), np.uint8)
+        return painted, arrays.create(name, (*self.sheets(zoom)[1].shape, 3), np.uint8)
 
     @cached_property
-    def _identity(self) -> dict[str, Any]:
-        return record.identity(self._job.config, self._scene.fingerprints)
+    def _painted(self) -> "_PaintedTiles":
+        """The tiles that a run with the same settings, inputs and versions has painted already."""
+        return _PaintedTiles.of(self._notes, record.identity(self._job.config, self._scene.fingerprints))
 
     @cached_property
     def _scene(self) -> ComposedScene:
@@ -290,17 +291,23 @@ class _PaintedTiles:
     """Zoom → the statistics that its tiles are painted with, where there are any."""
     _next: float = 0.0
     """The time from which the list may be written again: a scene may have many tiles, and each is soon painted."""
+    _unwritten: bool = False
 
     @classmethod
-    def of(cls, notes: Notes, run: dict[str, Any], zoom: int) -> "_PaintedTiles":
-        """Return the tiles of a zoom that `run` has painted by its `notes`; none where they are another run's."""
+    def of(cls, notes: Notes, run: dict[str, Any]) -> "_PaintedTiles":
+        """Return the map's tiles that `run` has painted by its `notes`; none where they are another run's."""
         kept = notes.read_checkpoint() or {}
         pictures = kept.get("pictures", []) if kept.get("run") == run else []
         by_zoom = {
             number: {(top, left, side) for top, left, side in each["painted"]} for number, each in enumerate(pictures)
         }
         statistics = {number: each["statistics"] for number, each in enumerate(pictures) if each["statistics"]}
-        return cls(notes, run, zoom, by_zoom | {zoom: by_zoom.get(zoom, set())}, statistics)
+        return cls(notes, run, 0, by_zoom, statistics)
+
+    def at(self, zoom: int) -> "_PaintedTiles":
+        """Return the tiles of a zoom. The lists of all zooms are written together, whichever of them has grown."""
+        self.by_zoom.setdefault(zoom, set())
+        return replace(self, zoom=zoom)
 
     @property
     def places(self) -> set[Place]:
@@ -319,11 +326,18 @@ class _PaintedTiles:
     def add(self, tile: MapTile) -> None:
         """Note that a tile is painted. Raises OutputError."""
         self.places.add(_place(tile))
+        self._unwritten = True
         if time.monotonic() >= self._next:
             self._write()
             self._next = time.monotonic() + _SECONDS_BETWEEN_NOTES
 
+    def flush(self) -> None:
+        """Write what was added last. Raises OutputError."""
+        if self._unwritten:
+            self._write()
+
     def _write(self) -> None:
+        self._unwritten = False
         pictures = [
             {"painted": sorted(self.by_zoom.get(zoom, ())), "statistics": self.statistics.get(zoom)}
             for zoom in range(max(self.by_zoom) + 1)

@@ -61,8 +61,10 @@ def _check_whole(products: Sequence[Product], target: Target) -> None:
 
     In a geographic one longitudes go on beyond 180 degrees.
     """
-    crs = CRS_OF_WEB if target.on_web_tiles else None if target.crs is None else _crs(target.crs)
-    for product in products if crs else ():
+    if target.crs is None:
+        return
+    crs = CRS_OF_WEB if target.on_web_tiles else _crs(target.crs)
+    for product in products:
         grid = product.sources[0].header.grid
         if grid.crs != crs and not crs.is_geographic and is_torn(grid, crs):
             raise ConfigError(

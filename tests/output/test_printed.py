@@ -152,6 +152,23 @@ def test_a_page_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
     assert {path.name for path in tmp_path.iterdir()} == {"map.tif", "page.pdf"}
 
 
+@pytest.mark.parametrize("name", ["map.tif", "page.png", "page", "map.tif.pdf/"])
+def test_a_page_takes_no_other_files_place(tmp_path: Path, name: str) -> None:
+    tif = write_raster(tmp_path / "map.tif", random_values((3, 20, 30)))
+    before = tif.read_bytes()
+    if name.endswith("/"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(OutputError, match=rf"output .*{name.strip('/')}"):
+        print_beside(tif, tmp_path / name, PrintedPage())
+    assert tif.read_bytes() == before
+
+
+def test_a_map_that_lies_nowhere_is_told(tmp_path: Path) -> None:
+    tif = write_raster(tmp_path / "map.tif", random_values((3, 20, 30)), crs=None)
+    with pytest.raises(OutputError, match=r"map .*map.tif: expected a CRS, which says where it lies, got none"):
+        print_beside(tif, tmp_path / "page.pdf", PrintedPage())
+
+
 def test_what_is_no_map_is_told(tmp_path: Path) -> None:
     (tmp_path / "map.tif").write_text("no map")
     for name in ("map.tif", "nothing.tif"):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 
 from nst_rs.arrays import Array
 from nst_rs.geo.footprint import degrees, north
@@ -205,7 +206,7 @@ def _label(frame: Axes, lines: Sequence[float], edge: tuple[Array, Array], below
 
 def _title(figure: Figure, layout: Layout, title: str) -> None:
     x, y, *_ = layout.box(layout.left, layout.bottom + layout.height + _TITLE / 3, 0, 0)
-    figure.text(x, y, _plain(title), fontsize=15, color=_INK, va="bottom")
+    figure.text(x, y, _plain(title), fontsize=_fitting(title, 15, layout), color=_INK, va="bottom")
 
 
 def _foot(figure: Figure, layout: Layout, page: Page, grid: Grid) -> None:
@@ -222,7 +223,8 @@ def _foot(figure: Figure, layout: Layout, page: Page, grid: Grid) -> None:
     if direction is not None:
         _arrow(figure, layout.box(left + layout.width - 12, top - 13, 12, 12), direction)
     x, y, *_ = layout.box(left, top - 16, 0, 0)
-    figure.text(x, y, "\n".join(_plain(line) for line in lines if line), fontsize=7, color=_INK, va="bottom")
+    words, size = "\n".join(_plain(line) for line in lines if line), _fitting(page.words, 7, layout)
+    figure.text(x, y, words, fontsize=size, color=_INK, va="bottom")
 
 
 def round_to_three(value: float) -> int:
@@ -257,6 +259,15 @@ def _arrow(figure: Figure, box: Sequence[float], direction: float) -> None:
     arrow = {"arrowstyle": "-|>", "color": _INK, "linewidth": 1.2}
     axes.annotate("", xy=(x, y), xytext=(-x, -y), arrowprops=arrow)
     axes.text(1.5 * x, 1.5 * y, "N", ha="center", va="center", fontsize=8, color=_INK)
+
+
+def _fitting(words: str, size: float, layout: Layout) -> float:
+    """Return the size of letters, `size` points at most, at which words end on the paper, from the map's left on."""
+    if not words.strip():
+        return size
+    room = layout.paper[0] - _MARGIN - layout.left
+    taken = float(TextPath((0, 0), _plain(words), size=size).get_extents().width) / 72 * _INCH
+    return size * min(1.0, room / taken) if taken else size
 
 
 def _plain(words: str) -> str:

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from pypdf import PdfReader
 from rasterio.crs import CRS
 from rasterio.transform import Affine
@@ -15,12 +17,12 @@ from nst_rs.errors import ConfigError, OutputError
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
 from nst_rs.output.geotiff import StyledMap
-from nst_rs.output.print_page import Layout, Page, lines_between, metres_across
+from nst_rs.output.print_page import Layout, Page, draw, lines_between, metres_across
 from nst_rs.output.printed import COMPANION, in_words, print_beside, print_map
 from tests.finished_runs import record_of
 from tests.places import EVERYWHERE, ORDINARY
 from tests.published import publish_alone
-from tests.rasters import random_values, write_raster
+from tests.rasters import NORTH_UP, UTM, random_values, write_raster
 
 MILLIMETRE = 72 / 25.4
 
@@ -56,6 +58,23 @@ def test_the_page_has_title_degrees_scale_and_where_the_map_comes_from(tmp_path:
     for expected in ("Fields of $5 and $6", "© The makers", "EPSG:32621", "2 km", "N", "57° W", "45° 08′ N"):
         assert expected in words
     assert "1 : 40,500" in words  # 6 km from north to south on the 148 mm that margins and words leave
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (400, 6), (6, 400)])
+@pytest.mark.parametrize("words", ["Fields", "W" * 200, "many words " * 40, "$5 " * 90, " "])
+def test_words_of_any_length_end_on_the_paper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], words: str
+) -> None:
+    def look(figure: Figure, *_: object, **__: object) -> None:
+        figure.set_dpi(400)  # so that small letters are not rounded up to whole pixels
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        boxes = [text.get_window_extent(renderer) for text in figure.texts]
+        assert boxes
+        assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
+
+    monkeypatch.setattr(Figure, "savefig", look)
+    grid = Grid(CRS.from_string(UTM), NORTH_UP, shape[1], shape[0])
+    draw(tmp_path / "page.pdf", Page("a4", 100, words, words), grid, np.zeros((*shape, 4), np.uint8))
 
 
 def test_unless_told_otherwise_the_words_are_the_maps_name_and_what_its_record_says(tmp_path: Path) -> None:

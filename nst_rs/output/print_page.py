@@ -37,6 +37,8 @@ _MARGIN, _TITLE, _FOOT, _LABELS = 12.0, 12.0, 18.0, 8.0
 """Around everything; above the map; below it; and for degrees on its left and below it."""
 _STEPS = (30, 20, 10, 5, 2, 1, *(x / 60 for x in (30, 20, 10, 5, 2, 1)), *(x / 3600 for x in (30, 20, 10, 5, 2, 1)))
 """Distances between lines of a graticule, in degrees."""
+_APART = 17.0
+"""Between the middles of two degrees along an edge, at least: those of a thin map would be in a heap."""
 _NODES = 65
 _SCALE_BAR = 0.25
 """The most that the scale bar takes of the map's width."""
@@ -185,10 +187,14 @@ def _label(frame: Axes, lines: Sequence[float], edge: tuple[Array, Array], below
     """Write degrees where lines meet an edge, of which there are degrees, and their places along it in pixels."""
     values, places = edge
     order = 1 if values[-1] > values[0] else -1
+    pixels, points = places.max(), frame.bbox.width if below else frame.bbox.height
+    written: list[float] = []
     for line in lines:
-        if not values.min() <= line <= values.max():
-            continue
         place = float(np.interp(line, values[::order], places[::order]))
+        near = any(abs(place - other) * points < _APART * frame.figure.dpi / _INCH * pixels for other in written)
+        if near or not values.min() <= line <= values.max():
+            continue
+        written.append(place)
         words = in_degrees((line + 180) % 360 - 180, "EW") if below else in_degrees(line, "NS")
         x, y = (place, -0.008) if below else (-0.008, place)
         frame.text(

@@ -1,5 +1,6 @@
 """Pages to print, read back by another library."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_the_page_has_title_degrees_scale_and_where_the_map_comes_from(tmp_path:
 
 @pytest.mark.parametrize("shape", [(40, 60), (400, 6), (6, 400)])
 @pytest.mark.parametrize("words", ["Fields", "W" * 200, "many words " * 40, "$5 " * 90, " "])
-def test_words_of_any_length_end_on_the_paper(
+def test_words_of_any_length_end_on_the_paper_and_degrees_do_not_meet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], words: str
 ) -> None:
     def look(figure: Figure, *_: object, **__: object) -> None:
@@ -71,6 +72,10 @@ def test_words_of_any_length_end_on_the_paper(
         boxes = [text.get_window_extent(renderer) for text in figure.texts]
         assert boxes
         assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
+        degrees = [text.get_window_extent(renderer) for text in figure.axes[0].texts]
+        for edge in ([box for box in degrees if box.width > box.height], [x for x in degrees if x.width < x.height]):
+            assert edge
+            assert not any(one.overlaps(other) for one, other in combinations(edge, 2))
 
     monkeypatch.setattr(Figure, "savefig", look)
     grid = Grid(CRS.from_string(UTM), NORTH_UP, shape[1], shape[0])

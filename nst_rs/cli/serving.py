@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from nst_rs.view.server import View
 
 
+_EXPECTED = "a learned style: no other is painted in parts"
+_LEFT_OUT = "leave the classes out, or make the whole map with nst-rs stylize and show it with nst-rs view"
 _LISTED = "name one of those that `nst-rs styles` lists with --style"
 
 
@@ -37,6 +39,8 @@ def offers(config: RunConfig, styles: Sequence[Path], composites: Sequence[str],
 
     What is painted is kept in `folder`. Raises ConfigError, also for two styles of one name.
     """
+    if config.style.regions:
+        raise ConfigError("style.regions", expected=_EXPECTED, got="classes of ground", do=_LEFT_OUT)
     if not (styles or config.style.images):
         raise ConfigError("style.images", expected="a learned style", got="none", do=_LISTED)
     chosen = list(product(styles or config.style.images, composites or [""]))
@@ -89,12 +93,7 @@ def _job(offer: Offer) -> "LearnedJob":
             make_cache(offer.config.output.path.parent)
         job = prepare(offer.config)
     if not isinstance(job, LearnedJob):
-        raise ConfigError(
-            "style.images",
-            expected="a learned style: no other is painted in parts",
-            got="an image",
-            do=_LISTED,
-        )
+        raise ConfigError("style.images", expected=_EXPECTED, got="an image", do=_LISTED)
     return job
 
 

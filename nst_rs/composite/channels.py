@@ -189,7 +189,10 @@ def _band(scene: Scene, channel: Channel) -> int | None:
 def _no_band(setting: str, scene: Scene, channel: Channel) -> ConfigError:
     names = enumerate(scene.labels, start=1)
     known = ", ".join(f"{number} ({label})" if label.name else str(number) for number, label in names)
-    return ConfigError(setting, expected=f"bands of {known}", got=repr(channel))
+    nameless = isinstance(channel, str) and not any(label.name or label.common for label in scene.labels)
+    numbers = [min(number, len(scene.labels)) for number in (1, 2, 3)]
+    do = f"these bands have no names: set composite.bands to numbers, such as {numbers}" if nameless else ""
+    return ConfigError(setting, expected=f"bands of {known}", got=repr(channel), do=do)
 
 
 def _no_order(scene: Scene) -> ConfigError:

@@ -11,6 +11,7 @@ from rasterio.windows import Window
 
 from nst_rs.arrays import Mask, Pixels
 from nst_rs.errors import ConfigError, SceneError
+from nst_rs.geo.area import describe_degrees
 from nst_rs.geo.grid import Grid
 from nst_rs.scene.metadata import Calibration
 from nst_rs.scene.products import Meaning, Source
@@ -51,8 +52,8 @@ class StartingPicture:
         if not meet(header.grid, scene):
             raise ConfigError(
                 named,
-                expected=f"a picture of the scene's place: {scene.describe()}",
-                got=f"one of another place: {header.grid.describe()}",
+                expected=f"a picture of the scene's place: {_placed(scene)}",
+                got=f"one of another place: {_placed(header.grid)}",
             )
         return cls(tuple(_source(header, band) for band in _bands(header)), scene, resampling, setting)
 
@@ -72,6 +73,12 @@ class StartingPicture:
             raise _of_setting(self.setting, error) from error
         valid: Mask = np.logical_and.reduce(held, axis=0)
         return np.moveaxis(values, 0, -1).astype(np.float32), valid
+
+
+def _placed(grid: Grid) -> str:
+    """Return a grid in words, with its bounds in degrees where there are any: two grids may differ in those alone."""
+    bounds = describe_degrees(grid)
+    return grid.describe() + (f", at {bounds}" if bounds else "")
 
 
 def _check_colors(named: str, header: Header) -> None:

@@ -64,21 +64,10 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str | int) else value
 
 
-def _only(value: Any, keys: Sequence[str]) -> Any:
-    if isinstance(value, dict) and not set(value) <= set(keys):
-        raise ValueError(f"no keys but {', '.join(keys)}")
-    return value
-
-
 class OfProduct(Section):
     """Where the product's own quality band says one of these classes."""
 
     product: Annotated[tuple[ProductClass, ...], BeforeValidator(_as_list), Field(min_length=1)]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named(cls, value: Any) -> Any:
-        return _only(value, ("product",))
 
 
 Values = Annotated[tuple[StrictInt | StrictStr, ...], BeforeValidator(_as_list), Field(min_length=1)]
@@ -91,11 +80,6 @@ class OfRaster(Section):
     values: Values
     """Numbers, or names of ESA WorldCover's legend."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _named(cls, value: Any) -> Any:
-        return _only(value, ("raster", "values"))
-
 
 class OfPolygons(Section):
     """Inside of polygons: all of a file's, or those whose attribute has one of these values."""
@@ -103,11 +87,6 @@ class OfPolygons(Section):
     polygons: LocalPath
     attribute: StrictStr | None = None
     values: Annotated[tuple[StrictInt | StrictStr, ...], BeforeValidator(_as_list)] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named(cls, value: Any) -> Any:
-        return _only(value, ("polygons", "attribute", "values"))
 
     @model_validator(mode="after")
     def _both(self) -> Self:
@@ -117,18 +96,19 @@ class OfPolygons(Section):
 
 
 def _form_of(value: Any) -> str | None:
-    """Return the form in which a value says where a class is."""
+    """Return the form in which a value says where a class is; messages know the forms by their sections' names."""
     if isinstance(value, str):
         return "threshold"
     keys = value if isinstance(value, dict) else dict(value) if isinstance(value, Section) else {}
-    return next((form for form in ("product", "raster", "polygons") if form in keys), None)
+    forms = {"product": OfProduct, "raster": OfRaster, "polygons": OfPolygons}
+    return next((form.__name__ for key, form in forms.items() if key in keys), None)
 
 
 Where = Annotated[
     Annotated[str, AfterValidator(_checked), Tag("threshold")]
-    | Annotated[OfProduct, Tag("product")]
-    | Annotated[OfRaster, Tag("raster")]
-    | Annotated[OfPolygons, Tag("polygons")],
+    | Annotated[OfProduct, Tag(OfProduct.__name__)]
+    | Annotated[OfRaster, Tag(OfRaster.__name__)]
+    | Annotated[OfPolygons, Tag(OfPolygons.__name__)],
     Discriminator(_form_of, custom_error_type="form", custom_error_message=_FORMS),
 ]
 """Any form of saying where a class is."""
@@ -144,11 +124,6 @@ class Region(Section):
     """As ``style.images``. A class without any is not styled: the map shows the scene there."""
     legibility: Weight = 1.0
     """The factor of ``objective.alpha`` in this class."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named(cls, value: Any) -> Any:
-        return _only(value, tuple(cls.model_fields))
 
     @field_validator("images")
     @classmethod

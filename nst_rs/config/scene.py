@@ -129,8 +129,6 @@ class PrintedPage(Section):
     def _by_paper(cls, value: Any) -> Any:
         if isinstance(value, str):
             return {"paper": value}
-        if isinstance(value, dict) and not value.keys() <= cls.model_fields.keys():
-            raise ValueError("a paper's size, or some of " + ", ".join(cls.model_fields))
         return value
 
 

@@ -21,7 +21,9 @@ def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(most_bytes + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
+    except OSError as error:
+        raise DocumentError(error.strerror or str(error)) from error
+    except ValueError as error:  # a name with a NUL in it
         raise DocumentError(str(error)) from error
     return decode(content, most_bytes)
 
@@ -33,7 +35,7 @@ def decode(content: bytes, most_bytes: int = MOST_BYTES) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DocumentError(str(error)) from error
+        raise DocumentError("bytes that are no UTF-8 text") from error
 
 
 def parse_json(text: str) -> Any:

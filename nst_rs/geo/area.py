@@ -135,13 +135,20 @@ def read_chosen(path: Path, setting: str, attribute: str | None, values: Sequenc
         chosen = [each for each in features if attribute is None or each["properties"].get(attribute) in values]
         polygons = tuple(polygon for each in chosen for polygon in _polygons(each, 0))
     except (DocumentError, TypeError, KeyError, AttributeError) as error:
-        raise ConfigError(setting, expected="a GeoJSON file of polygons", got=f"{path.name}: {error!s:.200}") from error
+        raise ConfigError(setting, expected="a GeoJSON file of polygons", got=_reason(path, error)) from error
     if not polygons:
         wanted = f"whose {attribute} is {' or '.join(map(str, values))}" if attribute else "in it"
         raise ConfigError(setting, expected=f"a polygon {wanted}", got=f"none in {path.name}")
     for polygon in polygons:
         _check(path, polygon, setting)
     return Area(polygons, outlined=True)
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Return why a file is not what was expected, in a few words."""
+    if not path.is_file():
+        return f"{'a folder' if path.is_dir() else 'no such file'}, {path}"
+    return f"{path.name}: no key {error}" if isinstance(error, KeyError) else f"{path.name}: {error!s:.200}"
 
 
 def _rectangle(area: Bounds) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ import antimeridian
 import numpy as np
 import shapely
 from rasterio._err import CPLE_BaseError  # rasterio has no public name for it
+from rasterio.crs import CRS
 from rasterio.transform import Affine
 from rasterio.warp import transform
 
@@ -28,6 +29,8 @@ _DIGITS = 7
 """Decimals of a degree in a footprint: a centimetre."""
 _NORTHWARD = 1e-3
 """Degrees of latitude that are walked to learn which way north is."""
+_TORN = 100
+"""Times as long as before the antimeridian a step across it is where a CRS has its edge there; elsewhere twice."""
 
 
 def degrees(grid: Grid, columns: Array, rows: Array) -> tuple[Array, Array] | None:
@@ -94,6 +97,23 @@ def north(grid: Grid) -> float | None:
     x, y = transform(WGS84, grid.crs, [longitude] * 2, [latitude, latitude + _NORTHWARD])
     (column, to_column), (row, to_row) = ~grid.transform @ (np.asarray(x), np.asarray(y))
     return math.degrees(math.atan2(to_column - column, row - to_row))
+
+
+def is_torn(grid: Grid, crs: CRS) -> bool:
+    """Whether a grid lies across the antimeridian, and `crs` has the two sides of it far from each other."""
+    shape = footprint(grid)
+    if shape is None:
+        return False
+    west, south, east, north = bounding_box(shape)
+    if west <= east:
+        return False
+    latitude, step = (south + north) / 2, _NORTHWARD
+    try:
+        x, y = transform(WGS84, crs, [180 - 2 * step, 180 - step, step - 180], [latitude] * 3)
+    except CPLE_BaseError:
+        return False
+    before, across = (math.hypot(x[i + 1] - x[i], y[i + 1] - y[i]) for i in (0, 1))
+    return across > _TORN * before
 
 
 def outline(grid: Grid, points: int = _POINTS_PER_SIDE) -> list[tuple[float, float]]:

@@ -10,6 +10,10 @@ from nst_rs.geo.grid import Box, Grid
 WORLD = morecantile.tms.get("WebMercatorQuad")
 """The tiles of web maps."""
 CRS_OF_WEB: CRS = WORLD.rasterio_crs
+WORLD_GRID = Grid.over(tuple(WORLD.xy_bbox), CRS_OF_WEB)
+"""All that web maps show, as one pixel."""
+MOST_NORTHERN: float = WORLD.bbox.top
+"""Degrees of latitude: beyond, web maps have nothing."""
 SIDE = 256
 """Pixels along a side of a tile, by which zoom levels are counted."""
 

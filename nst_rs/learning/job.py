@@ -76,6 +76,9 @@ def prepare(config: RunConfig) -> LearningJob:
     output = _checked_output(config)
     if not config.scene.paths:
         raise ConfigError("scene.paths", expected="at least one scene to learn from", got="none")
+    if config.style.regions:
+        do = "leave the classes out, and name an image with --style"
+        raise ConfigError("style.regions", expected="a style for all ground", got="classes of ground", do=do)
     if not any(config.style.images.values()) or any(is_learned(path) for path in config.style.images):
         raise ConfigError("style.images", expected="an image to learn the style of", do="name one with --style")
     refuse_untaught(chosen_terms(config.objective))

@@ -12,8 +12,9 @@ from rasterio.warp import calculate_default_transform
 
 from nst_rs.errors import ConfigError, SceneError
 from nst_rs.geo.area import Area, describe_degrees, extent_of
-from nst_rs.geo.grid import Box, Grid, bounds, union
-from nst_rs.geo.webgrid import CRS_OF_WEB, on_whole_pixels, pixel_side, zoom_of
+from nst_rs.geo.footprint import is_torn
+from nst_rs.geo.grid import Box, Grid, bounds, crs_name, union
+from nst_rs.geo.webgrid import CRS_OF_WEB, MOST_NORTHERN, WORLD_GRID, on_whole_pixels, pixel_side, zoom_of
 from nst_rs.scene.mosaic import Scene, SceneTile, Target, common_dtype
 from nst_rs.scene.products import Product, Source
 from nst_rs.scene.raster_file import check_density, check_extent
@@ -25,6 +26,7 @@ def lay_out(products: Sequence[Product], target: Target, bands: Sequence[int] | 
     for product in products[1:]:
         _check_content(first, product)
     chosen = [[product.sources[band - 1] for band in bands or _plain_bands(product)] for product in products]
+    _check_whole(products, target)
     grid = _target_grid(_reference(chosen[0], target), target)
     if not target.reprojects:
         for product, sources in zip(products[1:], chosen[1:], strict=True):
@@ -35,7 +37,7 @@ def lay_out(products: Sequence[Product], target: Target, bands: Sequence[int] | 
     if target.area is not None and outline is not None:
         whole = _cropped(grid, whole, outline.box(grid), target.area)
     if target.on_web_tiles:
-        whole = on_whole_pixels(whole, grid)
+        whole = on_whole_pixels(_on_web_map(first.name, grid, whole), grid)
     check_extent(f"scene {first.name}", whole)
     for sources, box in zip(chosen, boxes, strict=True):
         for header in {source.header for source in sources}:
@@ -52,6 +54,39 @@ def on_grid_of(scene: Scene, bands: Sequence[int]) -> Scene:
     """Return `scene` on the grid that `bands`, from 1, ask for. Raises SceneError like :func:`lay_out`."""
     laid = lay_out([tile.product for tile in scene.tiles], scene.target, bands)
     return replace(laid, clouds=scene.clouds)
+
+
+def _check_whole(products: Sequence[Product], target: Target) -> None:
+    """Refuse a CRS that has the two sides of the antimeridian apart, for a product that lies across it.
+
+    In a geographic one longitudes go on beyond 180 degrees.
+    """
+    if target.crs is None:
+        return
+    crs = CRS_OF_WEB if target.on_web_tiles else _crs(target.crs)
+    for product in products:
+        grid = product.sources[0].header.grid
+        if grid.crs != crs and not crs.is_geographic and is_torn(grid, crs):
+            raise ConfigError(
+                f"scene.crs {target.crs}",
+                expected="a CRS that is whole where the scene lies",
+                got=f"{crs_name(crs)}, which ends at the antimeridian, for {product.name}, which lies across it",
+                do="leave it out: web tiles are cut at the antimeridian whatever the map's CRS",
+            )
+
+
+def _on_web_map(name: str, grid: Grid, whole: Box) -> Box:
+    """Return the rows of a box, of a grid of web maps, that are on them. Raises ConfigError where none are."""
+    top, _, bottom, _ = grid.box_of(WORLD_GRID)
+    rows = max(whole[0], top), min(whole[2], bottom)
+    if rows[0] >= rows[1]:
+        raise ConfigError(
+            "scene.crs web",
+            expected=f"a scene within {MOST_NORTHERN:.2f} degrees of the equator, as web maps are",
+            got=f"{name}, which is nearer to a pole",
+            do="leave it out",
+        )
+    return rows[0], whole[1], rows[1], whole[3]
 
 
 def _plain_bands(product: Product) -> Sequence[int]:
@@ -83,6 +118,8 @@ def _target_grid(grid: Grid, target: Target) -> Grid:
 
 def _projected(grid: Grid, crs: CRS, size: float | None) -> Grid:
     """Return a grid in another CRS, north up, its lines at whole multiples of its pixel's side."""
+    if size is None and is_torn(grid, crs):
+        grid = grid.cut((0, 0, 1, 1))  # else its pixel would be a part of the way around the Earth
     try:
         transform, _, _ = calculate_default_transform(
             grid.crs, crs, grid.width, grid.height, *bounds(grid), resolution=size

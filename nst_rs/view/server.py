@@ -1,6 +1,7 @@
 """A finished map in the browser: tiles read from its GeoTIFF as they are asked for, served on loopback only."""
 
 import logging
+import re
 import signal
 import socket
 import tempfile
@@ -11,23 +12,25 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jinja2
 import uvicorn
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from rio_tiler.errors import EmptyMosaicError, TileOutsideBounds
 from rio_tiler.io import Reader
 from rio_tiler.models import ImageData
 from rio_tiler.mosaic import mosaic_reader
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 from titiler.core.errors import DEFAULT_STATUS_CODES, add_exception_handlers
 from titiler.core.factory import TilerFactory
 
 from nst_rs.errors import NstError, ResourceError, SceneError
 from nst_rs.files.storage import DiskStorage
 from nst_rs.geo.grid import Grid
+from nst_rs.geo.webgrid import SIDE
 from nst_rs.output.finished_run import FinishedRun
 from nst_rs.output.rasters.cog import write_cog
 from nst_rs.output.rasters.geotiff import StyledMap
@@ -39,6 +42,9 @@ log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 """Nobody but this machine's own users is served."""
+
+MOST_SIDE = 2048
+"""The most pixels along a side of what is sent at once."""
 
 Pieces = tuple[Path, ...]
 """A raster, and files that stand for its copies around the Earth."""
@@ -121,11 +127,12 @@ def application(*views: View) -> FastAPI:
     app = FastAPI(title="nst-rs", docs_url=None, redoc_url=None, openapi_url=None)
     # A page from elsewhere whose name was made to point here is not served either.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    app.add_middleware(_HeadsToo)
     add_exception_handlers(app, DEFAULT_STATUS_CODES)
     app.add_exception_handler(NstError, _as_a_line)
     for view in views:
         for name, router in _routers(view).items():
-            app.include_router(router, prefix=f"/{name}")
+            app.include_router(router, prefix=f"/{name}", dependencies=[Depends(_check_request)])
     page = _page(*views)
     app.add_api_route("/", lambda: HTMLResponse(page))
     app.add_api_route("/WMTSCapabilities.xml", partial(_capabilities, views))
@@ -133,6 +140,29 @@ def application(*views: View) -> FastAPI:
         app.add_api_route(f"/{name}", _file(name, kind))
     app.add_api_route("/favicon.ico", lambda: Response(status_code=204))
     return app
+
+
+class _HeadsToo:
+    """Answers HEAD as GET, which FastAPI does not by itself; the server leaves the body out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = {**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope
+        await self._app(asked, receive, send)
+
+
+def _check_request(
+    request: Request,
+    _tilesize: Annotated[int, Query(alias="tilesize", le=MOST_SIDE)] = SIDE,
+    _buffer: Annotated[float, Query(alias="buffer", le=MOST_SIDE)] = 0,
+    _max_size: Annotated[int, Query(alias="max_size", le=MOST_SIDE)] = MOST_SIDE,
+) -> None:
+    """Refuse a picture that is larger than any page asks for, and a zoom level that there is none of."""
+    zoom = request.path_params.get("z", "0")
+    if not re.fullmatch(r"\d\d?", zoom, re.ASCII):
+        raise HTTPException(404, f"there is no zoom level {zoom:.20}")
 
 
 def serve(views: Sequence[View], port: int, ready: Callable[[str], None]) -> None:
@@ -146,7 +176,8 @@ def serve(views: Sequence[View], port: int, ready: Callable[[str], None]) -> Non
             listening.bind((HOST, port))
             listening.listen()  # whoever comes before the server is up waits
         except (OSError, OverflowError) as error:
-            raise ResourceError(f"port {port}", expected="a free port", got=str(error), do="choose another") from error
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ResourceError(f"port {port}", expected="a free port", got=reason, do="choose another") from error
         ready(f"http://{HOST}:{listening.getsockname()[1]}/")
         with warnings.catch_warnings():
             # rio-tiler hides this about its PNGs, which lie nowhere, but a thread's filters are any other's too.

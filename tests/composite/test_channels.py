@@ -129,3 +129,14 @@ def test_a_scene_of_two_bands_does_not_become_one_band_in_silence(
     scene = open_scene([write_raster(tmp_path / "scene.tif", random_values((bands, 6, 6)), **options)])
     resolve_channels(scene, None)
     assert [message.partition("(")[2].partition(")")[0] for message in caplog.messages] == warned
+
+
+@pytest.mark.parametrize(("count", "example"), [(1, "[1, 1, 1]"), (2, "[1, 2, 2]"), (4, "[1, 2, 3]")])
+def test_a_name_among_bands_without_names_is_answered_with_numbers_to_set(
+    tmp_path: Path, count: int, example: str
+) -> None:
+    """A learned style asks for the bands that it was learned on by their names."""
+    scene = open_scene([str(write_raster(tmp_path / "scene.tif", random_values((count, 4, 5))))])
+    said = f"got 'red'; these bands have no names: set composite.bands to numbers, such as {example}"
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        resolve_channels(scene, ["red", "green", "blue"])

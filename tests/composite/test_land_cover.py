@@ -183,6 +183,13 @@ def test_wrong_polygons_are_refused(scene: Scene, tmp_path: Path) -> None:
     message = refused(scene, {"polygons": path, "attribute": "kind", "values": ["sea", 7]})
     assert "expected a polygon whose kind is sea or 7, got none in zones.geojson" in message
     assert "expected a GeoJSON file of polygons" in refused(scene, {"polygons": str(tmp_path / "text.geojson")})
-    assert "expected a GeoJSON file of polygons" in refused(scene, {"polygons": str(tmp_path / "gone.geojson")})
+    assert "GeoJSON file of polygons, got no such file, " in refused(
+        scene, {"polygons": str(tmp_path / "gone.geojson")}
+    )
+    assert "GeoJSON file of polygons, got a folder, " in refused(scene, {"polygons": str(tmp_path)})
+    (tmp_path / "raster.geojson").write_bytes(b"II*\x00\x80")
+    assert "raster.geojson: bytes that are no UTF-8 text" in refused(
+        scene, {"polygons": str(tmp_path / "raster.geojson")}
+    )
     geopackage = refused(scene, {"polygons": str(tmp_path / "zones.gpkg")})
     assert "got a GeoPackage, zones.gpkg; write it as GeoJSON with ogr2ogr zones.geojson zones.gpkg" in geopackage

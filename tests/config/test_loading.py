@@ -130,7 +130,8 @@ def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path: Path) -> None:
         load_config(tmp_path / "no.yaml")
     (tmp_path / "image.yaml").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(
-        ConfigError, match=f"configuration {tmp_path}/image.yaml: expected a readable file, got 'utf-8'"
+        ConfigError,
+        match=f"configuration {tmp_path}/image.yaml: expected a readable file, got bytes that are no UTF-8 text",
     ):
         load_config(tmp_path / "image.yaml")
 

@@ -75,11 +75,21 @@ def test_the_files_of_a_style_are_named_once_the_images_last(tmp_path: Path) -> 
         ([{**WATER, "where": "ndwi"}, REST], "style.regions.0.where: expected a threshold such as 'ndwi > 0'"),
         ([{**WATER, "where": "ndwi = 0"}, REST], "style.regions.0.where: expected a threshold such as 'ndwi > 0'"),
         ([WATER, {**WOOD, "where": {"lake": 1}}, REST], "style.regions.1.where: expected a threshold such as"),
-        ([{**WATER, "where": {"product": "sea"}}, REST], "style.regions.0.where.0: expected 'water', 'snow'"),
-        ([{**WATER, "where": {"raster": "a.tif"}}, REST], "style.regions.0.where: expected a value, got nothing"),
-        ([{**WATER, "where": {**WOOD["where"], "band": 2}}, REST], "expected no keys but raster, values, got"),
+        ([{**WATER, "where": {"product": "sea"}}, REST], "style.regions.0.where.product.0: expected 'water', 'snow'"),
+        (
+            [{**WATER, "where": {"raster": "a.tif"}}, REST],
+            "style.regions.0.where.values: expected a value, got nothing",
+        ),
+        (
+            [WATER, {**WOOD, "where": {**WOOD["where"], "band": 2}}, REST],
+            "key style.regions.1.where.band: expected one of raster, values",
+        ),
         ([{**LAKES, "where": {"polygons": "a", "values": 1}}, WATER, REST], "expected attribute and values together"),
-        ([{**WATER, "colour": "blue"}, REST], "style.regions.0: expected no keys but name, where, images, legibility"),
+        ([WATER, {**WOOD, "where": {"raster": "a.tif", "value": 2}}, REST], "unknown key style.regions.1.where.value"),
+        (
+            [{**WATER, "colour": "blue"}, REST],
+            "unknown key style.regions.0.colour: expected one of name, where, images, legibility",
+        ),
         (
             [{**WATER, "legibility": -1}, REST],
             "style.regions.0.legibility: expected greater than or equal to 0, got -1",
@@ -96,7 +106,9 @@ def test_wrong_classes_are_refused_in_one_line(regions: list[Any], said: str) ->
 
 
 def test_classes_have_images_of_their_own_and_no_others_beside_them() -> None:
-    assert "expected no style.images, and no --style, beside classes" in refused(WATER, REST, style__images="a.jpg")
+    message = refused(WATER, REST, style__images="a.jpg")
+    assert "expected no style.images, and no --style, beside classes" in message
+    assert message.endswith(", got water, rest")
 
 
 @pytest.mark.parametrize("setting", [{"tiling__statistics": "predicted"}, {"tiling__steps_per_round": 2}])

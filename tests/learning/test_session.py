@@ -133,6 +133,13 @@ def test_a_killed_run_goes_on_to_the_same_weights(style: LearnedStyle, config: R
     assert all((made.weights[name] == value).all() for name, value in style.weights.items())
 
 
+def test_classes_of_ground_are_not_learned(tmp_path: Path) -> None:
+    regions = [{"name": "sea", "where": "ndwi > 0", "images": "a.jpg"}, {"name": "land"}]
+    settings = {"scene.paths": ["a.tif"], "style.regions": regions, "output.path": tmp_path / "a.style"}
+    with pytest.raises(ConfigError, match=r"style.regions: expected a style for all ground, got classes of ground; le"):
+        prepare(override(RunConfig(), settings))
+
+
 def test_a_style_can_begin_from_another(style: LearnedStyle, config: RunConfig, tmp_path: Path) -> None:
     settings = {"learn__start": config.output.path, "learn__steps": 1, "learn__rate": 1e-9}
     made = LearningSession(prepare(with_output(config, tmp_path / "more.style", **settings)), lambda _: None)

@@ -13,6 +13,7 @@ from rasterio.windows import Window
 from nst_rs.config.loading import load_config
 from nst_rs.errors import ConfigError
 from nst_rs.geo.area import degrees
+from nst_rs.geo.grid import bounds
 from nst_rs.geo.webgrid import CRS_OF_WEB, halvings, pixel_side, zoom_of
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.opening import open_scene_of
@@ -58,16 +59,16 @@ def test_an_area_beside_the_scene_is_refused_saying_where_the_scene_is(tmp_path:
 @pytest.mark.parametrize(
     ("area", "complaint"),
     [
-        ("[9, 45]", "expected west, south, east and north in degrees"),
-        ("9,45,10,46", "expected bounds in brackets, got 9,45,10,46; write scene.area=[9, 45, 10, 46]"),
-        ("{rows: [3, 2], columns: [1, 2]}", "expected two rising numbers, got [3, 2]"),
-        ("{rows: [3, 4]}", "expected rows and columns, got {'rows': [3, 4]}"),
-        ("{west: 3}", "expected left, bottom, right and top, got {'west': 3}"),
-        ("{left: 5, right: 3, bottom: 1, top: 2}", "expected left below right, and bottom below top"),
+        ("[9, 45]", ": expected west, south, east and north in degrees"),
+        ("9,45,10,46", ": expected bounds in brackets, got 9,45,10,46; write scene.area=[9, 45, 10, 46]"),
+        ("{rows: [3, 2], columns: [1, 2]}", ".rows: expected two rising numbers, got [3, 2]"),
+        ("{rows: [3, 4]}", ": expected rows and columns, got {'rows': [3, 4]}"),
+        ("{west: 3}", ": expected left, bottom, right and top, got {'west': 3}"),
+        ("{left: 5, right: 3, bottom: 1, top: 2}", ": expected left below right, and bottom below top"),
     ],
 )
 def test_an_area_that_is_none_is_refused_saying_how_to_write_it(tmp_path: Path, area: str, complaint: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(f"scene.area: {complaint}")):
+    with pytest.raises(ConfigError, match=re.escape(f"scene.area{complaint}")):
         scene_of(write_raster(tmp_path / "scene.tif", random_values((1, 12, 15))), area)
 
 
@@ -90,3 +91,48 @@ def test_a_scene_on_web_tiles_has_the_pixels_of_a_zoom_level(tmp_path: Path, res
     values, valid = scene.read([1], Window(0, 0, grid.width, grid.height))
     assert valid.mean() > 0.5
     assert values[0][valid].min() > 0
+
+
+ACROSS = {
+    "degrees": ("EPSG:4326", Affine(0.01, 0, 179.9, 0, -0.01, -16)),
+    "UTM zone 60": ("EPSG:32760", Affine(300, 0, 815000, 0, -300, 8120000)),
+    "a Mercator whose middle is the Pacific": ("EPSG:3832", Affine(300, 0, 3336000, 0, -300, -1900000)),
+}
+"""Grids of 20 × 20 pixels that lie across the antimeridian."""
+
+
+@pytest.mark.parametrize("crs", ["web", "EPSG:3395"])
+@pytest.mark.parametrize("place", ACROSS)
+def test_a_crs_that_would_tear_the_scene_at_the_antimeridian_is_refused(tmp_path: Path, place: str, crs: str) -> None:
+    name, transform = ACROSS[place]
+    path = write_raster(tmp_path / "scene.tif", random_values((3, 20, 20)), crs=name, transform=transform)
+    with pytest.raises(ConfigError, match=f"scene.crs {crs}: expected a CRS that is whole where the scene lies, got "):
+        open_scene_of(load_config(None, [f"scene.paths=[{path}]", f"scene.crs={crs}"]).scene)
+
+
+@pytest.mark.parametrize("place", ["UTM zone 60", "a Mercator whose middle is the Pacific"])
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:32701", "EPSG:3832", "EPSG:32760"])
+def test_a_scene_across_the_antimeridian_keeps_its_pixels_size_where_the_crs_goes_on(
+    tmp_path: Path, place: str, crs: str
+) -> None:
+    name, transform = ACROSS[place]
+    path = write_raster(tmp_path / "scene.tif", random_values((3, 20, 20)), crs=name, transform=transform)
+    scene = open_scene_of(load_config(None, [f"scene.paths=[{path}]", f"scene.crs={crs}"]).scene)
+    assert max(scene.grid.shape) < 30
+    _, valid = scene.read([1, 2, 3], Window(0, 0, scene.grid.width, scene.grid.height))
+    assert valid.mean() > 0.7  # what is turned has corners without data
+
+
+def test_a_scene_beyond_the_ends_of_web_maps_is_refused_on_their_grid_and_one_across_them_is_cut(
+    tmp_path: Path,
+) -> None:
+    for top, refused in ((89.0, True), (85.2, False), (-85.1, True), (-84.9, False)):
+        at = Affine(0.01, 0, 10, 0, -0.01, top)
+        path = write_raster(tmp_path / "scene.tif", random_values((3, 40, 40)), crs="EPSG:4326", transform=at)
+        config = load_config(None, [f"scene.paths=[{path}]", "scene.crs=web"]).scene
+        if refused:
+            with pytest.raises(ConfigError, match=r"scene.crs web: expected a scene within 85.05 degrees of the equ"):
+                open_scene_of(config)
+            continue
+        grid = open_scene_of(config).grid
+        assert max(abs(y) for y in (bounds(grid)[1], bounds(grid)[3])) <= 20037508.35

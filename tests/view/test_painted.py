@@ -31,8 +31,10 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
 import nst_rs
-from nst_rs.config.loading import name_files, override
+from nst_rs.cli.serving import offers
+from nst_rs.config.loading import load_config, name_files, override
 from nst_rs.config.sections import RunConfig
+from nst_rs.errors import ConfigError
 from nst_rs.runs.painted.job import LearnedJob
 from nst_rs.runs.painted.on_demand import MapOnDemand
 from nst_rs.runs.prepare import prepare
@@ -188,6 +190,37 @@ def test_nothing_is_served_but_tiles_their_description_and_the_scene(view: View)
     assert "/map/tiles/WebMercatorQuad/{z}/{x}/{y}" in described["tiles"][0]
     for path in ("/map/info", "/map/statistics", "/map/point/0,0", "/elsewhere"):
         assert served.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        *((f"tiles/WebMercatorQuad/{zoom}/0/0.png", 404) for zoom in ("-1", "-99", "100", "9" * 30, "1e3", "a")),
+        *((f"tiles/WebMercatorQuad/9/{place}.png", 404) for place in ("-1/0", "0/-1", f"{'9' * 30}/0", "511/511")),
+        *((f"tiles/WebMercatorQuad/9/{place}.png", 422) for place in ("a/0", "1.5/0", "0/0%00")),
+        *((f"tiles/WebMercatorQuad/1/0/0.png?tilesize={side}", 422) for side in ("-1", "0", "4096", "9" * 30, "a")),
+        *((f"tiles/WebMercatorQuad/1/0/0.png?buffer={side}", 422) for side in ("-1", "1e9", "a")),
+        ("tiles/Nonsense/1/0/0.png", 422),
+    ],
+)
+def test_what_is_no_tile_or_too_large_a_one_is_refused_and_not_failed_at(view: View, asked: str, status: int) -> None:
+    assert client(application(view)).get(f"/map/{asked}").status_code == status
+
+
+def test_what_can_be_had_can_be_asked_about(view: View) -> None:
+    served = client(application(view))
+    for path in ("/", "/leaflet.js", "/WMTSCapabilities.xml", "/map/WebMercatorQuad/tilejson.json"):
+        got, asked = served.get(path), served.head(path)
+        assert (asked.status_code, asked.headers["content-type"]) == (200, got.headers["content-type"])
+        assert asked.headers["content-length"] == str(len(got.content))
+
+
+@pytest.mark.parametrize("styles", [[], ["small.style"]])
+def test_classes_of_ground_are_told_for_what_they_are(tmp_path: Path, styles: list[str]) -> None:
+    regions = "style.regions=[{name: sea, where: ndwi > 0, images: harvest}, {name: land}]"
+    config = load_config(None, ["scene.paths=[scene.tif]", regions])
+    with pytest.raises(ConfigError, match=r"style.regions: expected a learned style.*, got classes of ground; leave"):
+        offers(config, [Path(style) for style in styles], [], tmp_path)
 
 
 @dataclass(frozen=True)

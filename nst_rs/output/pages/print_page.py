@@ -15,6 +15,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 
 from nst_rs.arrays import Array
 from nst_rs.geo.footprint import degrees, north
@@ -36,6 +37,8 @@ _MARGIN, _TITLE, _FOOT, _LABELS = 12.0, 12.0, 18.0, 8.0
 """Around everything; above the map; below it; and for degrees on its left and below it."""
 _STEPS = (30, 20, 10, 5, 2, 1, *(x / 60 for x in (30, 20, 10, 5, 2, 1)), *(x / 3600 for x in (30, 20, 10, 5, 2, 1)))
 """Distances between lines of a graticule, in degrees."""
+_APART = 17.0
+"""Between the middles of two degrees along an edge, at least: those of a thin map would be in a heap."""
 _NODES = 65
 _SCALE_BAR = 0.25
 """The most that the scale bar takes of the map's width."""
@@ -184,10 +187,14 @@ def _label(frame: Axes, lines: Sequence[float], edge: tuple[Array, Array], below
     """Write degrees where lines meet an edge, of which there are degrees, and their places along it in pixels."""
     values, places = edge
     order = 1 if values[-1] > values[0] else -1
+    pixels, points = places.max(), frame.bbox.width if below else frame.bbox.height
+    written: list[float] = []
     for line in lines:
-        if not values.min() <= line <= values.max():
-            continue
         place = float(np.interp(line, values[::order], places[::order]))
+        near = any(abs(place - other) * points < _APART * frame.figure.dpi / _INCH * pixels for other in written)
+        if near or not values.min() <= line <= values.max():
+            continue
+        written.append(place)
         words = in_degrees((line + 180) % 360 - 180, "EW") if below else in_degrees(line, "NS")
         x, y = (place, -0.008) if below else (-0.008, place)
         frame.text(
@@ -205,7 +212,7 @@ def _label(frame: Axes, lines: Sequence[float], edge: tuple[Array, Array], below
 
 def _title(figure: Figure, layout: Layout, title: str) -> None:
     x, y, *_ = layout.box(layout.left, layout.bottom + layout.height + _TITLE / 3, 0, 0)
-    figure.text(x, y, _plain(title), fontsize=15, color=_INK, va="bottom")
+    figure.text(x, y, _plain(title), fontsize=_fitting(title, 15, layout), color=_INK, va="bottom")
 
 
 def _foot(figure: Figure, layout: Layout, page: Page, grid: Grid) -> None:
@@ -222,7 +229,8 @@ def _foot(figure: Figure, layout: Layout, page: Page, grid: Grid) -> None:
     if direction is not None:
         _arrow(figure, layout.box(left + layout.width - 12, top - 13, 12, 12), direction)
     x, y, *_ = layout.box(left, top - 16, 0, 0)
-    figure.text(x, y, "\n".join(_plain(line) for line in lines if line), fontsize=7, color=_INK, va="bottom")
+    words, size = "\n".join(_plain(line) for line in lines if line), _fitting(page.words, 7, layout)
+    figure.text(x, y, words, fontsize=size, color=_INK, va="bottom")
 
 
 def round_to_three(value: float) -> int:
@@ -257,6 +265,15 @@ def _arrow(figure: Figure, box: Sequence[float], direction: float) -> None:
     arrow = {"arrowstyle": "-|>", "color": _INK, "linewidth": 1.2}
     axes.annotate("", xy=(x, y), xytext=(-x, -y), arrowprops=arrow)
     axes.text(1.5 * x, 1.5 * y, "N", ha="center", va="center", fontsize=8, color=_INK)
+
+
+def _fitting(words: str, size: float, layout: Layout) -> float:
+    """Return the size of letters, `size` points at most, at which words end on the paper, from the map's left on."""
+    if not words.strip():
+        return size
+    room = layout.paper[0] - _MARGIN - layout.left
+    taken = float(TextPath((0, 0), _plain(words), size=size).get_extents().width) / 72 * _INCH
+    return size * min(1.0, room / taken) if taken else size
 
 
 def _plain(words: str) -> str:

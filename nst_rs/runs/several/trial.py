@@ -36,6 +36,7 @@ from nst_rs.runs.painted.job import learned_style_of
 from nst_rs.runs.painted.scene_statistics import measured
 from nst_rs.runs.prepare import prepare, settled_by_scene
 from nst_rs.runs.session import run
+from nst_rs.style.images import read_styles
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,11 @@ def try_styles(config: RunConfig, output: Path, command: Command, listening: Lis
     """
     named = [Path(path) for path in config.scene.paths if is_path(path)]
     check_sheet(output, [*config.style.images, *named])
+    if config.style.regions:
+        do = "leave the classes out"
+        raise ConfigError("style.regions", expected="a style for all ground", got="classes of ground", do=do)
+    for painting in _paintings(config):
+        read_styles({painting: 1.0}, config.style.size)  # before the time is spent that all others take
     with tempfile.TemporaryDirectory(prefix=".trial.", dir=output.parent) as folder:
         scene = _Scene(config, Path(folder))
         cells = [Cell(scene.picture, "the scene", scene.where)]

@@ -1,10 +1,13 @@
 """Pages to print, read back by another library."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from pypdf import PdfReader
 from rasterio.crs import CRS
 from rasterio.transform import Affine
@@ -14,13 +17,13 @@ from nst_rs.config.sections import OutputSection, PrintedPage, RunConfig
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
-from nst_rs.output.pages.print_page import Layout, Page, lines_between, metres_across
+from nst_rs.output.pages.print_page import Layout, Page, draw, lines_between, metres_across
 from nst_rs.output.pages.printed import COMPANION, in_words, print_beside, print_map
 from nst_rs.output.rasters.geotiff import StyledMap
 from tests.finished_runs import record_of
 from tests.places import EVERYWHERE, ORDINARY
 from tests.published import publish_alone
-from tests.rasters import random_values, write_raster
+from tests.rasters import NORTH_UP, UTM, random_values, write_raster
 
 MILLIMETRE = 72 / 25.4
 
@@ -56,6 +59,27 @@ def test_the_page_has_title_degrees_scale_and_where_the_map_comes_from(tmp_path:
     for expected in ("Fields of $5 and $6", "© The makers", "EPSG:32621", "2 km", "N", "57° W", "45° 08′ N"):
         assert expected in words
     assert "1 : 40,500" in words  # 6 km from north to south on the 148 mm that margins and words leave
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (400, 6), (6, 400)])
+@pytest.mark.parametrize("words", ["Fields", "W" * 200, "many words " * 40, "$5 " * 90, " "])
+def test_words_of_any_length_end_on_the_paper_and_degrees_do_not_meet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], words: str
+) -> None:
+    def look(figure: Figure, *_: object, **__: object) -> None:
+        figure.set_dpi(400)  # so that small letters are not rounded up to whole pixels
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        boxes = [text.get_window_extent(renderer) for text in figure.texts]
+        assert boxes
+        assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
+        degrees = [text.get_window_extent(renderer) for text in figure.axes[0].texts]
+        for edge in ([box for box in degrees if box.width > box.height], [x for x in degrees if x.width < x.height]):
+            assert edge
+            assert not any(one.overlaps(other) for one, other in combinations(edge, 2))
+
+    monkeypatch.setattr(Figure, "savefig", look)
+    grid = Grid(CRS.from_string(UTM), NORTH_UP, shape[1], shape[0])
+    draw(tmp_path / "page.pdf", Page("a4", 100, words, words), grid, np.zeros((*shape, 4), np.uint8))
 
 
 def test_unless_told_otherwise_the_words_are_the_maps_name_and_what_its_record_says(tmp_path: Path) -> None:
@@ -152,6 +176,23 @@ def test_a_page_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
     assert {path.name for path in tmp_path.iterdir()} == {"map.tif", "page.pdf"}
 
 
+@pytest.mark.parametrize("name", ["map.tif", "page.png", "page", "map.tif.pdf/"])
+def test_a_page_takes_no_other_files_place(tmp_path: Path, name: str) -> None:
+    tif = write_raster(tmp_path / "map.tif", random_values((3, 20, 30)))
+    before = tif.read_bytes()
+    if name.endswith("/"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(OutputError, match=rf"output .*{name.strip('/')}"):
+        print_beside(tif, tmp_path / name, PrintedPage())
+    assert tif.read_bytes() == before
+
+
+def test_a_map_that_lies_nowhere_is_told(tmp_path: Path) -> None:
+    tif = write_raster(tmp_path / "map.tif", random_values((3, 20, 30)), crs=None)
+    with pytest.raises(OutputError, match=r"map .*map.tif: expected a CRS, which says where it lies, got none"):
+        print_beside(tif, tmp_path / "page.pdf", PrintedPage())
+
+
 def test_what_is_no_map_is_told(tmp_path: Path) -> None:
     (tmp_path / "map.tif").write_text("no map")
     for name in ("map.tif", "nothing.tif"):
@@ -162,13 +203,13 @@ def test_what_is_no_map_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "said"),
     [
-        ("a7", "expected 'a4', 'a3', .* got 'a7'"),
-        ({"paper": "a4", "dpi": 5000}, "expected less than or equal to 600, got 5000"),
-        ({"size": 1}, "expected a paper's size, or some of paper, dpi, title, attribution, got .*size"),
+        ("a7", r"output\.page\.paper: expected 'a4', 'a3', .* got 'a7'"),
+        ({"paper": "a4", "dpi": 5000}, r"output\.page\.dpi: expected less than or equal to 600, got 5000"),
+        ({"size": 1}, r"unknown key output\.page\.size: expected one of paper, dpi, title, attribution"),
     ],
 )
 def test_a_page_that_there_is_none_of_is_refused(page: Any, said: str) -> None:
-    with pytest.raises(ConfigError, match=f"output.page: {said}"):
+    with pytest.raises(ConfigError, match=said):
         override(RunConfig(), {"output.page": page})
 
 

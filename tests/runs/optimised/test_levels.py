@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,9 @@ from nst_rs.neural.device import Device
 from nst_rs.output.figures.edges import measure
 from nst_rs.output.figures.flat_areas import measure_flat_areas
 from nst_rs.output.files import Outputs
+from nst_rs.runs import progress
 from nst_rs.runs.finish import Result
+from nst_rs.runs.optimised import levels
 from nst_rs.runs.optimised.levels import compose_levels
 from nst_rs.runs.prepare import prepare
 from nst_rs.runs.progress import Progress
@@ -176,6 +179,22 @@ def test_bands_of_a_scene_that_has_changed_since_are_not_handed_over(
     with pytest.raises(SceneError, match=r"1\.tif: expected a file that stays as it is while it is read"):
         nst_rs.stylize(folder, harvest, tmp_path / "map.tif", settings=settings, listener=changed)
     assert {path.name for path in tmp_path.iterdir()} == {"scene", ".map.tif.work"}
+
+
+def test_no_stage_counts_the_time_of_another_as_its_own(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their sum is how long a run took: in the terminal, in the inbox's table, and in the network's share."""
+    now, build = [0.0], levels.build_kernel
+
+    def build_in_a_minute(*arguments: Any) -> Any:
+        now[0] += 60
+        return build(*arguments)
+
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: now[0], monotonic=time.monotonic))
+    monkeypatch.setattr(levels, "build_kernel", build_in_a_minute)
+    result = nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=quick)
+    assert sum(result.seconds.values()) == result.seconds["network"] == 60
 
 
 def test_a_record_is_strict_json_even_of_a_nan_nodata(

@@ -12,7 +12,7 @@ from nst_rs import stylize
 from nst_rs.config.area import PixelsArea
 from nst_rs.config.loading import load_config, override
 from nst_rs.config.sections import RunConfig
-from nst_rs.errors import OutputError
+from nst_rs.errors import NstError, OutputError
 from nst_rs.output.pictures.sheet import Cell
 from nst_rs.runs import progress
 from nst_rs.runs.several import trial
@@ -161,6 +161,29 @@ def test_an_interrupted_sheet_leaves_nothing(own: Path, config: RunConfig, tmp_p
     with pytest.raises(KeyboardInterrupt):
         try_styles(config, tmp_path / "sheet.png", command, interrupted)
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"style.images": ["gone.jpg"]}, "style gone.jpg: expected an image, got no such file"),
+        ({"style.images": [__file__]}, "style .*test_trial.py: expected an image"),
+        (
+            {
+                "style.images": {},
+                "style.regions": [{"name": "sea", "where": "ndwi > 0", "images": "a.jpg"}, {"name": "b"}],
+            },
+            "style.regions: expected a style for all ground, got classes of ground; leave",
+        ),
+    ],
+)
+def test_what_cannot_be_tried_is_told_before_anything_is_made(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], complaint: str
+) -> None:
+    monkeypatch.setattr(trial, "attempts", lambda *_: pytest.fail("a picture was to be made"))
+    with pytest.raises(NstError, match=complaint):
+        try_styles(override(config, settings), tmp_path / "sheet.png", command, listening)
+    assert not list(tmp_path.glob(".trial*"))
 
 
 def test_a_sheet_does_not_replace_an_input(config: RunConfig, tmp_path: Path) -> None:

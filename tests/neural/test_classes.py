@@ -10,7 +10,7 @@ from nst_rs.neural.resident import DeviceRound
 from nst_rs.neural.vgg16 import Convolution, Encoder
 from nst_rs.neural.window_model import WindowModel
 from nst_rs.objective.losses import ClassObjective, Objective
-from nst_rs.objective.moments import Moments, Statistics
+from nst_rs.objective.moments import Statistics
 from nst_rs.objective.problem import Problem
 from nst_rs.objective.terms.content import Content
 from nst_rs.objective.terms.gram import Gram
@@ -83,20 +83,18 @@ def test_positions_that_see_another_class_count_less_in_the_products_and_as_much
 ) -> None:
     kernel = kernel_of(small_network)
     window = np.random.default_rng(0).uniform(0, 255, (32, 48, 3))
+    content = kernel.content(window)
     for layer in ("conv1_2", "conv2_1"):
         radius = VGG16[layer].radius
         for depth, share in ((radius - 1, 1), (0, radius**-2)):
-            measured = one_class(kernel, window, depth)
-            assert measured.pixels_of(layer) == pytest.approx(32 * 48 * share)
-            assert measured.counted_shares[layer] == pytest.approx(share)
-            assert measured.pixels_of("conv2_2") == 32 * 48
+            weight = np.ones((32, 48, 2))
+            weight[..., 1] = depth
+            measured = kernel.measure(window, weight, content)
+            own = measured.of_class(0)
+            assert own.pixels_of(layer) == pytest.approx(32 * 48 * share)
+            assert own.counted_shares[layer] == pytest.approx(share)
+            assert own.pixels_of("conv2_2") == 32 * 48
             assert measured.pixel_values == 3 * 32 * 48
-
-
-def one_class(kernel: WindowModel, window: Array, depth: float) -> Moments:
-    weight = np.ones((*window.shape[:2], 2))
-    weight[..., 1] = depth
-    return kernel.measure(window, weight, kernel.content(window)).of_class(0)
 
 
 def test_with_classes_the_network_is_exact_in_tiles(small_network: list[Convolution]) -> None:

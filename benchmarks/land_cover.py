@@ -36,8 +36,9 @@ def of_classes(folder: Path | None = None) -> dict[str, float]:
     blended = nst_rs.stylize(config.scene.paths, None, folder / "blended.tif", config=one)
     borders = {"a style for each class": divided.figures["borders"], "one style": _borders(config, blended)}
     return {
-        f"{name}: colours of the other class {where}, of 1": figures[key]
-        for name, figures in borders.items()
+        f"{name}{side}: colours of the other class {where}, of 1": figures[key]
+        for name, whole in borders.items()
+        for side, figures in (("", whole), *((f", {each}", own) for each, own in whole["classes"].items()))
         for where, key in (("within 8 pixels", "near"), ("at 9 to 24 pixels", "inside"))
     }
 
@@ -52,4 +53,5 @@ def _borders(config: RunConfig, made: nst_rs.Result) -> Mapping[str, Any]:
         number: Palette.of(read_styles(region.shares, config.style.size))
         for number, region in enumerate(config.style.regions)
     }
-    return measure_borders(np.asarray(styled, np.float32), numbers, weight, palettes)
+    names = {number: region.name for number, region in enumerate(config.style.regions)}
+    return measure_borders(np.asarray(styled, np.float32), numbers, weight, palettes, names)

@@ -84,10 +84,10 @@ class PixelKernel:
 
 
 def _planes(weight: Array) -> dict[str, Array]:
-    """Name of a sum → the weights of its pixels, (H, W), of weights (H, W), or (H, W, classes)."""
+    """Name of a sum → the weights of its pixels, (H, W), of weights (H, W), or (H, W, classes and a depth)."""
     if weight.ndim == 2:
         return {"conv1_1": weight}
-    return {in_class("conv1_1", number): weight[..., number] for number in range(weight.shape[-1])}
+    return {in_class("conv1_1", number): weight[..., number] for number in range(weight.shape[-1] - 1)}
 
 
 @dataclass(frozen=True)

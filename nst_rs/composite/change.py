@@ -13,9 +13,13 @@ import numpy.typing as npt
 from nst_rs.arrays import Array, Mask, Pixels
 
 EDGE = 12
-"""Pixels from where an earlier map ends, or the ground has changed, over which its hold grows from nothing to all."""
+"""Pixels from where the ground has changed over which an earlier map's hold grows from nothing to all, and from where
+the map ends over which it gives way to the next one."""
 _SMOOTHED = 3
 """Pixels on every side over which a difference is averaged, so that a sensor's noise is no change."""
+_REACHES = 16, 8, 4, 2, 1
+BEYOND = 2 * _REACHES[0]
+"""Pixels from where an earlier map ends over which a picture goes on from it."""
 REACH = EDGE + _SMOOTHED
 """Pixels around a window that its weights depend on."""
 
@@ -48,7 +52,7 @@ def unchanged(now: Pixels, then: Pixels, known: Mask) -> Pixels:
 
 
 def soft_edge(ends: Mask | Pixels) -> Pixels:
-    """Return 0 beside pixels at which a map `ends`, growing to 1 at EDGE pixels from them, (H, W) float32.
+    """Return 0 beside pixels at which a hold `ends`, growing to 1 at EDGE pixels from them, (H, W) float32.
 
     A pixel may be such an end in part, by a number in [0, 1].
 
@@ -57,6 +61,28 @@ def soft_edge(ends: Mask | Pixels) -> Pixels:
     """
     share = _box_sums(ends, EDGE) / _box_sums(np.ones(ends.shape), EDGE)
     return _smooth(np.clip(1 - 2 * share, 0, 1)).astype(np.float32)
+
+
+def run_on(change: Pixels, hold: Pixels) -> Pixels:
+    """Return what goes on from a change, (H, W, 3), beyond the ground that holds it, (H, W) in [0, 1].
+
+    Next to that ground it is the change there, farther away a mean over more and more of it, and nothing BEYOND it.
+
+    >>> there = np.repeat(np.float32(np.arange(60) < 20)[np.newaxis], 60, axis=0)
+    >>> run_on(np.full((60, 60, 3), 8, np.float32), there)[30, [20, 30, 59], 0].round().tolist()
+    [8.0, 4.0, 0.0]
+    """
+    beyond = np.zeros(change.shape)
+    for reach in _REACHES:
+        sums, weight = _tent_sums(change * hold[..., np.newaxis], reach), _tent_sums(hold, reach)[..., np.newaxis]
+        share = np.clip(2 * weight / _tent_sums(np.ones(hold.shape), reach)[..., np.newaxis], 0, 1)
+        beyond += share * (sums / np.maximum(weight, 1e-9) - beyond)
+    return beyond.astype(np.float32)
+
+
+def _tent_sums(values: npt.NDArray[np.generic], radius: int) -> Array:
+    """Return box sums of box sums, which count near values more, up to 2 `radius` away."""
+    return _box_sums(_box_sums(values, radius), radius)
 
 
 @dataclass(frozen=True)

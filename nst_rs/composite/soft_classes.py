@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nst_rs.arrays import Pixels
+from nst_rs.arrays import Mask, Pixels
 from nst_rs.files.storage import PixelArray
 
 SOFT = 3
@@ -75,6 +75,45 @@ def shares_of(numbers: PixelArray, weight: PixelArray, chosen: Sequence[int], ro
     parts = [_smoothed(((number == each) & valid).astype(np.float32))[inside] / divisor for each in chosen]
     shares: Pixels = np.where(held[..., np.newaxis], np.stack(parts, axis=-1), np.float32(0))
     return shares
+
+
+def depths_of(shares: PixelArray, weight: PixelArray, rows: slice, most: int) -> Pixels:
+    """Return, (h, W) float32, how many pixels on every side of each of some rows are of its class, up to `most`.
+
+    `shares`, (H, W, classes), are those of some classes; what is none of them is one more. A pixel is of the class that
+    it has most of. What has no data is of no class.
+    """
+    seen = slice(max(0, rows.start - most - 1), min(weight.shape[0], rows.stop + most + 1))
+    share = shares[seen]
+    rest = 1 - share.sum(axis=-1, keepdims=True)
+    number = np.concatenate([share, rest], axis=-1).argmax(axis=-1)
+    number[weight[seen] == 0] = -1
+    distance = _distances(_touching_others(number), most)
+    return distance[rows.start - seen.start : rows.stop - seen.start].astype(np.float32)
+
+
+def _touching_others(number: npt.NDArray[np.int_]) -> Mask:
+    """Return which pixels, (H, W), have one of another class beside them; -1 is none."""
+    touching = np.zeros(number.shape, np.bool_)
+    for down, right in ((1, 0), (0, 1), (1, 1), (1, -1)):
+        here = number[: len(number) - down, max(0, -right) : number.shape[1] - max(0, right)]
+        there = number[down:, max(0, right) : number.shape[1] - max(0, -right)]
+        differ = (here != there) & (here >= 0) & (there >= 0)
+        touching[: len(number) - down, max(0, -right) : number.shape[1] - max(0, right)] |= differ
+        touching[down:, max(0, right) : number.shape[1] - max(0, -right)] |= differ
+    return touching
+
+
+def _distances(mask: Mask, most: int) -> npt.NDArray[np.uint8]:
+    """Return how many rows or columns, the larger number, the next of some pixels, (H, W), is away: up to `most`."""
+    distance = np.where(mask, 0, most).astype(np.uint8)
+    for _ in (0, 1):
+        padded = np.pad(distance, [(most, most), (0, 0)], constant_values=most)
+        for away in range(-most, most + 1):
+            shifted = padded[most + away : most + away + len(distance)]
+            np.minimum(distance, np.maximum(shifted, abs(away)), out=distance)
+        distance = distance.T.copy()
+    return distance
 
 
 def _smoothed(values: Pixels) -> Pixels:

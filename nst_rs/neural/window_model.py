@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import tensorflow as tf
 from nst_rs.neural.vgg16 import Encoder
 from nst_rs.objective.moments import Moments, Pull, Statistics, in_class, layer_of
 from nst_rs.objective.problem import Features, Forward, Kernel
+from nst_rs.vgg16 import VGG16
 
 Array = npt.NDArray[Any]
 
@@ -22,8 +23,9 @@ class WindowModel:
 
     Windows are (H, W, 3) RGB in [0, 255] with H and W multiples of the deepest layer's stride. Weights are (H, W) in
     [0, 1]: 0 in the halo and on nodata. A position's weight is the mean of the weights of the pixels in its cell. Where
-    weights are (H, W, classes), every class is measured by itself; its sums have the names of
-    :func:`nst_rs.objective.moments.in_class`.
+    weights are (H, W, classes + 1), every class is measured by itself; its sums have the names of
+    :func:`nst_rs.objective.moments.in_class`. The last plane is how many pixels around each one are of its class.
+    Positions that see farther count less in the products, so that a class's statistics are of its own ground.
     """
 
     def __init__(self, encoder: Encoder, statistics: Statistics, device: str) -> None:
@@ -116,6 +118,11 @@ class WindowModel:
         counted = self.statistics.counted
         return {name: tf.cast(x[0], self.accumulate) for name, x in activations.items() if name in counted}
 
+    def _position_weights(self, weight: Any, features: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the weights of all positions; where distances are measured too, all of a class's count alike."""
+        guided = frozenset(self.statistics.products) - frozenset(self.statistics.half_squares)
+        return position_weights(weight, features, guided)
+
     def _trace_measure(self, window: Any, weight: Any, content: Mapping[str, Any]) -> Any:
         return self._trace_forward(window, weight, content)[1:]
 
@@ -127,7 +134,7 @@ class WindowModel:
     def _trace_forward(self, window: Any, weight: Any, content: Mapping[str, Any]) -> tuple[Any, ...]:
         activations = self.encoder.features(window[tf.newaxis])
         features = self._chosen(activations)
-        weights = position_weights(weight, features)
+        weights = self._position_weights(weight, features)
         counts = {name: tf.reduce_sum(weighed) for name, weighed in weights.items()}
         products = {
             name: _products(features[layer_of(name)], weighed)
@@ -147,7 +154,7 @@ class WindowModel:
     ) -> Any:
         """Return the window's gradient: `matrices` are the pull on the products, `factors` that on the distances."""
         chosen = {name: activations[name][0] for name in self.statistics.counted}
-        weights = position_weights(weight, chosen)
+        weights = self._position_weights(weight, chosen)
         upstream: dict[str, Any] = {}
         for name in matrices:
             # In the encoder's type: what it carries back is of that type in any case, and this is a tenth of the step.
@@ -176,10 +183,11 @@ def on_host(counts: Mapping[str, Any], products: Mapping[str, Any], half_squares
     )
 
 
-def position_weights(weight: Any, features: Mapping[str, Any]) -> dict[str, Any]:
+def position_weights(weight: Any, features: Mapping[str, Any], guided: Collection[str] = ()) -> dict[str, Any]:
     """Return layer → (H / stride, W / stride, 1): the mean of the pixels' weights in each position's cell.
 
-    Weights of (H, W, classes) give one of these for each class of each layer.
+    Weights of (H, W, classes + 1) give one of these for each class of each layer. The last plane is a depth in pixels:
+    at `guided` layers a position that sees beyond it counts less, by :func:`_own_share`.
     """
     height, by_class = weight.shape[0], len(weight.shape) == 3
     planes = weight if by_class else weight[..., tf.newaxis]
@@ -188,10 +196,20 @@ def position_weights(weight: Any, features: Mapping[str, Any]) -> dict[str, Any]
         stride = height // x.shape[0]
         mean = tf.nn.avg_pool2d(planes[tf.newaxis], stride, stride, "VALID")[0]
         if by_class:
-            means |= {in_class(name, number): mean[..., number : number + 1] for number in range(planes.shape[-1])}
+            own = _own_share(mean[..., -1:], VGG16[name].radius) if name in guided else 1.0
+            classes = range(planes.shape[-1] - 1)
+            means |= {in_class(name, number): own * mean[..., number : number + 1] for number in classes}
         else:
             means[name] = mean
     return means
+
+
+def _own_share(depth: Any, radius: int) -> Any:
+    """Return what positions count that see `radius` pixels far, where all is of their class up to a depth in pixels.
+
+    It is about the share of what they see, (depth / radius)²; never 0, so that a narrow class has statistics too.
+    """
+    return tf.minimum((depth + 1) / radius, 1.0) ** 2
 
 
 def _add(sums: dict[str, Any], name: str, part: Any) -> None:

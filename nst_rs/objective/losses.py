@@ -64,17 +64,27 @@ class ClassObjective:
     def pull(self, moments: Moments) -> Pull:
         """Return the derivative with respect to the scene's moments."""
         own = moments.of_class(self.number)
-        return reduce(add, (term.pull(own) for term in self.terms), Pull()).in_class(self.number, self.share)
+        pull = reduce(add, (term.pull(own) for term in self.terms), Pull())
+        return pull.in_class(self.number, self._shares(own))
 
     def losses(self, moments: Moments) -> dict[str, TermLoss]:
         """Return term → its value, layer by layer, with the class's name behind the layer's, and what it adds."""
         own, losses = moments.of_class(self.number), {}
+        shares = self._shares(own)
         for term in self.terms:
             value = term.value(own)
             by_layer = value if isinstance(value, Mapping) else {term.name: value}
             named = {f"{layer} {self.name}": each for layer, each in by_layer.items()}
-            losses[term.name] = TermLoss(named, self.share * term.share(value))
+            added = {layer: shares.get(layer, self.share) * each for layer, each in by_layer.items()}
+            losses[term.name] = TermLoss(named, term.share(added if isinstance(value, Mapping) else added[term.name]))
         return losses
+
+    def _shares(self, own: Moments) -> dict[str, float]:
+        """Return layer → what the class's terms are multiplied by there.
+
+        A layer that makes less of the class's border pulls the rest no harder for that.
+        """
+        return {layer: self.share * counted for layer, counted in own.counted_shares.items()}
 
 
 @dataclass(frozen=True)

@@ -95,9 +95,22 @@ class Moments:
     @property
     def pixel_values(self) -> float:
         """The weight of the picture's pixels, times three channels."""
-        layer = layer_of(next(iter(self.counts)))
-        count = sum(count for name, count in self.counts.items() if layer_of(name) == layer)
-        return 3 * count * VGG16[layer].stride ** 2
+        layers: dict[str, float] = {}
+        for name in self.counts:
+            layers[layer_of(name)] = layers.get(layer_of(name), 0.0) + self.pixels_of(name)
+        first = next(iter(self.counts))
+        # All layers count all of the pixels, but those that make less of the borders between classes.
+        return 3 * (layers[first] if layer_of(first) == first else max(layers.values()))
+
+    def pixels_of(self, name: str) -> float:
+        """Return the weight of the pixels that are counted under a name."""
+        return self.counts[name] * VGG16[layer_of(name)].stride ** 2
+
+    @property
+    def counted_shares(self) -> dict[str, float]:
+        """Layer → the share of the ground that counts there: 1, or less where a class's border is made less of."""
+        pixels = {name: self.pixels_of(name) for name in self.counts}
+        return {name: each / max(pixels.values()) for name, each in pixels.items()}
 
     def of_class(self, number: int) -> "Moments":
         """Return the sums of one class, by layer; none over pixels, which are the whole scene's."""
@@ -136,11 +149,11 @@ class Pull:
             products[name] = products[name] + matrix if name in products else matrix
         return Pull(products, _added(self.half_squares, other.half_squares), _added(self.pixels, other.pixels))
 
-    def in_class(self, number: int, share: float) -> "Pull":
-        """Return the pull on the sums of a class that adds `share` times what it would alone."""
+    def in_class(self, number: int, shares: Mapping[str, float]) -> "Pull":
+        """Return the pull on the sums of a class that adds, layer by layer, so many times what it would alone."""
         return Pull(
-            {in_class(name, number): share * matrix for name, matrix in self.products.items()},
-            {in_class(name, number): share * factor for name, factor in self.half_squares.items()},
+            {in_class(name, number): shares[name] * matrix for name, matrix in self.products.items()},
+            {in_class(name, number): shares[name] * factor for name, factor in self.half_squares.items()},
         )
 
 

@@ -37,8 +37,9 @@ class Kernel(Protocol):
 
     :class:`nst_rs.neural.window_model.WindowModel` computes with VGG16; the tests have a stand-in whose features are
     the pixels. A window is (H, W, 3) float32 RGB in [0, 255]; H and W are multiples of the deepest layer's stride. A
-    weight is (H, W) float32 in [0, 1]: 0 in the halo and on nodata; or (H, W, classes), where every class is measured
-    by itself under the names of :func:`nst_rs.objective.moments.in_class`. The methods raise nothing of their own. Here
+    weight is (H, W) float32 in [0, 1]: 0 in the halo and on nodata; or (H, W, classes + 1), where every class is
+    measured by itself under the names of :func:`nst_rs.objective.moments.in_class`, and the last plane is the depth of
+    :attr:`nst_rs.pyramid.canvas.Canvas.depth`. The methods raise nothing of their own. Here
     each pixel is a feature, and nothing is measured but how many there are:
 
     >>> class PixelKernel:
@@ -92,7 +93,7 @@ class View:
 
     tile: Tile
     window: Pixels  # (H, W, 3)
-    weight: Pixels  # (H, W) or (H, W, classes): the canvas's in the core, 0 in the halo
+    weight: Pixels  # (H, W) or (H, W, classes + 1): the canvas's in the core, 0 in the halo
     content: Features
 
 
@@ -194,8 +195,8 @@ def scene_moments(kernel: Kernel, canvas: Canvas, picture: PixelArray) -> Moment
 
 
 def _of_all_classes(weight: Pixels) -> Pixels:
-    """Return pixels' weights, (H, W), of weights by class, (H, W, classes), or as they are."""
-    total: Pixels = weight.sum(axis=-1) if weight.ndim == 3 else weight
+    """Return pixels' weights, (H, W), of weights by class and a depth, (H, W, classes + 1), or as they are."""
+    total: Pixels = weight[..., :-1].sum(axis=-1) if weight.ndim == 3 else weight
     return total
 
 

@@ -12,6 +12,8 @@ from nst_rs.files.storage import STRIP_ROWS, Inset, MemoryStorage, PixelArray, S
 from nst_rs.pyramid.resample import enlarged_rows, halve, mirror
 from nst_rs.pyramid.tiling import Level, Tile
 
+ENDLESS = 255.0
+"""A depth, in pixels, that no layer sees beyond."""
 Init = Literal["content", "noise"]
 
 
@@ -24,6 +26,8 @@ class Canvas:
     weight: PixelArray  # (H, W) float32 in [0, 1]: the valid share of each pixel, 0 in the border
     classes: PixelArray | None = None  # (H, W, classes) float32 in [0, 1]: each class's share of the pixel's valid part
     """None where the ground is not divided into classes. What belongs to none of them weighs nothing."""
+    depth: PixelArray | None = None  # (H, W) float32: pixels on every side of a pixel, at least, that are of its class
+    """None where that is not counted: then borders between classes are no matter to any layer."""
 
     @classmethod
     def empty(cls, level: Level, storage: Storage) -> "Canvas":
@@ -52,10 +56,21 @@ class Canvas:
     @cached_property
     def tiles(self) -> list[Tile]:
         """The tiles that hold any pixel that weighs something; the others are not computed."""
-        return [tile for tile in self.level.tiles if self.weight_at(tile.core_slices).any()]
+        return [tile for tile in self.level.tiles if self._shared_at(tile.core_slices).any()]
 
     def weight_at(self, place: tuple[slice, slice]) -> Pixels:
-        """Return the weights of a part: (h, w), or (h, w, classes) where the ground is divided."""
+        """Return the weights of a part: (h, w), or (h, w, classes + 1) where the ground is divided.
+
+        The last plane then is the depth, which is no weight: the network makes less of positions that see beyond it.
+        """
+        weight = self._shared_at(place)
+        if self.classes is None:
+            return weight
+        depth = np.full(weight.shape[:2], ENDLESS, np.float32) if self.depth is None else self.depth[place]
+        return np.concatenate([weight, depth[..., np.newaxis]], axis=-1)
+
+    def _shared_at(self, place: tuple[slice, slice]) -> Pixels:
+        """Return the weights of a part, (h, w), or (h, w, classes)."""
         weight = self.weight[place]
         return weight if self.classes is None else weight[..., np.newaxis] * self.classes[place]
 

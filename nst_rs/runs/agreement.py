@@ -1,8 +1,8 @@
 """Where, and how firmly, a picture is held to earlier maps: found once, on the finest level, and halved to the others.
 
-A map holds where it has data, the less the more the scene has changed since, and less and less towards where it ends,
-so that strokes run on. What has changed is the difference of the two composites under this run's stretch or, where the
-earlier one is not to be had, what the map itself tells.
+A map holds where it has data, up to where it ends, and the less the more the scene has changed since. Beyond its end
+the picture starts from colours that go on from the map's, so that strokes run on. What has changed is the difference of
+the two composites under this run's stretch or, where the earlier one is not to be had, what the map itself tells.
 """
 
 import logging
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from nst_rs.arrays import Mask, Pixels
-from nst_rs.composite.change import REACH, Likeness, soft_edge, unchanged
+from nst_rs.composite.change import BEYOND, REACH, Likeness, run_on, soft_edge, unchanged
 from nst_rs.composite.starting_picture import StartingPicture
 from nst_rs.config.loading import Decisions
 from nst_rs.config.sections import Color
@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 FIRM = 0.99
 """The hold from which on ground counts as unchanged, in figures."""
 
+_LEAST_SHARE = 1e-3
+"""What a map counts at its very end. Where it alone covers the ground it counts altogether there."""
 _STRIP_ROWS = 256
 
 
@@ -74,13 +76,27 @@ class Held:
             weight[rows] = canvas.weight[rows] * voice(self.hold[rows])
         return replace(canvas, weight=weight)
 
-    def lay_over(self, picture: PixelArray) -> None:
-        """Put the earlier maps in place of a picture of the canvas's shape, as far as they hold."""
+    def lay_over(self, picture: PixelArray, storage: Storage) -> None:
+        """Put the earlier maps in place of a picture of the canvas's shape, as far as they hold.
+
+        Beyond that the picture goes on from them, and comes back to itself. `storage` holds a copy meanwhile.
+        """
+        before = storage.create(f"before-{self.level.factor}", picture.shape, np.float32)
         for rows in strips(picture.shape[0]):
-            below, hold = picture[rows], self.hold[rows][..., np.newaxis]
-            earlier = self.earlier[rows]
-            picture[rows] = np.where(hold < 1, below + hold * (earlier - below), earlier)
+            before[rows] = picture[rows]
+        inside = Inset(picture, self.level.scene_slices)
+        for rows in strips(inside.shape[0]):
+            inside[rows] = self._laid(Inset(before, self.level.scene_slices), rows)
         mirror(picture, self.level)
+
+    def _laid(self, picture: PixelArray, rows: slice) -> Pixels:
+        """Return rows of a picture, (h, W, 3), with the earlier maps over it."""
+        seen = slice(max(0, rows.start - BEYOND), min(picture.shape[0], rows.stop + BEYOND))
+        earlier, hold = (each[seen] for each in self.in_scene)
+        change, firm = earlier - picture[seen], hold[..., np.newaxis]
+        laid = np.clip(picture[seen] + firm * change + (1 - firm) * run_on(change, hold), 0, 255)
+        laid = np.where(firm < 1, laid, earlier)
+        return laid[rows.start - seen.start : rows.stop - seen.start]
 
 
 @dataclass
@@ -147,13 +163,13 @@ class _Layer:
         """Return a strip of it; `now` is this run's composite and `valid` where it has data, in the same rows."""
         pixels, data = self.map.picture.read(rows)
         covered = data & valid
-        share = np.where(covered, soft_edge(valid & ~covered), np.float32(0))
+        share = np.where(covered, np.maximum(soft_edge(valid & ~covered), _LEAST_SHARE), np.float32(0))
         if isinstance(self.before, Likeness):
             same, squares = self.before.unchanged(now, pixels, covered), None
         else:
             then, known = self.before.read(rows)
             same, squares = unchanged(now, then, known & covered), ((now - then) ** 2).mean(axis=-1)
-        return _Strip(pixels, covered, share, same * soft_edge(valid * (1 - same)), squares)
+        return _Strip(pixels, covered, share, same * soft_edge(covered * (1 - same)), squares)
 
 
 @dataclass(frozen=True)
@@ -161,7 +177,7 @@ class _Strip:
     pixels: Pixels  # (h, W, 3)
     covered: Mask  # (h, W)
     share: Pixels  # (h, W), in [0, 1]: how far it covers the maps that come after it
-    hold: Pixels  # (h, W), in [0, 1]: the same, less where the scene has changed
+    hold: Pixels  # (h, W), in [0, 1]: how firmly it holds, which is less where the scene has changed
     squares: Pixels | None  # (h, W): squared difference of the composites, a mean over the channels
 
     def inside(self, rows: slice) -> "_Strip":
@@ -233,23 +249,31 @@ def _fill(job: OptimisedJob, scene: ComposedScene, layers: Sequence[_Layer], fin
 def _laid(parts: Sequence[_Strip], job: OptimisedJob, counts: _Counts, valid: Mask) -> tuple[Pixels, Pixels]:
     """Return a strip of the maps, one over the other, and of their hold; count what there is."""
     pixels = np.zeros((*valid.shape, 3), np.float32)
-    share, hold, squares, known = (np.zeros(valid.shape, np.float32) for _ in range(4))
-    for number, part in enumerate(parts):
-        seen = (1 - share) * part.share
-        pixels += seen[..., np.newaxis] * to_optimise(job.config.style.color, part.pixels)
-        hold += (1 - share) * part.hold
+    hold, squares, known = (np.zeros(valid.shape, np.float32) for _ in range(3))
+    for number, (part, counted) in enumerate(zip(parts, _counted(parts), strict=True)):
+        pixels += counted[..., np.newaxis] * to_optimise(job.config.style.color, part.pixels)
+        hold += counted * part.hold
         if part.squares is not None:
-            squares += seen * part.squares
-            known += seen
-        share += seen
+            squares += counted * part.squares
+            known += counted
         counts.covered[number] += int(np.count_nonzero(part.covered))
-    pixels /= np.where(share > 0, share, 1)[..., np.newaxis]
     firm = hold >= FIRM
     counts.valid += int(np.count_nonzero(valid))
     counts.firm += int(np.count_nonzero(firm))
     counts.compared += int(np.count_nonzero(firm & (known >= FIRM)))
     counts.change += float(squares[firm & (known >= FIRM)].sum(dtype=np.float64))
     return pixels, hold
+
+
+def _counted(parts: Sequence[_Strip]) -> list[Pixels]:
+    """Return what each of some maps, the first on top, counts of every pixel that any covers: 1 for all together."""
+    seen: list[Pixels] = []
+    for part in parts:
+        left: Pixels = np.prod([1 - above.share for above in parts[: len(seen)]], axis=0, dtype=np.float32)
+        seen.append(left * part.share)
+    whole: Pixels = np.sum(seen, axis=0, dtype=np.float32)
+    divisor = np.where(whole > 0, whole, np.float32(1))
+    return [(each / divisor).astype(np.float32) for each in seen]
 
 
 def _facts(layers: Sequence[_Layer], counts: _Counts) -> dict[str, Any]:

@@ -141,7 +141,8 @@ def _measure_borders(job: Job, finished: Finished) -> dict[str, Any]:
         return {}
     by_class = styles_by_class(ground.regions, job.inputs.styles)
     palettes = {number: Palette.of(by_class[number]) for number in ground.styled}
-    return {"borders": measure_borders(finished.picture, ground.numbers, ground.weight, palettes)}
+    names = {number: region.name for number, region in enumerate(ground.regions)}
+    return {"borders": measure_borders(finished.picture, ground.numbers, ground.weight, palettes, names)}
 
 
 def _publish(job: Job, finished: Finished, finished_record: Callable[[], Mapping[str, Any]]) -> None:

@@ -14,7 +14,7 @@ from nst_rs.arrays import Pixels
 from nst_rs.composite.channels import Channels
 from nst_rs.composite.land_cover import Rule, count_classes, number_classes
 from nst_rs.composite.rendering import Rendering
-from nst_rs.composite.soft_classes import GroundClass, join_small, shares_of, standing_in
+from nst_rs.composite.soft_classes import GroundClass, depths_of, join_small, shares_of, standing_in
 from nst_rs.config.regions import Region
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, NstError
@@ -23,10 +23,11 @@ from nst_rs.objective.losses import ClassObjective, Objective
 from nst_rs.objective.terms.base import PixelTerm
 from nst_rs.objective.terms.content import Content
 from nst_rs.pyramid.canvas import Canvas
-from nst_rs.pyramid.resample import halve_into
+from nst_rs.pyramid.resample import halve_into, mirror
 from nst_rs.runs.job import Job
-from nst_rs.style.color import Colors
+from nst_rs.style.color import ColorMap, Colors
 from nst_rs.style.picture import Style
+from nst_rs.vgg16 import Trunk
 
 log = logging.getLogger(__name__)
 
@@ -149,13 +150,14 @@ def _tell(ground: Ground, enough: Sequence[int]) -> None:
         raise ConfigError("style.regions", expected=expected, got=f"all of it in {standing}")
 
 
-def with_classes(canvases: Sequence[Canvas], ground: Ground, storage: Storage) -> list[Canvas]:
-    """Return the canvases, from coarse to fine, with the shares of the styled classes on each, in `storage`."""
+def with_classes(canvases: Sequence[Canvas], ground: Ground, storage: Storage, trunk: Trunk) -> list[Canvas]:
+    """Return the canvases, from coarse to fine, with the styled classes' shares and depth on each, in `storage`."""
     count = len(ground.styled)
     divided = [
         replace(
             canvas,
             classes=storage.create(f"classes-{canvas.level.factor}", (*canvas.level.canvas_shape, count), np.float32),
+            depth=storage.create(f"depth-{canvas.level.factor}", canvas.level.canvas_shape, np.float32),
         )
         for canvas in canvases
     ]
@@ -164,7 +166,19 @@ def with_classes(canvases: Sequence[Canvas], ground: Ground, storage: Storage) -
         finest[rows] = ground.shares(rows)
     for fine, coarse in pairwise(reversed(divided)):
         halve_into(scene_classes(fine), fine.scene_weight, scene_classes(coarse), coarse.scene_weight)
+    farthest = max(layer.radius for layer in trunk.layers)
+    for canvas in divided:
+        _measure_depth(canvas, farthest)
     return divided
+
+
+def _measure_depth(canvas: Canvas, farthest: int) -> None:
+    """Write how deep each of a canvas's pixels lies in its class, as far as the network sees."""
+    if canvas.depth is None:
+        raise ValueError("the canvas has no depth")
+    depth, shares = Inset(canvas.depth, canvas.level.scene_slices), scene_classes(canvas)
+    for rows in strips(depth.shape[0]):
+        depth[rows] = depths_of(shares, canvas.scene_weight, rows, farthest)
 
 
 def scene_classes(canvas: Canvas) -> PixelArray:
@@ -172,6 +186,19 @@ def scene_classes(canvas: Canvas) -> PixelArray:
     if canvas.classes is None:
         raise ValueError("the ground is not divided")
     return Inset(canvas.classes, canvas.level.scene_slices)
+
+
+def give_colors(canvas: Canvas, maps: Sequence[ColorMap], picture: PixelArray) -> None:
+    """Give a picture, of the canvas's shape, other colours in every styled class, by the class's own of `maps`.
+
+    What no styled class is keeps its colours, and a soft border mixes both sides'.
+    """
+    inside, shares = Inset(picture, canvas.level.scene_slices), scene_classes(canvas)
+    for rows in strips(inside.shape[0]):
+        before, share = inside[rows], shares[rows]
+        changes = (share[..., place : place + 1] * (change(before) - before) for place, change in enumerate(maps))
+        inside[rows] = reduce(add, changes, before)
+    mirror(picture, canvas.level)
 
 
 def divided(config: RunConfig, ground: Ground, parts: Sequence[Sequence[Objective]]) -> list[Objective]:

@@ -5,6 +5,7 @@ scene's colours are counted once, over its whole composite. Every pixel is chang
 picture may be given.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -39,6 +40,14 @@ class Colors:
         """Return the colours of the `valid` pixels, (h, w), of `image`, (h, w, 3)."""
         colors = image[valid].astype(np.float64)  # (N, 3)
         return cls(float(len(colors)), colors.sum(axis=0), colors.T @ colors)
+
+    @classmethod
+    def of_blend(cls, styles: Sequence[Style]) -> "Colors":
+        """Return the colours of a blend of paintings, of which every one counts by its share."""
+        counted = [(style.share, cls.of(style.image, style.weight > 0)) for style in styles]
+        return reduce(
+            add, (cls(share, share * each.mean, share * each.products / each.count) for share, each in counted)
+        )
 
     def __add__(self, other: "Colors") -> "Colors":
         """Return the colours of both pictures."""

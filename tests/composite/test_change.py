@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_rs.composite.change import EDGE, REACH, Likeness, soft_edge, unchanged
+from nst_rs.composite.change import BEYOND, EDGE, REACH, Likeness, run_on, soft_edge, unchanged
 
 SHAPE = 90, 70
 SEEN = np.ones(SHAPE, bool)
@@ -66,6 +66,27 @@ def test_a_strip_with_what_is_around_it_is_weighted_as_the_whole(seed: int, top:
     part = unchanged(now[outer], then[outer], known[outer])[inner]
     np.testing.assert_allclose(part, unchanged(now, then, known)[whole], atol=1e-6)
     np.testing.assert_allclose(soft_edge(~known[outer])[inner], soft_edge(~known)[whole], atol=1e-6)
+
+
+def test_what_goes_on_from_a_change_is_near_it_at_its_end_and_nothing_far_away() -> None:
+    held, change = np.zeros((90, 90), np.float32), noisy(1)[:1, :1] * np.ones((90, 90, 1), np.float32)
+    held[:, :30] = 1
+    beyond = run_on(np.where(held[..., np.newaxis] > 0, change, 0), held)
+    np.testing.assert_allclose(beyond[:, 30], change[:, 30], rtol=0.05)
+    assert (np.diff(np.abs(beyond[45, 30:, 0])) <= 1e-3).all()
+    np.testing.assert_allclose(beyond[:, 30 + BEYOND :], 0, atol=1e-3)
+
+
+@given(st.integers(0, 1000), st.integers(1, 60), st.integers(1, 30))
+def test_a_strip_with_what_is_around_it_goes_on_as_the_whole(seed: int, top: int, rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    held = (rng.random((9, 7)) > 0.5).repeat(10, 0).repeat(10, 1).astype(np.float32)
+    change = rng.normal(0, 30, (*held.shape, 3)).astype(np.float32)
+    stop = min(len(held), top + rows)
+    outer = slice(max(0, top - BEYOND), min(len(held), stop + BEYOND))
+    part = run_on(change[outer], held[outer])[top - outer.start : stop - outer.start]
+    # Running sums begin elsewhere, and round in another way.
+    np.testing.assert_allclose(part, run_on(change, held)[top:stop], atol=1e-3)
 
 
 def test_a_map_alone_tells_of_a_large_change_by_what_its_colours_are_elsewhere() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_rs.composite.soft_classes import SOFT, join_small, shares_of, standing_in
+from nst_rs.composite.soft_classes import SOFT, depths_of, join_small, shares_of, standing_in
 
 SHAPE = 60, 40
 Array = np.ndarray
@@ -69,3 +69,33 @@ def test_a_small_class_joins_the_next_one_in_order_and_the_last_one_the_one_befo
 
 def test_a_class_that_needs_little_stands_though_it_is_small() -> None:
     assert [each.joined for each in join_small(["a", "b"], [3, 90], [1, 50])] == [None, None]
+
+
+@given(st.integers(0, 20), st.integers(1, 8))
+def test_a_pixels_depth_is_as_far_as_all_around_it_is_of_its_class(seed: int, most: int) -> None:
+    numbers, weight = classes_and_weight(seed)[0], np.ones(SHAPE, np.float32)
+    shares = (numbers[..., np.newaxis] == np.array([0, 2])).astype(np.float32)  # class 1 is not styled
+    depth = depths_of(shares, weight, slice(0, SHAPE[0]), most).astype(int)
+    for row, column in np.random.default_rng(seed).integers(0, SHAPE, (30, 2)):
+        reach = depth[row, column]
+        assert reach <= most
+        assert len(np.unique(around(numbers, row, column, reach))) == 1
+        assert reach == most or len(np.unique(around(numbers, row, column, reach + 1))) > 1
+
+
+def around(array: Array, row: int, column: int, reach: int) -> Array:
+    return array[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
+
+
+@given(st.integers(0, 20), st.integers(1, 59))
+def test_the_depth_of_a_pixel_does_not_depend_on_the_rows_asked_for(seed: int, cut: int) -> None:
+    numbers, weight = classes_and_weight(seed)
+    shares = whole(numbers, weight, (0, 1))
+    parts = [depths_of(shares, weight, rows, 5) for rows in (slice(0, cut), slice(cut, SHAPE[0]))]
+    assert (np.concatenate(parts) == depths_of(shares, weight, slice(0, SHAPE[0]), 5)).all()
+
+
+def test_ground_without_data_ends_no_class() -> None:
+    shares, weight = np.ones((*SHAPE, 1), np.float32), np.ones(SHAPE, np.float32)
+    weight[20:30], shares[20:30] = 0, 0
+    assert (depths_of(shares, weight, slice(0, SHAPE[0]), 7) == 7).all()

@@ -17,9 +17,9 @@ from nst_rs.objective.terms.gram import Gram
 from nst_rs.optimise.iterate import Move
 from nst_rs.optimise.rounds import Exact
 from nst_rs.optimise.state import Form
-from nst_rs.pyramid.canvas import Canvas
+from nst_rs.pyramid.canvas import ENDLESS, Canvas
 from nst_rs.pyramid.tiling import make_level
-from nst_rs.vgg16 import Trunk
+from nst_rs.vgg16 import VGG16, Trunk
 from tests.pixel_kernel import scene_gradient
 
 TRUNK = Trunk.reaching(["conv2_2"])
@@ -39,13 +39,18 @@ def problem_of(network: list[Convolution], tile: int, dtype: str = "float64") ->
     canvas = Canvas.around(level, scene, np.ones(SHAPE, np.float32))
     shares = np.zeros((*level.canvas_shape, 2), np.float32)
     shares[level.scene_slices] = soft_shares()
+    depth = np.zeros(level.canvas_shape, np.float32)
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    depth[level.scene_slices] = np.abs(rows + columns - 103) // 2  # nothing at the border between the two
     parts = []
     for number, painting in enumerate(paintings):
         terms = Content(1e-4, {"conv2_2": 1.0}, "mean"), Gram(1.0, {"conv1_2": 1e-9, "conv2_1": 1e-10}, {})
         style = kernel.measure(painting, np.ones((64, 64), np.float32))
         towards = Objective(terms).towards(style).terms
         parts.append(ClassObjective(f"class {number}", number, (0.4, 0.55)[number], towards, {}))
-    return Problem.of(kernel, replace(canvas, classes=shares), Objective((), tuple(parts)), MemoryStorage())
+    return Problem.of(
+        kernel, replace(canvas, classes=shares, depth=depth), Objective((), tuple(parts)), MemoryStorage()
+    )
 
 
 def soft_shares() -> Array:
@@ -61,7 +66,8 @@ def test_a_classs_sums_are_those_of_the_window_with_its_weight(small_network: li
     kernel = kernel_of(small_network)
     rng = np.random.default_rng(0)
     window, scene = (rng.uniform(0, 255, (32, 48, 3)) for _ in range(2))
-    weight, content = rng.uniform(0, 1, (32, 48, 3)), kernel.content(scene)
+    weight, content = rng.uniform(0, 1, (32, 48, 4)), kernel.content(scene)
+    weight[..., 3] = ENDLESS
     found = kernel.measure(window, weight, content)
     for number in range(3):
         expected = kernel.measure(window, weight[..., number], content)
@@ -70,6 +76,25 @@ def test_a_classs_sums_are_those_of_the_window_with_its_weight(small_network: li
         assert own.half_squares == pytest.approx(expected.half_squares)
         for name, matrix in expected.products.items():
             np.testing.assert_allclose(own.products[name], matrix, rtol=1e-10)
+
+
+def test_positions_that_see_another_class_count_less_in_the_products_and_as_much_in_the_distances(
+    small_network: list[Convolution],
+) -> None:
+    kernel = kernel_of(small_network)
+    window = np.random.default_rng(0).uniform(0, 255, (32, 48, 3))
+    content = kernel.content(window)
+    for layer in ("conv1_2", "conv2_1"):
+        radius = VGG16[layer].radius
+        for depth, share in ((radius - 1, 1), (0, radius**-2)):
+            weight = np.ones((32, 48, 2))
+            weight[..., 1] = depth
+            measured = kernel.measure(window, weight, content)
+            own = measured.of_class(0)
+            assert own.pixels_of(layer) == pytest.approx(32 * 48 * share)
+            assert own.counted_shares[layer] == pytest.approx(share)
+            assert own.pixels_of("conv2_2") == 32 * 48
+            assert measured.pixel_values == 3 * 32 * 48
 
 
 def test_with_classes_the_network_is_exact_in_tiles(small_network: list[Convolution]) -> None:

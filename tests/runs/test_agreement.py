@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window
 
 import nst_rs
-from nst_rs.composite.change import EDGE
+from nst_rs.composite.change import BEYOND, EDGE
 from nst_rs.config.loading import load_config, override
 from nst_rs.errors import ConfigError, NstError
 from nst_rs.files.storage import MemoryStorage
@@ -27,7 +28,7 @@ from nst_rs.runs.optimised.levels import compose_levels
 from nst_rs.runs.prepare import forecast, prepare
 from nst_rs.runs.progress import Progress
 from nst_rs.runs.session import run
-from tests.forked import ForkedRun, Orders
+from tests.forked import ForkedRun, Orders, use_pixels_for_features
 from tests.rasters import random_values, write_raster
 
 Settings = dict[str, Any]
@@ -108,17 +109,70 @@ def test_where_nothing_has_changed_the_picture_starts_from_the_earlier_map_byte_
     assert entry["sha256"]
 
 
-def test_beyond_an_earlier_maps_edge_the_picture_starts_from_the_scene(
+def test_up_to_an_earlier_maps_end_the_picture_is_the_map_and_beyond_it_goes_on_and_comes_back_to_the_scene(
     stylize: Stylize, neighbour: Path, earlier: Result
 ) -> None:
     settings = {**STANDING, "composite.limits": load_config(earlier.record).composite.limits or earlier.record}
     plain = stylize(neighbour, settings, "plain").read().astype(int)
     made = stylize(neighbour, {**settings, "style.agree": earlier.output}).read().astype(int)
-    firm = slice(0, HALF - EDGE)
-    assert (made[:, firm] == earlier.read()[:, HALF:][:, firm]).all()
+    assert (made[:, :HALF] == earlier.read()[:, HALF:]).all()
     # A step of a millionth, up in one and down in the other, can turn x.5 over.
-    assert np.abs(made - plain)[:, HALF:].max() <= 1
-    assert np.abs(made - plain)[:, HALF - EDGE : HALF].max() > 1
+    assert np.abs(made - plain)[:, HALF + BEYOND :].max() <= 1
+    shift = (earlier.read()[:, HALF:].astype(int) - plain[:, :HALF])[:, -4:].mean()
+    beside, far = (
+        (made - plain)[:, HALF + first : HALF + last].mean() for first, last in ((0, 2), (BEYOND - 6, BEYOND))
+    )
+    assert beside == pytest.approx(shift, abs=max(1.0, 0.3 * abs(shift)))
+    assert abs(far) < max(1.0, 0.2 * abs(shift))
+
+
+def test_of_several_maps_the_first_counts_and_the_next_goes_on_where_it_ends(
+    stylize: Stylize, neighbour: Path, earlier: Result
+) -> None:
+    other = stylize(neighbour, {"composite.limits": earlier.record}, "other")
+    made = stylize(neighbour, {**STANDING, "style.agree": [earlier.output, other.output]})
+    ours, first, second = (each.read().astype(int) for each in (made, earlier, other))
+    assert (ours[:, : HALF - EDGE] == first[:, HALF:-EDGE]).all()
+    assert (ours[:, HALF:] == second[:, HALF:]).all()
+    # Over the last pixels of the first map one gives way to the other.
+    low, high = np.minimum(first[:, HALF:], second[:, :HALF]), np.maximum(first[:, HALF:], second[:, :HALF])
+    assert ((ours[:, :HALF] >= low - 1) & (ours[:, :HALF] <= high + 1)).all()
+    told = json.loads(made.record.read_text())["agreement"]
+    assert [each["covers"] for each in told["maps"]] == [0.5, 1]
+    assert told["unchanged"] == 1
+
+
+def test_an_earlier_map_in_another_crs_holds_the_ground_that_it_shows(
+    stylize: Stylize, april: Path, neighbour: Path, earlier: Result
+) -> None:
+    degrees = stylize(april, {"composite.limits": earlier.record, "scene.crs": "EPSG:4326"}, "degrees")
+    with rasterio.open(degrees.output) as map_in_degrees, rasterio.open(neighbour) as scene:
+        assert map_in_degrees.crs != scene.crs
+        warped = np.zeros((3, *scene.shape), np.uint8)
+        place = {"dst_transform": scene.transform, "dst_crs": scene.crs, "resampling": Resampling.bilinear}
+        reproject(rasterio.band(map_in_degrees, (1, 2, 3)), warped, **place)
+    settings = {**STANDING, "style.agree": degrees.output, "scene.resampling": "bilinear"}
+    made = stylize(neighbour, settings)
+    (told,) = json.loads(made.record.read_text())["agreement"]["maps"]
+    assert told["covers"] == pytest.approx(0.5, abs=0.03)
+    assert told["compared"] == "composites"
+    inner = np.s_[4:-4, 4 : HALF - 4]
+    difference = np.abs(made.read().data.astype(int) - np.moveaxis(warped, 0, -1))[inner]
+    # Where warping the composite twice has changed it, the ground is not quite held.
+    assert np.median(difference) <= 1
+    assert (difference <= 8).mean() > 0.9
+
+
+def test_the_workers_of_a_cluster_make_the_map_that_one_process_makes_bit_for_bit(
+    stylize: Stylize, neighbour: Path, earlier: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_pixels_for_features(monkeypatch.setattr)
+    shallow = {"objective.content_layers": {"conv1_1": 1}, "objective.style_layers": {"conv1_1": 1}}
+    settings = {**shallow, "style.agree": earlier.output, "tiling.tile": 64, "compute.memory": "1GB"}
+    alone = stylize(neighbour, {**settings, "tiling.statistics": "exact"}, "alone")
+    made = stylize(neighbour, {**settings, "compute.executor": "dask", "compute.workers": 2})
+    assert (made.read() == alone.read()).all()
+    assert made.figures["agreement"] == alone.figures["agreement"]
 
 
 def test_every_level_is_held_to_the_earlier_map_reduced_as_the_run_reduces_pictures(

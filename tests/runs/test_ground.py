@@ -17,6 +17,8 @@ from nst_rs.output.files import Outputs
 from nst_rs.runs.finish import Result
 from nst_rs.runs.prepare import forecast, prepare
 from nst_rs.runs.session import run
+from nst_rs.style.color import Colors
+from nst_rs.style.images import read_styles
 from tests.forked import ForkedRun, Orders, use_pixels_for_features
 from tests.rasters import random_values, write_raster
 
@@ -76,6 +78,20 @@ def test_a_class_without_images_shows_the_scene(
     assert (land > 2).mean() > 0.5
 
 
+def test_a_descent_starts_from_every_class_in_the_colours_of_its_paintings(
+    scene: Path, harvest: Path, tmp_path: Path, pixels_for_features: None
+) -> None:
+    paintings = harvest, harvest.with_name("night_cafe.jpg")
+    still = "schedule.levels=1", "schedule.iterations=1", "schedule.step_size=1e-9"
+    start = pixels(made(scene, classes(*paintings), tmp_path, *still).output)
+    for painting, columns in zip(paintings, (WATER, LAND), strict=True):
+        colors = Colors.of_blend(read_styles({painting: 1.0}, 64))
+        inner = start[:, columns.start + 4 : columns.stop - 4].reshape(-1, 3)
+        # Values beyond 0 and 255 are cut off.
+        np.testing.assert_allclose(inner.mean(axis=0), colors.mean, atol=6)
+        np.testing.assert_allclose(inner.std(axis=0), np.sqrt(np.diag(colors.covariance)), rtol=0.2)
+
+
 def test_the_record_and_the_report_have_the_classes_legend(
     scene: Path, harvest: Path, tmp_path: Path, pixels_for_features: None
 ) -> None:
@@ -100,7 +116,8 @@ def test_the_borders_between_two_paintings_are_measured(
 ) -> None:
     other = harvest.with_name("night_cafe.jpg")
     result = made(scene, classes(harvest, other), tmp_path)
-    assert set(result.figures["borders"]) == {"pixels", "near", "inside"}
+    assert set(result.figures["borders"]) == {"pixels", "near", "inside", "classes"}
+    assert list(result.figures["borders"]["classes"]) == ["water", "land"]
     assert result.figures["borders"]["pixels"] > 16 * 90
     assert "Borders</h3>" in result.report.read_text()
 

@@ -1,9 +1,10 @@
 """A measure of the borders between classes of ground: whether one class's colours bleed into the other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +36,7 @@ class Palette:
     @classmethod
     def of(cls, styles: Sequence[Style]) -> "Palette":
         """Return the palette of a blend: every painting counts by its share."""
-        counted = [(style.share, Colors.of(style.image, style.weight > 0)) for style in styles]
-        blend = reduce(add, (Colors(share, share * c.mean, share * c.products / c.count) for share, c in counted))
+        blend = Colors.of_blend(styles)
         covariance = blend.covariance + _LEAST_VARIANCE * np.eye(3)
         precision = np.linalg.inv(covariance).astype(np.float64)
         return cls(blend.mean, precision, float(np.linalg.slogdet(covariance)[1]))
@@ -54,8 +54,8 @@ class Palette:
 
 
 def measure_borders(
-    picture: Rows, numbers: Rows, weight: Rows, palettes: Mapping[int, Palette]
-) -> dict[str, float | None]:
+    picture: Rows, numbers: Rows, weight: Rows, palettes: Mapping[int, Palette], names: Mapping[int, str]
+) -> dict[str, Any]:
     """Return which share of the pixels beside another class look like that class's paintings.
 
     `picture` is (H, W, 3) RGB in [0, 255]; `numbers`, (H, W), holds the class of every pixel; `weight`, (H, W), is 0
@@ -65,17 +65,26 @@ def measure_borders(
       palette than to their own;
     - ``inside``: the same of those two and three times as far, which no border touches. Where a palette bleeds, more of
       the near ones than of these look like the other class;
-    - ``pixels``: how many are near. Where there are none, the shares are None.
+    - ``pixels``: how many are near. Where there are none, the shares are None;
+    - ``classes``: the same three of every styled class's own pixels, by its name.
     """
-    sums = np.zeros((2, 2))
+    sums = {number: np.zeros((2, 2)) for number in palettes}
     for rows in strips(weight.shape[0], _STRIP_ROWS):
-        sums += _measured(picture, numbers, weight, palettes, rows)
+        for number, measured in _measured(picture, numbers, weight, palettes, rows):
+            sums[number] += measured
+    by_class = {names[number]: _figures(each) for number, each in sums.items()}
+    return {**_figures(reduce(add, sums.values(), np.zeros((2, 2)))), "classes": by_class}
+
+
+def _figures(sums: Array) -> dict[str, float | None]:
     (near, near_count), (inside, inside_count) = sums
     return {"pixels": int(near_count), "near": _share(near, near_count), "inside": _share(inside, inside_count)}
 
 
-def _measured(picture: Rows, numbers: Rows, weight: Rows, palettes: Mapping[int, Palette], rows: slice) -> Array:
-    """Return of the near and of the inner pixels of some rows how many look like the other class, and how many are."""
+def _measured(
+    picture: Rows, numbers: Rows, weight: Rows, palettes: Mapping[int, Palette], rows: slice
+) -> Iterator[tuple[int, Array]]:
+    """Yield each class with, of its near and its inner pixels of some rows, how many look like another, and are."""
     seen = slice(max(0, rows.start - 3 * NEAR), min(weight.shape[0], rows.stop + 3 * NEAR))
     inside = slice(rows.start - seen.start, rows.stop - seen.start)
     valid, number = weight[seen] > 0, numbers[seen]
@@ -85,14 +94,13 @@ def _measured(picture: Rows, numbers: Rows, weight: Rows, palettes: Mapping[int,
         distance: {each: within(mask, distance)[inside] for each, mask in is_class.items()}
         for distance in (NEAR, 3 * NEAR)
     }
-    sums = np.zeros((2, 2))
     for own in palettes:
-        mine = is_class[own][inside]
+        mine, sums = is_class[own][inside], np.zeros((2, 2))
         near, far = (_any([r for each, r in reached[d].items() if each != own], here.shape) for d in (NEAR, 3 * NEAR))
         for place, (chosen, distance) in enumerate(((mine & near, NEAR), (mine & far & ~near, 3 * NEAR))):
             others = {each: reached[distance][each][chosen] for each in palettes if each != own}
-            sums[place] += [_foreign(colors[chosen], own, others, palettes), np.count_nonzero(chosen)]
-    return sums
+            sums[place] = _foreign(colors[chosen], own, others, palettes), np.count_nonzero(chosen)
+        yield own, sums
 
 
 def _foreign(

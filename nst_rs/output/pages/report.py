@@ -192,7 +192,11 @@ def _borders(figures: Mapping[str, Any]) -> list[_Figure]:
     if borders is None or borders["near"] is None:
         return []
     inside = "" if borders["inside"] is None else f" Farther inside it is {borders['inside']:.1%}."
+    sides = ", ".join(
+        f"{name} {each['near']:.1%}" for name, each in borders.get("classes", {}).items() if each["pixels"]
+    )
     said = f"Of the pixels beside another class, those that look more like its paintings than like their own.{inside}"
+    said += f" By class: {sides}." if sides else ""  # records of earlier versions have none by class
     return [_Figure("Borders", f"{borders['near']:.1%}", "", said)]
 
 

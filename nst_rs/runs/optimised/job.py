@@ -126,19 +126,19 @@ class OptimisedJob(Job):
         arrays = list(self._class_arrays)
         if self.earlier:
             shapes = [level.canvas_shape for level in self.plan.levels]
-            arrays += [(each, "float32") for shape in shapes for each in ((*shape, 3), shape, shape)]
+            arrays += [(each, "float32") for shape in shapes for each in ((*shape, 3), (*shape, 3), shape, shape)]
         if self.inputs.rendering.keeps_clouds:
             arrays.append(((*self.inputs.scene.grid.shape, 4), "uint8"))
         return replace(kept, canvases=(*kept.canvases, *arrays))
 
     @property
     def _class_arrays(self) -> Iterator[tuple[tuple[int, ...], str]]:
-        """The number of every pixel's class, and the shares of the styled classes at every level."""
+        """The number of every pixel's class, and its depth and the shares of the styled classes at every level."""
         regions = self.config.style.regions
         if regions:
             yield self.inputs.scene.grid.shape, "uint8"
             count = sum(region.is_styled for region in regions)
-            yield from (((*level.canvas_shape, count), "float32") for level in self.plan.levels)
+            yield from (((*level.canvas_shape, count + 1), "float32") for level in self.plan.levels)
 
     @property
     def _arrays(self) -> int:

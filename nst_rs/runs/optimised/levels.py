@@ -35,12 +35,21 @@ from nst_rs.runs import progress, record
 from nst_rs.runs.agreement import HeldLevels, compose_held, measure_agreement
 from nst_rs.runs.compose import ComposedScene, compose_scene
 from nst_rs.runs.finish import Finished
-from nst_rs.runs.ground import Ground, Unstyled, divide, divided, scene_classes, styles_by_class, with_classes
+from nst_rs.runs.ground import (
+    Ground,
+    Unstyled,
+    divide,
+    divided,
+    give_colors,
+    scene_classes,
+    styles_by_class,
+    with_classes,
+)
 from nst_rs.runs.optimised.album import Album
 from nst_rs.runs.optimised.job import OptimisedJob
 from nst_rs.runs.progress import Stopwatch
 from nst_rs.runs.zooms import KeptZooms, Zoom
-from nst_rs.style.color import Colors, count_colors, to_imitate, to_optimise, to_show
+from nst_rs.style.color import ColorMap, Colors, count_colors, match_colors, to_imitate, to_optimise, to_show
 from nst_rs.style.picture import Style
 from nst_rs.style.scaling import at_levels
 
@@ -79,7 +88,7 @@ def compose_levels(job: OptimisedJob, storage: Storage) -> ComposedLevels:
     ground = None
     if job.config.style.regions:
         ground = divide(job, job.rules, scene.weight, storage, job.least_pixels)
-        canvases = with_classes(canvases, ground, storage)
+        canvases = with_classes(canvases, ground, storage, job.plan.trunk)
     at_levels = _own_colors_at_levels(job, own_colors, canvases, storage)
     return ComposedLevels(replace(scene, image=own_colors), tuple(canvases), at_levels, ground)
 
@@ -278,7 +287,7 @@ class Levels:
             below = self._pictures[index - 1], canvases[index - 1].level
             next_picture(below, (point.now.picture, canvases[index].level))
         if self._held is not None:
-            self._held.levels[index].lay_over(point.now.picture)
+            self._held.levels[index].lay_over(point.now.picture, self._keeper.storage)
         return point
 
     def _draw(self, canvas: Canvas, picture: PixelArray) -> None:
@@ -286,6 +295,8 @@ class Levels:
         schedule, first, device = self._job.config.schedule, self._job.first_picture, self._job.device.name
         if first is None:
             first_picture(canvas, "noise" if schedule.init == "noise" else "content", schedule.seed, picture)
+            if schedule.init != "noise" and self._composed.ground is not None:
+                give_colors(canvas, self._color_maps(self._composed.ground), picture)
         elif isinstance(first, StartingPicture):
             self._draw_from(first, canvas, picture)
         else:
@@ -293,6 +304,18 @@ class Levels:
             if first.facts.normalised:
                 weights = fitted(network, weights, sample(canvas.image, canvas.weight, network), device)
             paint_all(GeneratorNetwork(network, weights, device), canvas.image, picture)
+
+    def _color_maps(self, ground: Ground) -> list[ColorMap]:
+        """Return for every styled class the map from the scene's colours there to its paintings'.
+
+        A descent changes strokes sooner than colours. From the scene's own, a class whose paintings are of others
+        ends between the two, and what is between may be another class's.
+        """
+        scene = self._composed.canvases[-1].scene_image
+        return [
+            match_colors(ground.colors(scene, number), Colors.of_blend(styles))
+            for number, styles in zip(ground.styled, self._styles(), strict=True)
+        ]
 
     def _draw_from(self, start: StartingPicture, canvas: Canvas, picture: PixelArray) -> None:
         """Scale a picture down to a level; where it has no data the scene stands."""

@@ -19,6 +19,7 @@ def noisy(color: tuple[int, int, int], shape: tuple[int, int], seed: int) -> Arr
 PALETTES = {
     number: Palette.of([Style.opaque(noisy(color, (40, 40), number))]) for number, color in enumerate((BLUE, GREEN))
 }
+NAMES = {0: "water", 1: "land"}
 NUMBERS = np.zeros(SHAPE, np.uint8)
 NUMBERS[150:] = 1
 WEIGHT = np.ones(SHAPE, np.float32)
@@ -30,7 +31,7 @@ def map_with_shore_at(row: int) -> Array:
 
 
 def test_where_every_class_keeps_to_its_colours_nothing_bleeds() -> None:
-    figures = measure_borders(map_with_shore_at(150), NUMBERS, WEIGHT, PALETTES)
+    figures = measure_borders(map_with_shore_at(150), NUMBERS, WEIGHT, PALETTES, NAMES)
     assert figures["pixels"] == 2 * NEAR * SHAPE[1]
     assert figures["near"] < 0.001
     assert figures["inside"] < 0.001
@@ -38,22 +39,27 @@ def test_where_every_class_keeps_to_its_colours_nothing_bleeds() -> None:
 
 @pytest.mark.parametrize("bled", [-4, 4])
 def test_colours_that_cross_the_border_are_counted(bled: int) -> None:
-    figures = measure_borders(map_with_shore_at(150 + bled), NUMBERS, WEIGHT, PALETTES)
+    figures = measure_borders(map_with_shore_at(150 + bled), NUMBERS, WEIGHT, PALETTES, NAMES)
     assert figures["near"] == pytest.approx(4 / (2 * NEAR), abs=0.002)
     assert figures["inside"] < 0.001
+    kept, lost = ("land", "water") if bled < 0 else ("water", "land")
+    assert figures["classes"][lost]["near"] == pytest.approx(4 / NEAR, abs=0.004)
+    assert figures["classes"][kept]["near"] < 0.001
+    assert sum(each["pixels"] for each in figures["classes"].values()) == figures["pixels"]
 
 
 def test_a_map_of_one_palette_looks_like_the_other_class_on_half_of_the_ground() -> None:
-    figures = measure_borders(noisy(BLUE, SHAPE, 2), NUMBERS, WEIGHT, PALETTES)
+    figures = measure_borders(noisy(BLUE, SHAPE, 2), NUMBERS, WEIGHT, PALETTES, NAMES)
     assert figures["near"] == pytest.approx(0.5, abs=0.01)
     assert figures["inside"] == pytest.approx(0.5, abs=0.01)
 
 
 def test_no_data_and_unstyled_ground_have_no_borders() -> None:
-    alone = measure_borders(map_with_shore_at(150), NUMBERS, WEIGHT, {0: PALETTES[0]})
-    assert alone == {"pixels": 0, "near": None, "inside": None}
+    alone = measure_borders(map_with_shore_at(150), NUMBERS, WEIGHT, {0: PALETTES[0]}, NAMES)
+    none = {"pixels": 0, "near": None, "inside": None}
+    assert alone == {**none, "classes": {"water": none}}
     weight = np.where(NUMBERS == 0, np.float32(1), np.float32(0))
-    assert measure_borders(map_with_shore_at(150), NUMBERS, weight, PALETTES)["pixels"] == 0
+    assert measure_borders(map_with_shore_at(150), NUMBERS, weight, PALETTES, NAMES)["pixels"] == 0
 
 
 @given(st.integers(0, 99), st.integers(1, 6))

@@ -96,4 +96,7 @@ def test_the_services_work_in_the_pool_and_the_folders_that_the_deployments_name
     assert "prefect work-pool create styling " in services["deployments"]["command"][-1]
     (output,) = {d["parameters"]["output"] for d in deployments if "output" in d.get("parameters", {})}
     assert f"/data/{output}" in services["maps"]["command"]
+    (served_at,) = {d["parameters"]["served_at"] for d in deployments if "served_at" in d.get("parameters", {})}
+    (port,) = services["maps"]["ports"]
+    assert served_at == f"http://{port.rpartition(':')[0]}"
     assert instructions("WORKDIR")[-1] == "/data"

@@ -490,11 +490,13 @@ def _preparing(screen: Console, run: RunConfig, what: str = "starting TensorFlow
 
 def _check_there(run: RunConfig) -> None:
     """Raise SceneError or StyleError for a name of which there is no file."""
+    from nst_rs.files.locations import is_path
     from nst_rs.scene.listing import files_at
     from nst_rs.style.images import read_style
 
     for location in run.scene.paths:
-        files_at(location)
+        if is_path(location) and not Path(location).exists():
+            files_at(location)
     for image in run.style.images:
         if not image.exists() and image.suffix != SUFFIX:
             read_style(image, run.style.size)

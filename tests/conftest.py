@@ -63,7 +63,7 @@ def one_network() -> Iterator[None]:
     """Runs in this process share a network of a kind."""
     from nst_rs.learning import session
     from nst_rs.neural import build
-    from nst_rs.runs import levels
+    from nst_rs.runs.optimised import levels
     from tests.networks import built_once
 
     with pytest.MonkeyPatch.context() as patch:

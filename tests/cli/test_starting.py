@@ -56,7 +56,7 @@ def test_a_scene_or_style_that_is_not_there_is_told_of_before_tensorflow_is_load
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    for module in ("nst_rs.runs.prepare", "nst_rs.runs.trial", "nst_rs.learning.job"):
+    for module in ("nst_rs.runs.prepare", "nst_rs.runs.several.trial", "nst_rs.learning.job"):
         monkeypatch.setitem(sys.modules, module, None)
     there = {"@scene": olinda, "@style": harvest}
     assert run(command, there.get(scene, scene), "--style", there.get(style, style)) == 2
@@ -89,9 +89,9 @@ def test_demo_makes_the_sample_map_and_its_last_line_says_where(
 def test_a_command_that_lacks_a_package_says_in_one_line_what_installs_it(
     tmp_path: Path, olinda: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "nst_rs.output.print_page", None)
+    monkeypatch.setitem(sys.modules, "nst_rs.output.pages.print_page", None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "nst_rs.output.print_page")
+    monkeypatch.delitem(sys.modules, "nst_rs.output.pages.print_page")
     assert run("print", olinda.with_name("olinda_centre.tif"), "--output", tmp_path / "page.pdf") == 2
     assert capfd.readouterr().err == (
         "error: a page needs matplotlib, which is not installed; pip install 'nst-rs[print]'\n"

@@ -24,8 +24,10 @@ RUN apt-get update \
     && useradd --create-home --no-log-init --non-unique --uid "${USER_ID}" nst \
     && install --directory --owner "${USER_ID}" /data
 COPY --from=build /opt/nst-rs /opt/nst-rs
+# Prefect's server copies its page somewhere before it serves it: beside its code, unless told, where this user may not write.
 ENV PATH=/opt/nst-rs/bin:$PATH \
     HOME=/home/nst \
+    PREFECT_UI_STATIC_DIRECTORY=/home/nst/prefect-page \
     PYTHONUNBUFFERED=1 \
     DO_NOT_TRACK=1
 USER ${USER_ID}

@@ -36,6 +36,14 @@ def test_the_image_is_not_run_as_root_and_says_whether_it_works() -> None:
     assert json.loads(instructions("CMD")[0]) == ["nst-rs", "--help"]
 
 
+def test_what_the_program_and_prefect_write_by_themselves_lies_in_the_users_own_home() -> None:
+    variables = dict(each.split("=", 1) for each in instructions("ENV")[0].split())
+    home = Path(variables["HOME"])
+    assert f'--create-home --no-log-init --non-unique --uid "${{USER_ID}}" {home.name} ' in instructions("RUN")[-1]
+    # Prefect's server has no page where it cannot write this folder.
+    assert home in Path(variables["PREFECT_UI_STATIC_DIRECTORY"]).parents
+
+
 def test_the_image_is_built_from_files_that_are_there_with_extras_that_there_are() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     (asked,) = re.findall(r'"\.\[\$\{NETWORK\},([\w,]+)\]"', DOCKERFILE)
@@ -96,4 +104,7 @@ def test_the_services_work_in_the_pool_and_the_folders_that_the_deployments_name
     assert "prefect work-pool create styling " in services["deployments"]["command"][-1]
     (output,) = {d["parameters"]["output"] for d in deployments if "output" in d.get("parameters", {})}
     assert f"/data/{output}" in services["maps"]["command"]
+    (served_at,) = {d["parameters"]["served_at"] for d in deployments if "served_at" in d.get("parameters", {})}
+    (port,) = services["maps"]["ports"]
+    assert served_at == f"http://{port.rpartition(':')[0]}"
     assert instructions("WORKDIR")[-1] == "/data"

@@ -48,6 +48,13 @@ def test_each_text_that_disagrees_is_named(
     assert said.startswith(f"{file}: expected ")
 
 
+def test_a_page_that_has_people_install_another_version_is_named(release: ModuleType) -> None:
+    page = "pip install 'nst_rs-{}-py3-none-any.whl[cpu,view]'"
+    pages = {"docs/installing.md": page.format("1.2.0"), "README.md": page.format("1.1.0")}
+    (said,) = release.other_wheels("1.2.0", pages)
+    assert said == "README.md: expected the wheel of 1.2.0, got that of 1.1.0"
+
+
 def test_the_citation_is_of_this_version() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == VERSION

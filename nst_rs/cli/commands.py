@@ -16,7 +16,7 @@ from nst_rs.cli import terminal
 from nst_rs.cli.serving import make_cache, offers, opened
 from nst_rs.cli.signals import exit_code, stopped_like_ctrl_c
 from nst_rs.config.loading import load_config, name_files, override
-from nst_rs.config.named_styles import find_style, named_styles
+from nst_rs.config.named_styles import SUFFIX, find_style, named_styles
 from nst_rs.config.reference import describe
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, NstError
@@ -111,7 +111,7 @@ def stylize(
 
 def _stylize(screen: Console, run: RunConfig, config: Path | None) -> None:
     """Make a map as `run` says, which was read from the file `config`, and show what was made."""
-    with native_notes_hidden():
+    with _preparing(screen, run):
         from nst_rs.output.files import Outputs
         from nst_rs.runs import record, session
         from nst_rs.runs.prepare import prepare
@@ -184,7 +184,7 @@ def learn(
     """
     with _errors_as_lines(verbose, "no style was written; the same command goes on from here") as screen:
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
-        with native_notes_hidden():
+        with _preparing(screen, run):
             from nst_rs.learning import session
             from nst_rs.learning.job import prepare
 
@@ -212,7 +212,7 @@ def plan(
     with _errors_as_lines(verbose) as screen:
         run = name_files(load_config(config, settings or (), preset), scene or None, style or None, output)
         terminal.say_what_is_taken(screen, style or ())
-        with native_notes_hidden():
+        with _preparing(screen, run, "measuring how fast this machine is"):
             from nst_rs.runs.prepare import forecast
 
             planned = forecast(run)
@@ -274,7 +274,7 @@ def try_styles(
         run = name_files(load_config(config, settings or ()), scene or None, style or None, None)
         if not run.scene.paths:
             raise ConfigError("scene.paths", expected="at least one GeoTIFF or folder", got="none")
-        with native_notes_hidden():
+        with _preparing(screen, run):
             from nst_rs.runs.several import trial
 
         def command(named: str, preset: str | None) -> str:
@@ -475,6 +475,31 @@ def animate(
 
         write(maps, output, Pace(pixels, seconds))
         print(output)
+
+
+@contextmanager
+def _preparing(screen: Console, run: RunConfig, what: str = "starting TensorFlow") -> Iterator[None]:
+    """Load what `run` needs, which takes seconds: a terminal says `what` meanwhile, and libraries write nothing.
+
+    A scene or style that is not there is told of first. Raises NstError.
+    """
+    with terminal.waiting(screen, what), native_notes_hidden():
+        _check_there(run)
+        yield
+
+
+def _check_there(run: RunConfig) -> None:
+    """Raise SceneError or StyleError for a name of which there is no file."""
+    from nst_rs.files.locations import is_path
+    from nst_rs.scene.listing import files_at
+    from nst_rs.style.images import read_style
+
+    for location in run.scene.paths:
+        if is_path(location) and not Path(location).exists():
+            files_at(location)
+    for image in run.style.images:
+        if not image.exists() and image.suffix != SUFFIX:
+            read_style(image, run.style.size)
 
 
 def _learned_style(named: list[str]) -> Path | None:

@@ -98,6 +98,12 @@ class _LineHandler(logging.Handler):
         say(self._console, f"{record.levelname.lower()}: {self.format(record)}")
 
 
+def waiting(console: Console, what: str) -> AbstractContextManager[object]:
+    """Say what is waited for while the context lasts, on a terminal; nothing of it stays there."""
+    # This spinner is ASCII, as some terminals are.
+    return console.status(what, spinner="line") if console.is_terminal else nullcontext()
+
+
 def listening(console: Console) -> AbstractContextManager[progress.Listener]:
     """Show progress while the context lasts: one live line on a terminal, else a plain line now and then."""
     return _showing(console, _PlainLines(console).hear, "reading the scene")

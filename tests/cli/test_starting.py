@@ -41,6 +41,28 @@ except SystemExit:
     assert ended.stderr == "[]\n"
 
 
+@pytest.mark.parametrize("command", ["stylize", "plan", "learn", "try"])
+@pytest.mark.parametrize(
+    ("scene", "style", "said"),
+    [("nowhere", "@style", "scene nowhere: expected"), ("@scene", "none.jpg", "style none.jpg")],
+)
+def test_a_scene_or_style_that_is_not_there_is_told_of_before_tensorflow_is_loaded(
+    command: str,
+    scene: str,
+    style: str,
+    said: str,
+    olinda: Path,
+    harvest: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for module in ("nst_rs.runs.prepare", "nst_rs.runs.several.trial", "nst_rs.learning.job"):
+        monkeypatch.setitem(sys.modules, module, None)
+    there = {"@scene": olinda, "@style": harvest}
+    assert run(command, there.get(scene, scene), "--style", there.get(style, style)) == 2
+    assert said in capfd.readouterr().err
+
+
 def test_init_writes_a_project_and_says_what_to_do_next(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "my maps"
     assert run("init", folder) == 0

@@ -44,6 +44,7 @@ def test_a_terminal_shows_one_live_line_and_then_the_result(
     settings = [f"--set={key}={value}".replace("(", "[").replace(")", "]") for key, value in quick.items()]
     named = (olinda.with_name("olinda_centre.tif"), "--style", harvest, "--output", tmp_path / "map.tif")
     shown = run_in_terminal(Path(sys.executable).with_name("nst-rs"), "stylize", *named, *settings)
+    assert "starting TensorFlow" in shown
     assert "level 2/2, iteration 2/2" in shown
     assert "100 %" in shown
     assert "\x1b[2K" in shown  # the line is taken away again

@@ -10,7 +10,7 @@ import rasterio
 import nst_rs
 from benchmarks.scenes import SAMPLES, STYLE
 from nst_rs.config.sections import RunConfig, trunk_of
-from nst_rs.output.figures import measure
+from nst_rs.output.figures.edges import measure
 from nst_rs.pyramid.tiling import make_level
 
 SETTINGS = {"schedule.iterations": (60, 30, 15)}

@@ -13,7 +13,7 @@ import nst_rs
 from nst_rs.composite.land_cover import number_classes, open_rules
 from nst_rs.config.loading import load_config, override
 from nst_rs.config.sections import RunConfig
-from nst_rs.output.borders import Palette, measure_borders
+from nst_rs.output.figures.borders import Palette, measure_borders
 from nst_rs.scene.opening import open_scene_of
 from nst_rs.style.images import read_styles
 

@@ -23,7 +23,7 @@ from nst_rs.neural.build import build_kernel, build_objective
 from nst_rs.objective.problem import Problem
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.tiling import make_level
-from nst_rs.runs.levels import compose_levels
+from nst_rs.runs.optimised.levels import compose_levels
 from nst_rs.runs.prepare import prepare
 from nst_rs.runs.session import run
 from nst_rs.style.images import read_styles

@@ -17,9 +17,9 @@ from nst_rs.config.sections import OutputSection, RunConfig
 from nst_rs.geo.grid import Grid
 from nst_rs.output.companion import MapContents
 from nst_rs.output.files import Outputs
-from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.publish import publish
-from nst_rs.output.webtiles import COMPANION
+from nst_rs.output.rasters.geotiff import StyledMap
+from nst_rs.output.rasters.webtiles import COMPANION
 from nst_rs.runs.record import peak_memory_bytes
 
 WIDTH = 4096

@@ -53,8 +53,8 @@ from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, OutputError, SceneError
 from nst_rs.files.storage import DiskStorage, Storage, strips
 from nst_rs.neural.vgg16 import Encoder, load_convolutions
-from nst_rs.output.figures import measure
-from nst_rs.output.flat_areas import measure_flat_areas
+from nst_rs.output.figures.edges import measure
+from nst_rs.output.figures.flat_areas import measure_flat_areas
 from nst_rs.scene.mosaic import Scene
 from nst_rs.style.images import read_style
 

@@ -13,8 +13,8 @@ from benchmarks.scenes import write_scene
 from nst_rs.config.loading import name_files
 from nst_rs.config.named_styles import shipped_folder
 from nst_rs.config.sections import RunConfig
-from nst_rs.runs.learned_job import LearnedJob
-from nst_rs.runs.on_demand import MapOnDemand
+from nst_rs.runs.painted.job import LearnedJob
+from nst_rs.runs.painted.on_demand import MapOnDemand
 from nst_rs.runs.prepare import prepare
 from nst_rs.view.painted import painted
 from nst_rs.view.server import HOST, View, application

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nst_rs.runs.in_memory import InputFiles
     from nst_rs.runs.prepare import Forecast
     from nst_rs.runs.progress import Listener
-    from nst_rs.runs.sweep import Comparison
+    from nst_rs.runs.several.sweep import Comparison
     from nst_rs.scene.array import SceneArray
     from nst_rs.scene.inspect import SceneReport
 
@@ -241,7 +241,7 @@ def sweep(
     """
     with importing_tensorflow():
         from nst_rs.runs import progress, session
-        from nst_rs.runs import sweep as sweeps
+        from nst_rs.runs.several import sweep as sweeps
     folder = Path(output)
     choices = [_choices(key, values) for key, values in (vary or {}).items()]
     assignments = [f"{key}={_written(value)}" for key, value in (settings or {}).items()]

@@ -192,7 +192,7 @@ def _agreeing(order: Order, scene: str) -> RunConfig:
 def _is_made(order: Order, config: RunConfig, scene: str) -> bool:
     """Whether a run that could not say so any more has made the map."""
     with importing_tensorflow():
-        from nst_rs.runs.sweep import Variant, is_done
+        from nst_rs.runs.several.sweep import Variant, is_done
     try:
         if not is_done(Variant(order.tif.stem, name_files(config, [scene], None, order.tif))):
             return False

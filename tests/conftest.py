@@ -32,11 +32,11 @@ LONGEST = (
     "view/test_painted.py",
     "view/test_server.py",
     "runs/test_zooms.py",
-    "runs/test_going_on.py",
+    "runs/optimised/test_going_on.py",
     "runs/test_session.py",
-    "runs/test_levels.py",
+    "runs/optimised/test_levels.py",
     "runs/test_agreement.py",
-    "runs/test_painting.py",
+    "runs/painted/test_painting.py",
 )
 """The files that take longest, the longest first."""
 
@@ -64,7 +64,7 @@ def one_network() -> Iterator[None]:
     """Runs in this process share a network of a kind."""
     from nst_rs.learning import session
     from nst_rs.neural import build
-    from nst_rs.runs import levels
+    from nst_rs.runs.optimised import levels
     from tests.networks import built_once
 
     with pytest.MonkeyPatch.context() as patch:

@@ -9,8 +9,8 @@ from nst_rs.config.loading import override
 from nst_rs.config.sections import RunConfig
 from nst_rs.geo.grid import Grid
 from nst_rs.objective.terms.registry import describe
+from nst_rs.output.pages.report import Pictures
 from nst_rs.output.provenance import settings_digest
-from nst_rs.output.report import Pictures
 from nst_rs.style.picture import Style
 from tests.rasters import NORTH_UP, UTM
 

@@ -16,7 +16,7 @@ from typing import Any
 from nst_rs.cli import app
 from nst_rs.config.loading import load_config
 from nst_rs.errors import NstError
-from nst_rs.runs import levels
+from nst_rs.runs.optimised import levels
 from nst_rs.runs.prepare import prepare
 from nst_rs.runs.progress import Progress
 from nst_rs.runs.session import run

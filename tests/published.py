@@ -13,8 +13,8 @@ from nst_rs.geo.grid import Grid
 from nst_rs.output.companion import Companion, MapContents
 from nst_rs.output.companions import COMPANIONS
 from nst_rs.output.files import Outputs
-from nst_rs.output.geotiff import StyledMap
 from nst_rs.output.publish import publish
+from nst_rs.output.rasters.geotiff import StyledMap
 from tests.finished_runs import record_of
 
 

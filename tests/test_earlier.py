@@ -11,7 +11,7 @@ import yaml
 from nst_rs.config.loading import load_config
 from nst_rs.learned import style_file
 from nst_rs.learned.style_file import read_learned
-from nst_rs.output.printed import in_words, record_of
+from nst_rs.output.pages.printed import in_words, record_of
 from nst_rs.schedule.catalogue import Catalogue, product_name
 
 EARLIER = Path(__file__).parent / "earlier"

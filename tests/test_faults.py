@@ -22,7 +22,7 @@ from nst_rs.output.files import Outputs
 from nst_rs.runs import compose as composing
 from nst_rs.runs.prepare import prepare
 from nst_rs.runs.session import run
-from nst_rs.runs.sweep import Variant, is_done
+from nst_rs.runs.several.sweep import Variant, is_done
 from tests.forked import ForkedRun, Orders, Tally, use_pixels_for_features
 from tests.full_disk import files_of_at_most
 from tests.operated import free_address, operated

@@ -240,7 +240,7 @@ def sweep(
     with _errors_as_lines(verbose, "the same command goes on from here") as screen:
         with native_notes_hidden():
             from nst_rs.runs import session
-            from nst_rs.runs import sweep as sweeps
+            from nst_rs.runs.several import sweep as sweeps
 
             chosen = sweeps.variants(configs, output, vary or (), settings or ())
         with sweeps.alone(output):
@@ -275,7 +275,7 @@ def try_styles(
         if not run.scene.paths:
             raise ConfigError("scene.paths", expected="at least one GeoTIFF or folder", got="none")
         with native_notes_hidden():
-            from nst_rs.runs import trial
+            from nst_rs.runs.several import trial
 
         def command(named: str, preset: str | None) -> str:
             further = [part for each in settings or () for part in ("--set", each)]
@@ -447,7 +447,7 @@ def print_(
     arrow to the north. A run makes one by itself with --set output.page=a3.
     """
     with _errors_as_lines(verbose=False):
-        from nst_rs.output.printed import ENDING, print_beside
+        from nst_rs.output.pages.printed import ENDING, print_beside
 
         page = {"paper": paper, "title": title, "attribution": attribution, "dpi": dpi}
         section = override(RunConfig(), {"output.page": page}).output
@@ -470,8 +470,8 @@ def animate(
     date of its scene. All are shown on the first one's ground.
     """
     with _errors_as_lines(verbose=False):
-        from nst_rs.output.animation import Pace
-        from nst_rs.output.animation import animate as write
+        from nst_rs.output.pictures.animation import Pace
+        from nst_rs.output.pictures.animation import animate as write
 
         write(maps, output, Pace(pixels, seconds))
         print(output)

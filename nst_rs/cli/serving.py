@@ -14,7 +14,7 @@ from nst_rs.errors import ConfigError, OutputError
 from nst_rs.files.quiet import native_notes_hidden
 
 if TYPE_CHECKING:
-    from nst_rs.runs.learned_job import LearnedJob
+    from nst_rs.runs.painted.job import LearnedJob
     from nst_rs.view.server import View
 
 
@@ -64,7 +64,7 @@ def _offer(config: RunConfig, style: Path, composite: str, folder: Path, path: s
 def opened(name: str, offered: Sequence[Offer]) -> Iterator[list["View"]]:
     """Open the maps for viewing, the first of them at once, the others when they are chosen. Raises NstError."""
     jobs = [_job(offer) for offer in offered]
-    from nst_rs.runs.on_demand import MapOnDemand
+    from nst_rs.runs.painted.on_demand import MapOnDemand
     from nst_rs.view.painted import painted
     from nst_rs.view.server import Choice
 
@@ -82,7 +82,7 @@ def opened(name: str, offered: Sequence[Offer]) -> Iterator[list["View"]]:
 def _job(offer: Offer) -> "LearnedJob":
     """Prepare to paint a map. Raises NstError, also where its style is not learned."""
     with native_notes_hidden():
-        from nst_rs.runs.learned_job import LearnedJob
+        from nst_rs.runs.painted.job import LearnedJob
         from nst_rs.runs.prepare import prepare
 
         if offer.config.output.path is not None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from nst_rs.runs import progress
     from nst_rs.runs.finish import Result
     from nst_rs.runs.prepare import Forecast
-    from nst_rs.runs.sweep import Comparison
+    from nst_rs.runs.several.sweep import Comparison
     from nst_rs.scene.inspect import SceneReport
     from nst_rs.scene.raster_file import Header
 
@@ -322,7 +322,7 @@ def _show_ground(console: Console, rows: Sequence[Mapping[str, str]]) -> None:
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
     """Print the table of a sweep, and where its files are."""
-    from nst_rs.runs.comparison import rows
+    from nst_rs.runs.several.comparison import rows
 
     lines = rows(comparison.runs)
     name, *others = lines[0]
@@ -337,7 +337,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
 
 def show_result(console: Console, result: Result, asked: Outputs) -> None:
     """Print what `nst-rs stylize` made; `asked` says what was to be written beside the map."""
-    from nst_rs.output.figures import describe
+    from nst_rs.output.figures.edges import describe
 
     say(console, "; ".join(f"{name} {value}" for name, value in describe(result.figures).items()))
     say(console, f"made in {duration(sum(result.seconds.values()))}:")

@@ -13,8 +13,8 @@ from pystac import Asset
 from nst_rs.composite.rendering import Rendering
 from nst_rs.config.sections import OutputSection
 from nst_rs.files.storage import PixelArray
-from nst_rs.output.geotiff import StyledMap
-from nst_rs.output.on_the_way import SmallPicture
+from nst_rs.output.pictures.on_the_way import SmallPicture
+from nst_rs.output.rasters.geotiff import StyledMap
 from nst_rs.style.picture import Style
 
 

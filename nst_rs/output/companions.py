@@ -1,7 +1,9 @@
 """The files that go with a map, in the order in which they are written and moved into place."""
 
-from nst_rs.output import printed, report, scene_bands, stac_item, webtiles
+from nst_rs.output import stac_item
 from nst_rs.output.companion import Companion
+from nst_rs.output.pages import printed, report
+from nst_rs.output.rasters import scene_bands, webtiles
 
 COMPANIONS: tuple[Companion, ...] = (
     scene_bands.COMPANION,

@@ -15,12 +15,12 @@ from nst_rs.composite.rendering import Rendering
 from nst_rs.errors import NstError, OutputError
 from nst_rs.files.workspace import Workspace
 from nst_rs.geo.grid import Grid
-from nst_rs.output.cog import write_cog
 from nst_rs.output.companion import Companion, FinishedMap, MapContents
 from nst_rs.output.companions import COMPANIONS
 from nst_rs.output.files import Outputs
-from nst_rs.output.geotiff import block_pixels
-from nst_rs.output.preview import preview
+from nst_rs.output.pictures.preview import preview
+from nst_rs.output.rasters.cog import write_cog
+from nst_rs.output.rasters.geotiff import block_pixels
 
 log = logging.getLogger(__name__)
 

@@ -26,14 +26,14 @@ from nst_rs.config.sections import Color
 from nst_rs.errors import ConfigError, NstError, SceneError
 from nst_rs.files.storage import DiskStorage, Inset, PixelArray, Storage, strips
 from nst_rs.objective.terms.agreement import Agreement, voice
-from nst_rs.output.agreement_figures import AROUND, Read, measure_change, measure_seams
-from nst_rs.output.geotiff import StyledMap, write_geotiff
+from nst_rs.output.figures.agreement import AROUND, Read, measure_change, measure_seams
+from nst_rs.output.rasters.geotiff import StyledMap, write_geotiff
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.resample import halve_into, mirror
 from nst_rs.pyramid.tiling import Level
 from nst_rs.runs.compose import ComposedScene
 from nst_rs.runs.earlier_maps import SETTING, EarlierMap
-from nst_rs.runs.optimised_job import OptimisedJob
+from nst_rs.runs.optimised.job import OptimisedJob
 from nst_rs.style.color import to_optimise
 
 log = logging.getLogger(__name__)

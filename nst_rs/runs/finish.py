@@ -12,15 +12,15 @@ from nst_rs.composite.overlay import with_unstyled
 from nst_rs.files.storage import PixelArray
 from nst_rs.files.text import duration
 from nst_rs.output import provenance
-from nst_rs.output.borders import Palette, measure_borders
 from nst_rs.output.companion import MapContents
-from nst_rs.output.figures import describe, measure
+from nst_rs.output.figures.borders import Palette, measure_borders
+from nst_rs.output.figures.edges import describe, measure
+from nst_rs.output.figures.flat_areas import measure_flat_areas
 from nst_rs.output.files import Outputs
-from nst_rs.output.flat_areas import measure_flat_areas
-from nst_rs.output.geotiff import StyledMap
-from nst_rs.output.on_the_way import SmallPicture
+from nst_rs.output.pictures.on_the_way import SmallPicture
 from nst_rs.output.publish import publish
 from nst_rs.output.published import map_to_xarray, read_map, thumbnail
+from nst_rs.output.rasters.geotiff import StyledMap
 from nst_rs.runs import record
 from nst_rs.runs.compose import ComposedScene
 from nst_rs.runs.cost import Meter

@@ -8,10 +8,10 @@ from nst_rs.composite.rendering import Rendering
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, SceneError
 from nst_rs.files.locations import file_of, is_path
-from nst_rs.output.cog import check_profile
 from nst_rs.output.companions import COMPANIONS
 from nst_rs.output.files import Outputs, check_output
-from nst_rs.output.geotiff import check_crs
+from nst_rs.output.rasters.cog import check_profile
+from nst_rs.output.rasters.geotiff import check_crs
 from nst_rs.scene.mosaic import Scene
 from nst_rs.style.picture import Style
 

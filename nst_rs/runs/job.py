@@ -1,7 +1,7 @@
 """A run before it is computed: the parts that optimised and learned pictures share.
 
 A job is a run that has been checked against its inputs and the machine. The two kinds of job, which differ in how the
-picture comes to be, are in :mod:`nst_rs.runs.optimised_job` and :mod:`nst_rs.runs.learned_job`.
+picture comes to be, are in :mod:`nst_rs.runs.optimised.job` and :mod:`nst_rs.runs.painted.job`.
 """
 
 import shutil

@@ -20,9 +20,9 @@ from nst_rs.files.workspace import Workspace
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.runs.inputs import Inputs, check_named, open_outputs, stamp
 from nst_rs.runs.job import Job, Kind
-from nst_rs.runs.learned_classes import LearnedClassesKind
-from nst_rs.runs.learned_job import LearnedKind, learned_style_of
-from nst_rs.runs.optimised_job import OptimisedKind
+from nst_rs.runs.optimised.job import OptimisedKind
+from nst_rs.runs.painted.classes_job import LearnedClassesKind
+from nst_rs.runs.painted.job import LearnedKind, learned_style_of
 
 
 @dataclass(frozen=True, repr=False)

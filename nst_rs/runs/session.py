@@ -1,24 +1,24 @@
 """One run in progress, from files to files: composing, computing the picture, finishing.
 
 :class:`Session` has the stages as methods, for a scheduler to call one by one; :func:`run` calls them in a row. The
-picture is computed by :mod:`nst_rs.runs.levels` or :mod:`nst_rs.runs.painting`.
+picture is computed by :mod:`nst_rs.runs.optimised.levels` or :mod:`nst_rs.runs.painted.painting`.
 """
 
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from nst_rs.executors.choice import executor_for
-from nst_rs.output.on_the_way import SmallPicture
+from nst_rs.output.pictures.on_the_way import SmallPicture
 from nst_rs.runs import progress
 from nst_rs.runs.cost import Meter
 from nst_rs.runs.finish import Finished, Result, finish
 from nst_rs.runs.job import Job
-from nst_rs.runs.learned_classes import LearnedClassesJob
-from nst_rs.runs.learned_job import LearnedJob
-from nst_rs.runs.levels import Levels
-from nst_rs.runs.optimised_job import OptimisedJob
-from nst_rs.runs.painting import Painting
-from nst_rs.runs.painting_classes import PaintingClasses
+from nst_rs.runs.optimised.job import OptimisedJob
+from nst_rs.runs.optimised.levels import Levels
+from nst_rs.runs.painted.classes_job import LearnedClassesJob
+from nst_rs.runs.painted.job import LearnedJob
+from nst_rs.runs.painted.painting import Painting
+from nst_rs.runs.painted.painting_classes import PaintingClasses
 from nst_rs.runs.progress import Stopwatch
 
 

@@ -23,7 +23,7 @@ class Zoom:
     weight: PixelArray  # (h, w): 0 where there is no data
     unstyled: PixelArray | None = None  # (h, w, 4) uint8 RGB, and 255 where the scene is shown as it is
     statistics: Mapping[str, Any] | None = None
-    """What a learned style was normalised by, where it was: :data:`nst_rs.runs.scene_statistics.Recorded`."""
+    """What a learned style was normalised by, where it was: :data:`nst_rs.runs.painted.scene_statistics.Recorded`."""
 
     def described(self) -> dict[str, Any]:
         """Return what the record says of it."""

@@ -15,10 +15,10 @@ from rio_tiler.io import Reader
 from rio_tiler.models import ImageData
 
 from nst_rs.geo.grid import Box, Grid
-from nst_rs.output.cog import write_cog
-from nst_rs.output.geotiff import BLOCK, StyledMap
-from nst_rs.output.placed import on_blocks, write_placed
-from nst_rs.output.webtiles import finest_zoom, map_bounds
+from nst_rs.output.rasters.cog import write_cog
+from nst_rs.output.rasters.geotiff import BLOCK, StyledMap
+from nst_rs.output.rasters.placed import on_blocks, write_placed
+from nst_rs.output.rasters.webtiles import finest_zoom, map_bounds
 from nst_rs.view.server import Choice, View
 
 MOST_PIXELS = 2**23
@@ -28,7 +28,7 @@ _AROUND = 64
 
 
 class PaintedMap(Protocol):
-    """A map that is painted in parts: :class:`nst_rs.runs.on_demand.MapOnDemand`."""
+    """A map that is painted in parts: :class:`nst_rs.runs.painted.on_demand.MapOnDemand`."""
 
     grid: Grid
 

@@ -28,10 +28,10 @@ from titiler.core.factory import TilerFactory
 from nst_rs.errors import NstError, ResourceError, SceneError
 from nst_rs.files.storage import DiskStorage
 from nst_rs.geo.grid import Grid
-from nst_rs.output.cog import write_cog
 from nst_rs.output.finished_run import FinishedRun
-from nst_rs.output.geotiff import StyledMap
-from nst_rs.output.webtiles import finest_zoom, map_bounds, pieces_around_the_earth
+from nst_rs.output.rasters.cog import write_cog
+from nst_rs.output.rasters.geotiff import StyledMap
+from nst_rs.output.rasters.webtiles import finest_zoom, map_bounds, pieces_around_the_earth
 from nst_rs.scene.opening import open_scene
 from nst_rs.view.wmts import Layer, capabilities
 

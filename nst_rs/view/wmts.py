@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 
 from nst_rs.geo.webgrid import WORLD
-from nst_rs.output.webtiles import on_one_world, tile_blocks
+from nst_rs.output.rasters.webtiles import on_one_world, tile_blocks
 
 
 @dataclass(frozen=True)

@@ -67,9 +67,9 @@ def test_demo_makes_the_sample_map_and_its_last_line_says_where(
 def test_a_command_that_lacks_a_package_says_in_one_line_what_installs_it(
     tmp_path: Path, olinda: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "nst_rs.output.print_page", None)
+    monkeypatch.setitem(sys.modules, "nst_rs.output.pages.print_page", None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "nst_rs.output.print_page")
+    monkeypatch.delitem(sys.modules, "nst_rs.output.pages.print_page")
     assert run("print", olinda.with_name("olinda_centre.tif"), "--output", tmp_path / "page.pdf") == 2
     assert capfd.readouterr().err == (
         "error: a page needs matplotlib, which is not installed; pip install 'nst-rs[print]'\n"

@@ -14,7 +14,7 @@ from nst_rs.geo.grid import Grid
 from nst_rs.output import companions, files, publish
 from nst_rs.output.companion import Companion
 from nst_rs.output.files import Outputs
-from nst_rs.output.geotiff import StyledMap
+from nst_rs.output.rasters.geotiff import StyledMap
 from nst_rs.output.stac_item import COMPANION as ITEM
 from tests.finished_runs import record_of
 from tests.published import EMPTY, contents_of

@@ -13,14 +13,14 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.transform import Affine
 from rio_cogeo.cogeo import cog_validate
 
-import nst_rs.output.cog as optimising
+import nst_rs.output.rasters.cog as optimising
 from nst_rs.errors import OutputError
 from nst_rs.geo.grid import Grid
-from nst_rs.output.cog import check_profile
 from nst_rs.output.files import Outputs, check_output
-from nst_rs.output.geotiff import LOSSY, StyledMap, to_bytes
-from nst_rs.output.preview import PREVIEW_SIDE, preview
+from nst_rs.output.pictures.preview import PREVIEW_SIDE, preview
 from nst_rs.output.publish import disk_bytes
+from nst_rs.output.rasters.cog import check_profile
+from nst_rs.output.rasters.geotiff import LOSSY, StyledMap, to_bytes
 from tests.full_disk import files_of_at_most
 from tests.published import publish_alone, writing
 from tests.rasters import NORTH_UP, ROTATED, SOUTH_UP, UTM
@@ -146,7 +146,7 @@ def test_a_profile_that_gdal_was_built_without_is_refused_at_once(monkeypatch: p
     for profile in ("deflate", "lzw", "jpeg", "webp"):
         check_profile(profile)
     monkeypatch.setattr(
-        "nst_rs.output.cog._creation_options",
+        "nst_rs.output.rasters.cog._creation_options",
         lambda _: {"driver": "GTiff", "photometric": "YCbCr", "compress": "WEBP"},
     )
     with pytest.raises(OutputError, match=r"output.profile: expected one that GDAL can write, got .*; choose deflate"):
@@ -262,7 +262,14 @@ def refuse(*_: Any, **__: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "step", ["cog.write_geotiff", "cog.copy", "cog.cog_validate", "publish.preview", "publish.os.replace"]
+    "step",
+    [
+        "rasters.cog.write_geotiff",
+        "rasters.cog.copy",
+        "rasters.cog.cog_validate",
+        "publish.preview",
+        "publish.os.replace",
+    ],
 )
 @pytest.mark.parametrize("earlier", [True, False])
 def test_a_step_that_fails_leaves_everything_as_it_was(
@@ -358,7 +365,7 @@ def test_overviews_are_the_new_maps_where_an_earlier_one_had_some_beside_it(tmp_
 def test_a_map_that_is_not_cloud_optimised_is_not_handed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flaws: tuple[list[str], list[str]]
 ) -> None:
-    monkeypatch.setattr("nst_rs.output.cog.cog_validate", lambda *_, **__: (False, *flaws))
+    monkeypatch.setattr("nst_rs.output.rasters.cog.cog_validate", lambda *_, **__: (False, *flaws))
     complaint = r"output map.tif: expected a valid cloud-optimised GeoTIFF, got \['not tiled'\]"
     with pytest.raises(OutputError, match=complaint):
         publish_picture(tmp_path / "map.tif")

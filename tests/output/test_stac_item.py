@@ -23,9 +23,9 @@ from nst_rs.config.loading import override
 from nst_rs.config.sections import OutputSection, RunConfig
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
-from nst_rs.output.geotiff import StyledMap
-from nst_rs.output.scene_bands import COMPANION as BANDS
-from nst_rs.output.scene_bands import SceneBands
+from nst_rs.output.rasters.geotiff import StyledMap
+from nst_rs.output.rasters.scene_bands import COMPANION as BANDS
+from nst_rs.output.rasters.scene_bands import SceneBands
 from nst_rs.output.stac_item import COMPANION as ITEM
 from tests.finished_runs import record_of
 from tests.places import EVERYWHERE

@@ -22,8 +22,8 @@ from nst_rs.output.files import Outputs
 from nst_rs.pyramid.resample import halve
 from nst_rs.runs.agreement import compose_held
 from nst_rs.runs.finish import Result
-from nst_rs.runs.levels import compose_levels
-from nst_rs.runs.optimised_job import OptimisedJob
+from nst_rs.runs.optimised.job import OptimisedJob
+from nst_rs.runs.optimised.levels import compose_levels
 from nst_rs.runs.prepare import forecast, prepare
 from nst_rs.runs.progress import Progress
 from nst_rs.runs.session import run

@@ -101,7 +101,7 @@ def test_an_error_anywhere_leaves_an_earlier_map_as_it_was(
     def full_disk(*_arguments: object, **_options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nst_rs.output.cog.write_geotiff", full_disk)
+    monkeypatch.setattr("nst_rs.output.rasters.cog.write_geotiff", full_disk)
     with pytest.raises(NstError, match=r"expected room and leave to write, got .*No space left"):
         nst_rs.stylize(scene, harvest, output, settings=quick)
     assert output.read_bytes() == b"an earlier map"

@@ -21,7 +21,7 @@ from nst_rs.runs import compose as composing
 from nst_rs.runs.prepare import forecast, prepare
 from nst_rs.runs.progress import PaintingProgress, Progress
 from nst_rs.runs.session import run
-from nst_rs.runs.sweep import compare, variants, waiting
+from nst_rs.runs.several.sweep import compare, variants, waiting
 from tests.learned_styles import small_style
 from tests.rasters import random_values, write_raster
 
@@ -143,7 +143,7 @@ def test_a_run_repeated_from_its_record_is_the_same_byte_for_byte(config: RunCon
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
     kind: str, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nst_rs.runs.painting._SECONDS_BETWEEN_NOTES", 0.0)
+    monkeypatch.setattr("nst_rs.runs.painted.painting._SECONDS_BETWEEN_NOTES", 0.0)
     heard: list[Any] = []
 
     def hear(state: Progress | PaintingProgress, die_after: int | None = None) -> None:
@@ -170,7 +170,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
 def test_a_killed_run_of_other_settings_is_not_gone_on_with(
     kind: str, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nst_rs.runs.painting._SECONDS_BETWEEN_NOTES", 0.0)
+    monkeypatch.setattr("nst_rs.runs.painted.painting._SECONDS_BETWEEN_NOTES", 0.0)
     other = {"optimised": {"objective.alpha": 0.7}, "learned": {"style.strength": 0.5}}[kind]
 
     def die(state: Progress | PaintingProgress) -> None:
@@ -185,9 +185,9 @@ def test_a_killed_run_of_other_settings_is_not_gone_on_with(
     assert (tmp_path / "out" / "killed.tif").read_bytes() == expected
 
 
-@pytest.mark.parametrize("kind", ["learned"], indirect=True)  # an optimised run's rounds: tests/runs/test_levels.py
+@pytest.mark.parametrize("kind", ["learned"], indirect=True)  # optimised: test_levels.py
 def test_tiles_that_are_painted_are_not_painted_again(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nst_rs.runs.painting._SECONDS_BETWEEN_NOTES", 0.0)
+    monkeypatch.setattr("nst_rs.runs.painted.painting._SECONDS_BETWEEN_NOTES", 0.0)
     painted: list[int] = []
     paint = TilePainter.paint
 

@@ -21,13 +21,13 @@ from nst_rs.neural.generator import GeneratorNetwork
 from nst_rs.output.files import Outputs
 from nst_rs.pyramid.resample import halve
 from nst_rs.pyramid.tiling import Span
-from nst_rs.runs import painting
 from nst_rs.runs.finish import Result
-from nst_rs.runs.levels import Levels
-from nst_rs.runs.painting import Painting
+from nst_rs.runs.optimised.levels import Levels
+from nst_rs.runs.painted import painting
+from nst_rs.runs.painted.painting import Painting
+from nst_rs.runs.painted.scene_statistics import moments_of
 from nst_rs.runs.prepare import forecast, prepare
 from nst_rs.runs.progress import PaintingProgress
-from nst_rs.runs.scene_statistics import moments_of
 from nst_rs.runs.session import Session, run
 from nst_rs.runs.zooms import Zoom, with_clouds
 from tests.forked import ForkedRun, Orders, Tally, use_pixels_for_features

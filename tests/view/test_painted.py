@@ -34,8 +34,8 @@ import nst_rs
 from nst_rs.cli import app
 from nst_rs.config.loading import name_files, override
 from nst_rs.config.sections import RunConfig
-from nst_rs.runs.learned_job import LearnedJob
-from nst_rs.runs.on_demand import MapOnDemand
+from nst_rs.runs.painted.job import LearnedJob
+from nst_rs.runs.painted.on_demand import MapOnDemand
 from nst_rs.runs.prepare import prepare
 from nst_rs.view import painted as module
 from nst_rs.view.painted import painted

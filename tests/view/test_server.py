@@ -38,8 +38,8 @@ from nst_rs.files.fingerprint import fingerprint
 from nst_rs.geo.grid import Grid
 from nst_rs.geo.webgrid import CRS_OF_WEB, SIDE, pixel_side
 from nst_rs.output.files import Outputs
-from nst_rs.output.geotiff import StyledMap
-from nst_rs.output.webtiles import parts, write_tiles
+from nst_rs.output.rasters.geotiff import StyledMap
+from nst_rs.output.rasters.webtiles import parts, write_tiles
 from nst_rs.view.server import HOST, _page, _Server, application, viewing
 from tests.browser import browsing, complaints, pixels
 from tests.finished_runs import MAP, record_of

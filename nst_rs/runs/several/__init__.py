@@ -1,0 +1,1 @@
+"""Several maps at once, to compare: sweeps over settings, sheets of styles and presets."""

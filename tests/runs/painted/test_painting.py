@@ -1,7 +1,6 @@
 """Learned styles applied: real files, and a small network that was not learned but changes every pixel."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from nst_rs.composite.compose import Sheets, compose
 from nst_rs.composite.rendering import open_rendering
 from nst_rs.config.loading import load_config, name_files, override
 from nst_rs.errors import ConfigError, StyleError
-from nst_rs.executors.dask import cluster as dask
 from nst_rs.geo.grid import Grid
 from nst_rs.learned.normalising import adapted
 from nst_rs.learned.windows import paint, seen
@@ -100,17 +98,8 @@ def test_any_tile_makes_the_same_pixels_bit_for_bit(result: Result, folder: Path
     assert (pixels(other.output) == pixels(result.output)).all()
 
 
-@pytest.fixture(scope="module")
-def two() -> Iterator[dict[str, Any]]:
-    """Settings for two workers, each in a process of its own."""
-    with dask.started(2, 1) as cluster:
-        yield {"compute__executor": "dask", "compute__address": cluster.address}
-
-
-def test_workers_of_a_cluster_make_the_same_pixels_bit_for_bit(
-    result: Result, folder: Path, two: dict[str, Any]
-) -> None:
-    other = applied(folder, "workers", **two)
+def test_workers_of_a_cluster_make_the_same_pixels_bit_for_bit(result: Result, folder: Path) -> None:
+    other = applied(folder, "workers", compute__executor="dask", compute__workers=2)
     assert (pixels(other.output) == pixels(result.output)).all()
     assert not (folder / ".workers.tif.work").exists()
 
@@ -215,10 +204,10 @@ def test_a_style_is_normalised_by_its_scene_and_the_record_holds_by_what(
     assert (difference > 0).mean() < 1e-3
 
 
-def test_any_tile_on_any_worker_is_normalised_alike(normalised: Result, folder: Path, two: dict[str, Any]) -> None:
-    for settings in ({"tiling__tile": 64}, two):
-        other = applied(folder, "alike", "normalised", **settings)
-        assert (pixels(other.output) == pixels(normalised.output)).all()
+@pytest.mark.parametrize("settings", [{"tiling__tile": 64}, {"compute__executor": "dask", "compute__workers": 2}])
+def test_any_tile_on_any_worker_is_normalised_alike(normalised: Result, folder: Path, settings: dict[str, Any]) -> None:
+    other = applied(folder, "alike", "normalised", **settings)
+    assert (pixels(other.output) == pixels(normalised.output)).all()
 
 
 def test_a_part_of_a_scene_that_shares_the_statistics_of_the_whole_is_painted_as_the_whole_is(

@@ -22,10 +22,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, olinda: Path, harvest: Path, 
     """A configuration of the source's kind: sums over positions, from noise, on a small style and a shallow network."""
     path = tmp_path_factory.mktemp("config") / "base.yaml"
     data: dict[str, Any] = {
-        "scene": {
-            "paths": [str(olinda.with_name("olinda_centre.tif"))],
-            "area": {"rows": [32, 96], "columns": [32, 96]},
-        },
+        "scene": {"paths": [str(olinda.with_name("olinda_centre.tif"))]},
         "style": {"images": str(harvest)},
     }
     settings = {

@@ -23,19 +23,20 @@ SAMPLES = Path(__file__).parents[1] / "sample_data"
 LONGEST = (
     "test_deployment.py",
     "test_faults.py",
-    "runs/test_levels.py",
-    "executors/test_dask.py",
-    "cli/test_commands.py",
-    "test_flow.py",
-    "view/test_server.py",
     "test_scenes.py",
+    "cli/test_commands.py",
+    "executors/test_dask.py",
+    "neural/test_build.py",
+    "test_flow.py",
     "test_stylize_inbox.py",
     "view/test_painted.py",
-    "neural/test_build.py",
+    "view/test_server.py",
     "runs/test_zooms.py",
-    "runs/test_agreement.py",
-    "runs/test_painting.py",
+    "runs/optimised/test_going_on.py",
     "runs/test_session.py",
+    "runs/optimised/test_levels.py",
+    "runs/test_agreement.py",
+    "runs/painted/test_painting.py",
 )
 """The files that take longest, the longest first."""
 
@@ -74,16 +75,26 @@ def one_network() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def quick(one_network: None) -> dict[str, Any]:
-    """Settings under which the real pipeline runs in a second: VGG16's first blocks, few iterations."""
+    """Settings under which the real pipeline runs in half a second: VGG16's first convolution, few iterations."""
     return {
         "style.size": 96,
-        "objective.content_layers": {"conv2_1": 2e-5},
-        "objective.style_layers": {"conv1_1": 6e-7, "conv2_1": 3e-10},
+        "objective.content_layers": {"conv1_1": 2e-5},
+        "objective.style_layers": {"conv1_1": 6e-7},
         "schedule.levels": 2,
         "schedule.iterations": (3, 2),
         "compute.precision": "float32",
         "compute.device": "cpu",
     }
+
+
+@pytest.fixture(scope="session")
+def deep(quick: dict[str, Any]) -> dict[str, Any]:
+    """The same with VGG16's first two blocks, for what depends on pooling and on halos: three times as long."""
+    layers = {
+        "objective.content_layers": {"conv2_1": 2e-5},
+        "objective.style_layers": {"conv1_1": 6e-7, "conv2_1": 3e-10},
+    }
+    return {**quick, **layers}
 
 
 @pytest.fixture(scope="session")

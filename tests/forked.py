@@ -4,13 +4,16 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from nst_rs.cli import app
 from nst_rs.config.loading import load_config
 from nst_rs.errors import NstError
 from nst_rs.runs.optimised import levels
@@ -76,6 +79,31 @@ class ForkedRun:
     def go_on(self) -> None:
         """Let it go on from where it waits."""
         self._here.send("go on")
+
+
+class ForkedCommand:
+    """The command line in a process of its own, with temporary files in a folder and its messages in a file."""
+
+    def __init__(self, arguments: list[str], temporary: Path, messages: Path) -> None:
+        """Start it."""
+        self.process: BaseProcess = _CONTEXT.Process(target=_command, args=(arguments, temporary, messages))
+        self.process.start()
+
+    def stop(self, how: signal.Signals) -> int | None:
+        """Send it a signal, and wait for it to end; return its exit code."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, how)
+        self.process.join(_PATIENCE)
+        return self.process.exitcode
+
+
+def _command(arguments: list[str], temporary: Path, messages: Path) -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP):  # whoever runs the tests may ignore them
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
+    os.dup2(os.open(messages, os.O_WRONLY | os.O_CREAT), sys.stderr.fileno())
+    app(arguments)
 
 
 def use_pixels_for_features(put: Callable[[object, str, object], None] = setattr) -> None:

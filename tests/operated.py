@@ -45,13 +45,12 @@ def _processes(*commands: str, folder: Path) -> Iterator[list["subprocess.Popen[
 
 
 @contextmanager
-def operated(address: str, folder: Path = ROOT) -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """A scheduler at `address` and two workers, started in `folder`: their processes, in this order."""
+def operated(address: str, folder: Path = ROOT, workers: int = 2) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """A scheduler at `address` and workers, started in `folder`: their processes, in this order."""
     host, port = address.removeprefix("tcp://").split(":")
     with _processes(
         f"scheduler --host {host} --port {port} --dashboard-address 127.0.0.1:0",
-        f"worker {address} --nthreads 1 --no-dashboard --no-nanny",
-        f"worker {address} --nthreads 1 --no-dashboard --no-nanny",
+        *[f"worker {address} --nthreads 1 --no-dashboard --no-nanny"] * workers,
         folder=folder,
     ) as started:
         wait_for(host, port)

@@ -78,3 +78,10 @@ def in_memory(array: npt.NDArray[Any], **changed: Any) -> SceneArray:
     """Return a scene in memory of (bands, H, W) values, with 0 for nodata unless `changed` says otherwise."""
     place = {"transform": NORTH_UP, "crs": UTM, "nodata": 0, "bands": ("red", "green", "blue")}
     return SceneArray(**{"values": array, **place, **changed})
+
+
+def pixels(path: Path) -> npt.NDArray[Any]:
+    """Return the (bands, H, W) values of a raster."""
+    with rasterio.open(path) as source:
+        found: npt.NDArray[Any] = source.read()
+    return found

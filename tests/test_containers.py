@@ -13,7 +13,18 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-PREFECT = (sys.executable, "-m", "prefect")
+HELPS = """
+import json, sys
+from prefect.cli import app
+for words in json.loads(sys.argv[1]):
+    sys.argv[1:] = [*words, "--help"]
+    try:
+        app()
+    except SystemExit as ended:
+        assert not ended.code
+    print("=====")
+"""
+"""Prints the help of several of Prefect's commands, each followed by a line."""
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +97,16 @@ def test_the_services_run_commands_that_there_are(services: dict[str, dict[str, 
         ("prefect", "work-pool", "create"),
         ("prefect", "--no-prompt", "deploy"),
     }
-    for command in ran:
-        if command[0] == "prefect":
-            words = [word for word in command[1:] if word != "--no-prompt"]
-            named = words[: next((n for n, word in enumerate(words) if n and word not in ("start", "create")), None)]
-            shown = subprocess.run([*PREFECT, *named, "--help"], capture_output=True, text=True, check=True).stdout
-            assert all(option in shown for option in words if option.startswith("--")), shown
+    of_prefect = [[word for word in command[1:] if word != "--no-prompt"] for command in ran if command[0] == "prefect"]
+    named = [
+        words[: next((n for n, word in enumerate(words) if n and word not in ("start", "create")), None)]
+        for words in of_prefect
+    ]
+    asked = [sys.executable, "-c", HELPS, json.dumps(named)]
+    *helps, rest = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split("=====\n")
+    assert rest == ""
+    for words, shown in zip(of_prefect, helps, strict=True):
+        assert all(option in shown for option in words if option.startswith("--")), shown
 
 
 def test_the_services_work_in_the_pool_and_the_folders_that_the_deployments_name(

@@ -38,7 +38,8 @@ def deployments(server: Server) -> dict[str, Any]:
 def worker(server: Server, deployments: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A worker's log."""
     log = tmp_path_factory.mktemp("worker") / "worker.log"
-    with running("worker", "start", "--pool", "styling", environment=server.environment | PATIENT, log=log):
+    environment = server.environment | PATIENT | {"PREFECT_WORKER_QUERY_SECONDS": "1"}  # runs begin at once
+    with running("worker", "start", "--pool", "styling", environment=environment, log=log):
         yield log
 
 
@@ -140,8 +141,10 @@ def finished(
     return ended(server, scheduled(server, deployments, parameters))
 
 
-def scheduled(server: Server, deployments: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
-    body = {"parameters": parameters}
+def scheduled(
+    server: Server, deployments: dict[str, Any], parameters: dict[str, Any], **variables: Any
+) -> dict[str, Any]:
+    body = {"parameters": parameters, "job_variables": variables}
     run: dict[str, Any] = server.ask(f"deployments/{deployments['stylize-inbox']['id']}/create_flow_run", body)
     return run
 
@@ -239,7 +242,7 @@ def test_a_deployments_scenes_are_styled_on_a_dask_cluster_that_is_started_in_th
     server: Server, deployments: dict[str, Any], worker: Path, parameters: dict[str, Any]
 ) -> None:
     address = free_address()
-    with operated(address):
+    with operated(address, workers=1):
         run = ended(server, scheduled(server, deployments, {**parameters, "address": address}))
     assert run["state"]["message"] == "1 made, 0 failed, 0 given up, 0 arriving"
 
@@ -263,20 +266,25 @@ def test_a_value_that_does_not_fit_its_setting_fails_the_run_with_one_line_and_n
 
 
 def test_while_the_server_is_away_computing_goes_on_and_no_attempt_is_counted(
-    server: Server, deployments: dict[str, Any], worker: Path, parameters: dict[str, Any]
+    server: Server, deployments: dict[str, Any], worker: Path, parameters: dict[str, Any], deep: dict[str, Any]
 ) -> None:
-    # Some two minutes away, with the start of the server; Prefect's client gives up after one.
-    settings = {**parameters["settings"], "schedule.levels": 2, "schedule.iterations": (40, 2)}
-    run = scheduled(server, deployments, {**parameters, "settings": settings})
+    # Prefect's client asks three times again, after about 2, 4 and 8 seconds; by itself it gives up after a minute.
+    less_patient = {"PREFECT_CLIENT_MAX_RETRIES": "3"}
+    settings = {**deep, "schedule.levels": 2, "schedule.iterations": (80, 2)}
     before = worker.read_text()
-    wait_for(lambda: "a: level 1/2, iteration 1/40" in worker.read_text()[len(before) :])
+    run = scheduled(server, deployments, {**parameters, "settings": settings}, env=less_patient)
+
+    def said() -> str:
+        return worker.read_text()[len(before) :]
+
+    wait_for(lambda: "a: level 1/2, iteration 1/80" in said())
     server.stop()
     try:
-        wait_for(lambda: "is away: waiting for it" in worker.read_text()[len(before) :])
-        time.sleep(75)
-        assert "a: level 1/2, iteration 40/40" in worker.read_text()[len(before) :]
+        assert "a: level 1/2, iteration 80/80" not in said()
+        wait_for(lambda: "a: level 1/2, iteration 80/80" in said() and "is away: waiting for it" in said())
+        time.sleep(20)
     finally:
         server.start()
     assert ended(server, run)["state"]["message"] == "1 made, 0 failed, 0 given up, 0 arriving"
     assert (account(parameters)["state"], account(parameters)["attempts"]) == ("made", 1)
-    assert not re.search(r"Retry \d", worker.read_text()[len(before) :])
+    assert not re.search(r"Retry \d", said())

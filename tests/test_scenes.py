@@ -123,7 +123,7 @@ def test_a_scheduler_that_is_killed_ends_the_run_with_one_line_and_no_attempt(
 ) -> None:
     """Before a scene is sent to a worker, while it is styled, and when it is asked what has become of it."""
     address, ask = free_address(), getattr(Cluster, moment)
-    with operated(address) as (scheduler, *_):
+    with operated(address, workers=1) as (scheduler, _):
 
         def killed_before(self: Cluster, *arguments: Any) -> Any:
             scheduler.kill()

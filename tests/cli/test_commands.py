@@ -21,9 +21,11 @@ from PIL import Image
 from nst_rs.cli import app
 from nst_rs.config.sections import OutputSection, sections, setting_names
 from nst_rs.output.files import Outputs
+from tests.forked import ForkedCommand
 from tests.learned_styles import small_style
 
 Settings = dict[str, Any]
+NST_RS = Path(sys.executable).with_name("nst-rs")
 
 
 def run(*arguments: object) -> int:
@@ -147,11 +149,16 @@ def test_a_learned_style_is_taken_by_its_name_and_said(
 
 
 def test_a_file_wins_over_a_style_of_its_name_and_it_is_said(
-    centre: Path, harvest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    centre: Path,
+    harvest: Path,
+    quick: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("harvest").write_bytes(harvest.read_bytes())
-    assert run("plan", centre, "--style", "harvest", "--set", "schedule.levels=1") == 0
+    assert run("plan", centre, "--style", "harvest", *assignments(quick)) == 0
     printed = capfd.readouterr()
     assert printed.err == "style harvest: the file of that name here, not the shipped style\n"
     assert "iterations" in printed.out  # it is an image
@@ -345,23 +352,9 @@ def test_a_users_mistake_gets_one_line_and_exit_code_2_and_writes_nothing(
 
 
 def test_the_installed_command_runs_and_a_mistake_prints_nothing_but_its_line(bench: Path) -> None:
-    command = Path(sys.executable).with_name("nst-rs")
-    ended = subprocess.run(
-        [
-            command,
-            "stylize",
-            "scene.tif",
-            "--style",
-            "style.jpg",
-            "--output",
-            "o.tif",
-            "--set",
-            "compute.device=gpu:99",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    named = ("stylize", "scene.tif", "--style", "style.jpg", "--output", "o.tif")
+    wrong = ("--set", "compute.device=gpu:99")
+    ended = subprocess.run([NST_RS, *named, *wrong], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stderr.startswith(
         "error: compute.device gpu:99: expected a GPU that TensorFlow can use, got 0 of them"
@@ -380,8 +373,8 @@ LONG = {"schedule.iterations": "[2, 12]", "schedule.levels": 2, "tiling.tile": 6
 
 
 @pytest.fixture(scope="module")
-def long_run(centre: Path, harvest: Path, quick: Settings) -> list[str]:
-    return ["stylize", str(centre), "--style", str(harvest), *assignments({**quick, **LONG})]
+def long_run(centre: Path, harvest: Path, deep: Settings) -> list[str]:
+    return ["stylize", str(centre), "--style", str(harvest), *assignments({**deep, **LONG})]
 
 
 @pytest.fixture(scope="module")
@@ -392,14 +385,6 @@ def whole(long_run: list[str], tmp_path_factory: pytest.TempPathFactory) -> byte
     return output.read_bytes()
 
 
-AS_FROM_A_SHELL = """
-import signal, sys
-for number in (signal.SIGTERM, signal.SIGHUP):  # whoever runs the tests may ignore them
-    signal.signal(number, signal.SIG_DFL)
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from nst_rs.cli import app
-app(sys.argv[1:])
-"""
 INTERRUPTED = "interrupted: no map was written; the same command goes on from here\n"
 
 
@@ -422,19 +407,16 @@ def test_a_stopped_command_leaves_no_temporary_files_and_goes_on_to_the_same_map
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    output, temporary = tmp_path / "made" / "map.tif", tmp_path / "temporary"
+    output, temporary, messages = tmp_path / "made" / "map.tif", tmp_path / "temporary", tmp_path / "messages"
     output.parent.mkdir()
     temporary.mkdir()
-    command = [sys.executable, "-c", AS_FROM_A_SHELL, *long_run, "--output", str(output)]
-    environment = {**os.environ, "TMPDIR": str(temporary)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        checkpoint = output.parent / ".map.tif.work" / "checkpoint.json"
-        while not (checkpoint.is_file() and json.loads(checkpoint.read_text())["level"] == 1):
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.send_signal(stop)
-        assert process.communicate()[1].endswith(said)
-    assert process.returncode == code
+    command = ForkedCommand([*long_run, "--output", str(output)], temporary, messages)
+    checkpoint = output.parent / ".map.tif.work" / "checkpoint.json"
+    while not (checkpoint.is_file() and json.loads(checkpoint.read_text())["level"] == 1):
+        assert command.process.is_alive()
+        time.sleep(0.02)
+    assert command.stop(stop) == code
+    assert messages.read_text().endswith(said)
     assert list(temporary.iterdir()) == []
     assert not output.exists()
     capfd.readouterr()
@@ -467,16 +449,15 @@ def test_help_says_in_ascii_and_in_sentences_what_is_to_be_given(
 
 
 def test_the_shell_completes_commands() -> None:
-    command = Path(sys.executable).with_name("nst-rs")
     asked = {"_NST_RS_COMPLETE": "complete_bash", "COMP_WORDS": "nst-rs ins", "COMP_CWORD": "1"}
-    ended = subprocess.run([command], env={**os.environ, **asked}, capture_output=True, text=True, check=True)
+    ended = subprocess.run([NST_RS], env={**os.environ, **asked}, capture_output=True, text=True, check=True)
     assert ended.stdout.split() == ["inspect"]
 
 
 def in_ascii(*arguments: str | bytes) -> "subprocess.CompletedProcess[bytes]":
     """Run the command where neither output can encode anything but ASCII."""
     return subprocess.run(
-        [sys.executable, "-c", AS_FROM_A_SHELL, *arguments],
+        [NST_RS, *arguments],
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True,
         check=False,

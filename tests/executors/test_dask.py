@@ -234,7 +234,7 @@ def test_workers_in_another_folder_make_the_same_maps_of_relative_paths(
         "small.style": {**memory, "compute.precision": "float32"},
         "harvest.jpg": {**memory, **quick, "schedule.levels": 1, "schedule.iterations": 2},
     }
-    with operated(address, elsewhere):
+    with operated(address, elsewhere, workers=1):
         for style, settings in own.items():
             alone, made = Path(f"{style}-alone.tif"), Path(f"{style}.tif")
             nst_rs.stylize("scene.tif", style, alone, settings=settings)
@@ -333,10 +333,10 @@ def place_of(path: Path) -> dict[str, Any]:
 
 
 def test_the_map_of_two_workers_is_that_of_one_process(
-    small: Path, harvest: Path, quick: dict[str, object], tmp_path: Path
+    small: Path, harvest: Path, deep: dict[str, object], tmp_path: Path
 ) -> None:
     start = write_raster(tmp_path / "start.tif", random_values((3, 64, 60)), **place_of(small))
-    settings = {**quick, "schedule.levels": 1, "schedule.iterations": 3, "tiling.tile": 64, "compute.memory": "1GB"}
+    settings = {**deep, "schedule.levels": 1, "schedule.iterations": 3, "tiling.tile": 64, "compute.memory": "1GB"}
     settings["schedule.init"] = start  # which covers the scene's left half
     dask = {"compute.executor": "dask", "compute.workers": 2, "output.every": 2}
     (tmp_path / "dask").mkdir()

@@ -30,9 +30,9 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def config(olinda: Path, harvest: Path, quick: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
+def config(olinda: Path, harvest: Path, deep: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
     output = tmp_path_factory.mktemp("learned") / "small.style"
-    return name_files(override(RunConfig(), quick | SMALL), [olinda], harvest, output)
+    return name_files(override(RunConfig(), deep | SMALL), [olinda], harvest, output)
 
 
 @pytest.fixture(scope="module")

@@ -271,9 +271,9 @@ def test_what_has_changed_is_taken_from_the_map_where_there_is_nothing_else_and_
 
 @pytest.mark.parametrize(("tile", "color"), [(64, "style"), (100, "scene")])
 def test_a_map_that_agrees_does_not_depend_on_the_tile(
-    stylize: Stylize, neighbour: Path, earlier: Result, tile: int, color: str
+    stylize: Stylize, deep: Settings, neighbour: Path, earlier: Result, tile: int, color: str
 ) -> None:
-    settings = {"style.agree": earlier.output, "style.color": color}
+    settings = {**deep, "style.agree": earlier.output, "style.color": color}
     whole = stylize(neighbour, settings, "whole")
     made = stylize(neighbour, {**settings, "tiling.tile": tile})
     assert json.loads(made.record.read_text())["levels"][-1]["tiles"] > 1

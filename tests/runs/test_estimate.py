@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_rs.pyramid.tiling import Plan, make_plan
@@ -35,6 +35,7 @@ def test_the_tile_chosen_fits_a_gpus_memory(shape: tuple[int, int], budget: floa
 
 
 @given(st.tuples(st.integers(100, 20000), st.integers(100, 20000)), st.floats(3e9, 16e9))
+@settings(max_examples=30)  # a large scene has thousands of tiles
 def test_with_its_canvases_on_disk_a_scene_fits_the_memory_that_its_tile_was_chosen_for(
     shape: tuple[int, int], budget: float
 ) -> None:

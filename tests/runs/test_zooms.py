@@ -169,9 +169,9 @@ def test_memory_disk_and_small_tiles_make_the_same_zooms(scene: Path, harvest: P
 
 
 def test_the_real_network_paints_zooms_too_small_for_it(
-    scene: Path, harvest: Path, tmp_path: Path, quick: dict[str, Any]
+    scene: Path, harvest: Path, tmp_path: Path, deep: dict[str, Any]
 ) -> None:
-    settings = {**quick, "output.zooms": "styled", "schedule.iterations": 2}
+    settings = {**deep, "output.zooms": "styled", "schedule.iterations": 2}
     result = nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=settings)
     levels = json.loads(result.record.read_text())["levels"]
     assert [level["shape"][1] for level in levels] == [129, 258, 515, 1030]

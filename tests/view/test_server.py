@@ -113,7 +113,16 @@ def server(made: Path) -> Iterator[Server]:
     assert found.interrupt() == (0, "")
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    """One for all tests."""
+    with browsing() as found:
+        yield found
+
+
 def opened(browser: webdriver.Chrome, address: str) -> None:
+    browser.get("about:blank")
+    complaints(browser)  # the page of another test, whose server is gone, may have had some
     browser.get(address)
     loaded = """const images = [...document.querySelectorAll('img.leaflet-tile')];
         return images.length > 0 && images.every(image => image.complete)
@@ -129,21 +138,20 @@ def beside_the_middle(browser: webdriver.Chrome) -> tuple[np.ndarray, np.ndarray
     return left.mean(axis=(0, 1)), right.mean(axis=(0, 1))
 
 
-def test_scene_and_map_lie_under_a_slider(server: Server) -> None:
-    with browsing() as browser:
-        opened(browser, server.address)
-        left, right = beside_the_middle(browser)
-        np.testing.assert_allclose(left, [GRAY] * 3, atol=25)
-        np.testing.assert_allclose(right, MAP, atol=3)
-        slider = browser.find_element(By.ID, "slider")
-        slider.send_keys(Keys.HOME)
-        np.testing.assert_allclose(beside_the_middle(browser), [MAP, MAP], atol=3)
-        slider.send_keys(Keys.END)
-        np.testing.assert_allclose(beside_the_middle(browser), [[GRAY] * 3] * 2, atol=25)
-        assert slider.get_attribute("aria-valuetext") == "100 % scene, 0 % map"
-        assert complaints(browser) == []
-        asked = "return performance.getEntriesByType('resource').map(entry => entry.name)"
-        assert all(name.startswith((server.address, "data:")) for name in browser.execute_script(asked))
+def test_scene_and_map_lie_under_a_slider(server: Server, browser: webdriver.Chrome) -> None:
+    opened(browser, server.address)
+    left, right = beside_the_middle(browser)
+    np.testing.assert_allclose(left, [GRAY] * 3, atol=25)
+    np.testing.assert_allclose(right, MAP, atol=3)
+    slider = browser.find_element(By.ID, "slider")
+    slider.send_keys(Keys.HOME)
+    np.testing.assert_allclose(beside_the_middle(browser), [MAP, MAP], atol=3)
+    slider.send_keys(Keys.END)
+    np.testing.assert_allclose(beside_the_middle(browser), [[GRAY] * 3] * 2, atol=25)
+    assert slider.get_attribute("aria-valuetext") == "100 % scene, 0 % map"
+    assert complaints(browser) == []
+    asked = "return performance.getEntriesByType('resource').map(entry => entry.name)"
+    assert all(name.startswith((server.address, "data:")) for name in browser.execute_script(asked))
 
 
 def test_it_listens_on_loopback_alone_and_says_where(server: Server) -> None:
@@ -356,22 +364,19 @@ def test_map_and_scene_are_served_wherever_the_map_has_web_tiles(tmp_path: Path,
 
 
 @pytest.mark.parametrize("name", ["degrees, 178 to 182", "UTM zone 60 across 180°", "degrees, 0 to 360"])
-def test_a_map_over_the_antimeridian_is_one_piece(tmp_path: Path, name: str) -> None:
+def test_a_map_over_the_antimeridian_is_one_piece(tmp_path: Path, browser: webdriver.Chrome, name: str) -> None:
     made = map_of(tmp_path, EVERYWHERE[name])
     server = Server(made)
     try:
-        with browsing() as browser:
-            opened(browser, server.address)
-            slider = browser.find_element(By.ID, "slider")
-            slider.send_keys(Keys.HOME)
-            np.testing.assert_allclose(beside_the_middle(browser), [MAP, MAP], atol=3)
-            asked_for = browser.execute_script(
-                "return performance.getEntriesByType('resource').map(entry => entry.name)"
-            )
-            columns = {int(part.split("/")[-2]) for part in asked_for if "/map/tiles/" in part}
-            zoom = next(int(part.split("/")[-3]) for part in asked_for if "/map/tiles/" in part)
-            assert {0, 2**zoom - 1} <= columns
-            assert complaints(browser) == []
+        opened(browser, server.address)
+        slider = browser.find_element(By.ID, "slider")
+        slider.send_keys(Keys.HOME)
+        np.testing.assert_allclose(beside_the_middle(browser), [MAP, MAP], atol=3)
+        asked_for = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+        columns = {int(part.split("/")[-2]) for part in asked_for if "/map/tiles/" in part}
+        zoom = next(int(part.split("/")[-3]) for part in asked_for if "/map/tiles/" in part)
+        assert {0, 2**zoom - 1} <= columns
+        assert complaints(browser) == []
     finally:
         assert server.interrupt() == (0, "")
 
@@ -410,25 +415,24 @@ def test_every_zoom_of_a_map_with_pictures_for_zooms_is_its_own_picture(made_wit
             assert (rgba[rgba[..., 3] == 255][:, :3] == color).all()
 
 
-def test_a_reader_who_zooms_out_sees_the_pictures_for_zooms(made_with_zooms: Path) -> None:
+def test_a_reader_who_zooms_out_sees_the_pictures_for_zooms(made_with_zooms: Path, browser: webdriver.Chrome) -> None:
     server = Server(made_with_zooms)
     try:
-        with browsing() as browser:
-            opened(browser, server.address)
-            seen: set[tuple[int, ...]] = set()
-            while seen != {MAP, *AFAR}:
-                tiles = browser.find_elements(By.CSS_SELECTOR, "img.leaflet-tile")
-                (zoom,) = {int(str(image.get_attribute("src")).split("/")[-3]) for image in tiles}
-                wanted = [MAP, *AFAR][min(max(0, FINEST - zoom), len(AFAR))]
-                page = pixels(browser.find_element(By.ID, "map"))
-                row, column = (side // 2 for side in page.shape[:2])
-                middle = page[row - 3 : row + 3, column - 3 : column + 3].mean(axis=(0, 1))
-                np.testing.assert_allclose(middle, wanted, atol=3)
-                seen.add(wanted)
-                scale = browser.find_element(By.CLASS_NAME, "leaflet-control-scale-line").text
-                browser.find_element(By.CLASS_NAME, "leaflet-control-zoom-out").click()
-                WebDriverWait(browser, 60).until(lambda b, before=scale: _at_another_scale(b, before))
-            assert complaints(browser) == []
+        opened(browser, server.address)
+        seen: set[tuple[int, ...]] = set()
+        while seen != {MAP, *AFAR}:
+            tiles = browser.find_elements(By.CSS_SELECTOR, "img.leaflet-tile")
+            (zoom,) = {int(str(image.get_attribute("src")).split("/")[-3]) for image in tiles}
+            wanted = [MAP, *AFAR][min(max(0, FINEST - zoom), len(AFAR))]
+            page = pixels(browser.find_element(By.ID, "map"))
+            row, column = (side // 2 for side in page.shape[:2])
+            middle = page[row - 3 : row + 3, column - 3 : column + 3].mean(axis=(0, 1))
+            np.testing.assert_allclose(middle, wanted, atol=3)
+            seen.add(wanted)
+            scale = browser.find_element(By.CLASS_NAME, "leaflet-control-scale-line").text
+            browser.find_element(By.CLASS_NAME, "leaflet-control-zoom-out").click()
+            WebDriverWait(browser, 60).until(lambda b, before=scale: _at_another_scale(b, before))
+        assert complaints(browser) == []
     finally:
         code, said = server.interrupt()
         assert code == 0
@@ -439,6 +443,7 @@ def _at_another_scale(browser: webdriver.Chrome, before: str) -> bool:
     """Whether the scale bar has another length, and all tiles are there."""
     ready = """const images = [...document.querySelectorAll('img.leaflet-tile')];
         return document.querySelector('.leaflet-control-scale-line').textContent !== arguments[0]
-            && !document.querySelector('.leaflet-zoom-anim') && images.length > 0
+            && !document.querySelector('.leaflet-zoom-anim')
+            && new Set(images.map(image => image.src.split('/').at(-3))).size === 1  // the other zoom's are gone
             && images.every(image => image.complete && getComputedStyle(image).opacity === '1')"""
     return bool(browser.execute_script(ready, before))

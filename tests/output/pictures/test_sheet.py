@@ -19,7 +19,7 @@ def test_small_pictures_are_enlarged_by_a_whole_number_and_large_ones_reduced() 
 
 
 def test_a_sheet_has_three_pictures_a_row_whatever_the_length_of_their_words() -> None:
-    words = "nst-rs stylize " + "a/very/long/path" * 40 + " and more\nand a line of its own"
+    words = "nst-rs stylize " + "a/very/long/path" * 12 + " and more\nand a line of its own"
     three, four = (draw_sheet([cell(512, words=words)] * number, "foot") for number in (3, 4))
     assert three.width == four.width == 3 * 512 + 4 * 16
     assert four.height > three.height + 512

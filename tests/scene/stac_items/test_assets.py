@@ -6,7 +6,7 @@ from typing import Any
 
 import pystac
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_rs.config.sections import SceneSection
@@ -235,6 +235,7 @@ ANY_ASSET = st.builds(
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), ANY_ASSET, min_size=1))
+@settings(max_examples=50)  # items of many fields, which take long to draw
 def test_whatever_an_item_says_a_choice_is_of_its_assets_and_each_once(assets: dict[str, Any]) -> None:
     described = describe(pystac.Item.from_dict(item(assets)), {})
     chosen = [choice.asset.key for choice in choose(described, lambda one, other: compare_sizes(one, other) or False)]

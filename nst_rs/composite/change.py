@@ -17,10 +17,13 @@ EDGE = 12
 the map ends over which it gives way to the next one."""
 _SMOOTHED = 3
 """Pixels on every side over which a difference is averaged, so that a sensor's noise is no change."""
-_REACHES = 16, 8, 4, 2, 1
-BEYOND = 2 * _REACHES[0]
-"""Pixels from where an earlier map ends over which a picture goes on from it."""
-REACH = EDGE + _SMOOTHED
+_TENT = 2
+_BESIDE = 0.5
+"""The hold beyond a straight end, over the share of a tent around that lies inside. Held more firmly, the pixels beside
+the end came out as smooth as the mean that they are held to; not held at all, as a line."""
+BEYOND = 2 * _TENT
+"""Pixels from where an earlier map ends over which its hold falls to nothing."""
+REACH = EDGE + _SMOOTHED + BEYOND
 """Pixels around a window that its weights depend on."""
 
 _UNCHANGED, _CHANGED = 4.0, 16.0
@@ -63,26 +66,24 @@ def soft_edge(ends: Mask | Pixels) -> Pixels:
     return _smooth(np.clip(1 - 2 * share, 0, 1)).astype(np.float32)
 
 
-def run_on(change: Pixels, hold: Pixels) -> Pixels:
-    """Return what goes on from a change, (H, W, 3), beyond the ground that holds it, (H, W) in [0, 1].
+def continued(pixels: Pixels, hold: Pixels) -> tuple[Pixels, Pixels]:
+    """Return what goes on from pixels, (H, W, 3), beyond the ground that holds them, and how firmly it holds, (H, W).
 
-    Next to that ground it is the change there, farther away a mean over more and more of it, and nothing BEYOND it.
+    It is their mean nearby. `hold`, (H, W) in [0, 1], is 0 beyond; what is returned falls to 0 at BEYOND pixels.
 
-    >>> there = np.repeat(np.float32(np.arange(60) < 20)[np.newaxis], 60, axis=0)
-    >>> run_on(np.full((60, 60, 3), 8, np.float32), there)[30, [20, 30, 59], 0].round().tolist()
-    [8.0, 4.0, 0.0]
+    >>> hold = np.repeat(np.float32(np.arange(40) < 20)[np.newaxis], 40, axis=0)
+    >>> colors, falling = continued(np.full((40, 40, 3), 8, np.float32), hold)
+    >>> colors[20, 20].tolist(), [round(float(each), 2) for each in falling[20, 20:25]]
+    ([8.0, 8.0, 8.0], [0.2, 0.12, 0.06, 0.02, 0.0])
     """
-    beyond = np.zeros(change.shape)
-    for reach in _REACHES:
-        sums, weight = _tent_sums(change * hold[..., np.newaxis], reach), _tent_sums(hold, reach)[..., np.newaxis]
-        share = np.clip(2 * weight / _tent_sums(np.ones(hold.shape), reach)[..., np.newaxis], 0, 1)
-        beyond += share * (sums / np.maximum(weight, 1e-9) - beyond)
-    return beyond.astype(np.float32)
+    sums, weight = _tent_sums(pixels * hold[..., np.newaxis]), _tent_sums(hold)
+    falling = np.clip(_BESIDE * weight / _tent_sums(np.ones(hold.shape)), 0, 1)
+    return (sums / np.maximum(weight, 1e-9)[..., np.newaxis]).astype(np.float32), falling.astype(np.float32)
 
 
-def _tent_sums(values: npt.NDArray[np.generic], radius: int) -> Array:
-    """Return box sums of box sums, which count near values more, up to 2 `radius` away."""
-    return _box_sums(_box_sums(values, radius), radius)
+def _tent_sums(values: npt.NDArray[np.generic]) -> Array:
+    """Return box sums of box sums, which count near values more."""
+    return _box_sums(_box_sums(values, _TENT), _TENT)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Where, and how firmly, a picture is held to earlier maps: found once, on the finest level, and halved to the others.
 
-A map holds where it has data, up to where it ends, and the less the more the scene has changed since. Beyond its end
-the picture starts from colours that go on from the map's, so that strokes run on. What has changed is the difference of
+A map holds where it has data, up to where it ends, and the less the more the scene has changed since. Its colours are
+continued over a few pixels beyond, where the hold falls, so that strokes run on. What has changed is the difference of
 the two composites under this run's stretch or, where the earlier one is not to be had, what the map itself tells.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from nst_rs.arrays import Mask, Pixels
-from nst_rs.composite.change import BEYOND, REACH, Likeness, run_on, soft_edge, unchanged
+from nst_rs.composite.change import REACH, Likeness, continued, soft_edge, unchanged
 from nst_rs.composite.starting_picture import StartingPicture
 from nst_rs.config.loading import Decisions
 from nst_rs.config.sections import Color
@@ -42,7 +42,7 @@ FIRM = 0.99
 """The hold from which on ground counts as unchanged, in figures."""
 
 _LEAST_SHARE = 1e-3
-"""What a map counts at its very end. Where it alone covers the ground it counts altogether there."""
+"""What a map counts at its very end, and the square of it beyond. Where it is alone there, it counts altogether."""
 _STRIP_ROWS = 256
 
 
@@ -76,27 +76,13 @@ class Held:
             weight[rows] = canvas.weight[rows] * voice(self.hold[rows])
         return replace(canvas, weight=weight)
 
-    def lay_over(self, picture: PixelArray, storage: Storage) -> None:
-        """Put the earlier maps in place of a picture of the canvas's shape, as far as they hold.
-
-        Beyond that the picture goes on from them, and comes back to itself. `storage` holds a copy meanwhile.
-        """
-        before = storage.create(f"before-{self.level.factor}", picture.shape, np.float32)
+    def lay_over(self, picture: PixelArray) -> None:
+        """Put the earlier maps in place of a picture of the canvas's shape, as far as they hold."""
         for rows in strips(picture.shape[0]):
-            before[rows] = picture[rows]
-        inside = Inset(picture, self.level.scene_slices)
-        for rows in strips(inside.shape[0]):
-            inside[rows] = self._laid(Inset(before, self.level.scene_slices), rows)
+            below, hold = picture[rows], self.hold[rows][..., np.newaxis]
+            earlier = self.earlier[rows]
+            picture[rows] = np.where(hold < 1, below + hold * (earlier - below), earlier)
         mirror(picture, self.level)
-
-    def _laid(self, picture: PixelArray, rows: slice) -> Pixels:
-        """Return rows of a picture, (h, W, 3), with the earlier maps over it."""
-        seen = slice(max(0, rows.start - BEYOND), min(picture.shape[0], rows.stop + BEYOND))
-        earlier, hold = (each[seen] for each in self.in_scene)
-        change, firm = earlier - picture[seen], hold[..., np.newaxis]
-        laid = np.clip(picture[seen] + firm * change + (1 - firm) * run_on(change, hold), 0, 255)
-        laid = np.where(firm < 1, laid, earlier)
-        return laid[rows.start - seen.start : rows.stop - seen.start]
 
 
 @dataclass
@@ -163,13 +149,22 @@ class _Layer:
         """Return a strip of it; `now` is this run's composite and `valid` where it has data, in the same rows."""
         pixels, data = self.map.picture.read(rows)
         covered = data & valid
-        share = np.where(covered, np.maximum(soft_edge(valid & ~covered), _LEAST_SHARE), np.float32(0))
+        beyond = valid & ~covered
+        share = np.where(covered, np.maximum(soft_edge(beyond), _LEAST_SHARE), np.float32(0))
         if isinstance(self.before, Likeness):
             same, squares = self.before.unchanged(now, pixels, covered), None
         else:
             then, known = self.before.read(rows)
             same, squares = unchanged(now, then, known & covered), ((now - then) ** 2).mean(axis=-1)
-        return _Strip(pixels, covered, share, same * soft_edge(covered * (1 - same)), squares)
+        hold = same * soft_edge(covered * (1 - same))
+        further, falling = continued(pixels, hold)
+        return _Strip(
+            np.where(beyond[..., np.newaxis], further, pixels),
+            covered,
+            np.where(beyond & (falling > 0), np.float32(_LEAST_SHARE**2), share),
+            np.where(beyond, falling, hold),
+            squares,
+        )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_rs.composite.change import BEYOND, EDGE, REACH, Likeness, run_on, soft_edge, unchanged
+from nst_rs.composite.change import BEYOND, EDGE, REACH, Likeness, continued, soft_edge, unchanged
 
 SHAPE = 90, 70
 SEEN = np.ones(SHAPE, bool)
@@ -68,25 +68,32 @@ def test_a_strip_with_what_is_around_it_is_weighted_as_the_whole(seed: int, top:
     np.testing.assert_allclose(soft_edge(~known[outer])[inner], soft_edge(~known)[whole], atol=1e-6)
 
 
-def test_what_goes_on_from_a_change_is_near_it_at_its_end_and_nothing_far_away() -> None:
-    held, change = np.zeros((90, 90), np.float32), noisy(1)[:1, :1] * np.ones((90, 90, 1), np.float32)
-    held[:, :30] = 1
-    beyond = run_on(np.where(held[..., np.newaxis] > 0, change, 0), held)
-    np.testing.assert_allclose(beyond[:, 30], change[:, 30], rtol=0.05)
-    assert (np.diff(np.abs(beyond[45, 30:, 0])) <= 1e-3).all()
-    np.testing.assert_allclose(beyond[:, 30 + BEYOND :], 0, atol=1e-3)
+def test_beyond_its_end_a_map_goes_on_as_its_mean_nearby_and_holds_less_and_less() -> None:
+    hold = np.zeros((40, 40), np.float32)
+    hold[:, :20] = 1
+    pixels = np.random.default_rng(1).uniform(0, 255, (40, 40, 3)).astype(np.float32)
+    colors, falling = continued(pixels, hold)
+    assert 0 < falling[20, 20] < 0.3
+    assert (np.diff(falling[20, 20:]) <= 0).all()
+    assert (falling[:, 20 + BEYOND :] == 0).all()
+    near = pixels[16:25, 16:20].reshape(-1, 3)
+    assert (near.min(axis=0) < colors[20, 20]).all()
+    assert (colors[20, 20] < near.max(axis=0)).all()
 
 
 @given(st.integers(0, 1000), st.integers(1, 60), st.integers(1, 30))
 def test_a_strip_with_what_is_around_it_goes_on_as_the_whole(seed: int, top: int, rows: int) -> None:
     rng = np.random.default_rng(seed)
-    held = (rng.random((9, 7)) > 0.5).repeat(10, 0).repeat(10, 1).astype(np.float32)
-    change = rng.normal(0, 30, (*held.shape, 3)).astype(np.float32)
-    stop = min(len(held), top + rows)
-    outer = slice(max(0, top - BEYOND), min(len(held), stop + BEYOND))
-    part = run_on(change[outer], held[outer])[top - outer.start : stop - outer.start]
+    hold = (rng.random((9, 7)) > 0.5).repeat(10, 0).repeat(10, 1).astype(np.float32)
+    pixels = rng.uniform(0, 255, (*hold.shape, 3)).astype(np.float32)
+    stop = min(len(hold), top + rows)
+    outer = slice(max(0, top - BEYOND), min(len(hold), stop + BEYOND))
+    part = slice(top - outer.start, stop - outer.start)
+    (colors, falling), (whole, firmness) = continued(pixels[outer], hold[outer]), continued(pixels, hold)
     # Running sums begin elsewhere, and round in another way.
-    np.testing.assert_allclose(part, run_on(change, held)[top:stop], atol=1e-3)
+    np.testing.assert_allclose(falling[part], firmness[top:stop], atol=1e-6)
+    where = firmness[top:stop] > 0
+    np.testing.assert_allclose(colors[part][where], whole[top:stop][where], rtol=1e-4)
 
 
 def test_a_map_alone_tells_of_a_large_change_by_what_its_colours_are_elsewhere() -> None:

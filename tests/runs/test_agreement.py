@@ -109,7 +109,7 @@ def test_where_nothing_has_changed_the_picture_starts_from_the_earlier_map_byte_
     assert entry["sha256"]
 
 
-def test_up_to_an_earlier_maps_end_the_picture_is_the_map_and_beyond_it_goes_on_and_comes_back_to_the_scene(
+def test_up_to_an_earlier_maps_end_the_picture_is_the_map_and_soon_beyond_it_starts_from_the_scene(
     stylize: Stylize, neighbour: Path, earlier: Result
 ) -> None:
     settings = {**STANDING, "composite.limits": load_config(earlier.record).composite.limits or earlier.record}
@@ -118,12 +118,7 @@ def test_up_to_an_earlier_maps_end_the_picture_is_the_map_and_beyond_it_goes_on_
     assert (made[:, :HALF] == earlier.read()[:, HALF:]).all()
     # A step of a millionth, up in one and down in the other, can turn x.5 over.
     assert np.abs(made - plain)[:, HALF + BEYOND :].max() <= 1
-    shift = (earlier.read()[:, HALF:].astype(int) - plain[:, :HALF])[:, -4:].mean()
-    beside, far = (
-        (made - plain)[:, HALF + first : HALF + last].mean() for first, last in ((0, 2), (BEYOND - 6, BEYOND))
-    )
-    assert beside == pytest.approx(shift, abs=max(1.0, 0.3 * abs(shift)))
-    assert abs(far) < max(1.0, 0.2 * abs(shift))
+    assert np.abs(made - plain)[:, HALF].mean() > 1
 
 
 def test_of_several_maps_the_first_counts_and_the_next_goes_on_where_it_ends(

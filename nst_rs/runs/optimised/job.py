@@ -126,7 +126,7 @@ class OptimisedJob(Job):
         arrays = list(self._class_arrays)
         if self.earlier:
             shapes = [level.canvas_shape for level in self.plan.levels]
-            arrays += [(each, "float32") for shape in shapes for each in ((*shape, 3), (*shape, 3), shape, shape)]
+            arrays += [(each, "float32") for shape in shapes for each in ((*shape, 3), shape, shape)]
         if self.inputs.rendering.keeps_clouds:
             arrays.append(((*self.inputs.scene.grid.shape, 4), "uint8"))
         return replace(kept, canvases=(*kept.canvases, *arrays))

@@ -287,7 +287,7 @@ class Levels:
             below = self._pictures[index - 1], canvases[index - 1].level
             next_picture(below, (point.now.picture, canvases[index].level))
         if self._held is not None:
-            self._held.levels[index].lay_over(point.now.picture, self._keeper.storage)
+            self._held.levels[index].lay_over(point.now.picture)
         return point
 
     def _draw(self, canvas: Canvas, picture: PixelArray) -> None:

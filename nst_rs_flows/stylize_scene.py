@@ -40,7 +40,7 @@ from nst_rs.errors import NstError
 from nst_rs.files import lock
 from nst_rs.files.quiet import importing_tensorflow
 from nst_rs.files.text import duration
-from nst_rs.output.figures.edges import describe
+from nst_rs.output.figures.wording import describe
 from nst_rs.output.pictures.on_the_way import SmallPicture
 from nst_rs.runs.progress import PaintingProgress, Progress
 from nst_rs_flows.board import Board

@@ -343,7 +343,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
 
 def show_result(console: Console, result: Result, asked: Outputs) -> None:
     """Print what `nst-rs stylize` made; `asked` says what was to be written beside the map."""
-    from nst_rs.output.figures.edges import describe
+    from nst_rs.output.figures.wording import describe
 
     say(console, "; ".join(f"{name} {value}" for name, value in describe(result.figures).items()))
     say(console, f"made in {duration(sum(result.seconds.values()))}:")

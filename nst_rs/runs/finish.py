@@ -14,8 +14,9 @@ from nst_rs.files.text import duration
 from nst_rs.output import provenance
 from nst_rs.output.companion import MapContents
 from nst_rs.output.figures.borders import Palette, measure_borders
-from nst_rs.output.figures.edges import describe, measure
+from nst_rs.output.figures.edges import measure
 from nst_rs.output.figures.flat_areas import measure_flat_areas
+from nst_rs.output.figures.wording import describe
 from nst_rs.output.files import Outputs
 from nst_rs.output.pictures.on_the_way import SmallPicture
 from nst_rs.output.publish import publish

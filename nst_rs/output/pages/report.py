@@ -21,7 +21,7 @@ from nst_rs.files.text import duration
 from nst_rs.geo.footprint import lattice, north
 from nst_rs.geo.grid import Grid, crs_name
 from nst_rs.output.companion import Companion, FinishedMap
-from nst_rs.output.figures.edges import seam_ratios
+from nst_rs.output.figures.wording import seam_ratios
 from nst_rs.output.pages.loss_chart import curves, draw
 from nst_rs.output.pictures.on_the_way import SmallPicture
 from nst_rs.output.pictures.preview import as_webp, preview, webp_uri

@@ -2,6 +2,7 @@
 
 import math
 import os
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,8 +97,10 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, widt
                 yield line
                 longer = word
             while font.getlength(longer) > width:
-                fits = next(n for n in range(len(longer), 0, -1) if font.getlength(longer[:n]) <= width or n == 1)
-                yield longer[:fits]
-                longer = longer[fits:]
+                wider = bisect_right(
+                    range(1, len(longer)), float(width), key=lambda n: float(font.getlength(longer[:n]))
+                )
+                yield longer[: max(1, wider)]
+                longer = longer[max(1, wider) :]
             line = longer
         yield line

@@ -7,13 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nst_rs.output.figures.edges import BESIDE, RIM, describe, measure
+from nst_rs.output.figures.edges import BESIDE, RIM, measure
 from tests.rasters import random_values
 
 Seams = tuple[Sequence[int], Sequence[int]]
 NO_SEAMS: Seams = ([], [])
-CALM = {"result": 0.8, "content": 0.1}
-SPECKLE = {"result": 2.0, "content": 0.5, "style": 3.0}
 
 shapes = st.tuples(st.integers(1, 90), st.integers(1, 90))
 
@@ -138,7 +136,6 @@ def test_without_a_valid_pair_there_are_no_figures() -> None:
 def test_one_tile_has_no_seams() -> None:
     found = measure(picture((40, 40)), picture((40, 40)), everywhere((40, 40)), NO_SEAMS)
     assert found["seams"] == {"lines": 0, "result": None, "standard_error": None, "content": None}
-    assert set(describe({**found, "calm": CALM})) == {"legibility", "frame ratio", "calm ratio"}
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -244,14 +241,3 @@ def test_the_result_is_compared_as_it_is_published() -> None:
     result = np.random.default_rng(5).random((60, 60, 3)) * 255
     published = np.rint(result).astype(np.uint8)
     assert measure(content, result, valid, ([32], [])) == measure(content, published, valid, ([32], []))
-
-
-def test_all_figures_are_said() -> None:
-    found = measure(picture((80, 80)), picture((80, 80)), everywhere((80, 80)), ([32], [16, 48]))
-    said = describe({**found, "calm": CALM, "speckle": SPECKLE})
-    assert said["calm ratio"] == "0.80 (scene 0.10)"
-    assert said["speckle"] == "2.00 (scene 0.50, style 3.00)"
-    assert said["legibility"] == "1.00 at 1, 1.00 at 2, 1.00 at 4 pixels"
-    seams = found["seams"]
-    assert seams["lines"] == 3
-    assert said["seam ratio"] == f"{seams['result']:.2f} ± {seams['standard_error']:.2f} (scene {seams['content']:.2f})"

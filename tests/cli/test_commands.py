@@ -494,4 +494,4 @@ def test_a_map_is_printed_beside_it_and_the_page_named(
     assert capfd.readouterr().out.strip() == str(tmp_path / "map.pdf")
     assert (tmp_path / "map.pdf").read_bytes().startswith(b"%PDF")
     assert run("print", tif, "--paper", "a7") == 2
-    assert "output.page: expected 'a4'" in capfd.readouterr().err
+    assert "output.page.paper: expected 'a4'" in capfd.readouterr().err

@@ -130,7 +130,7 @@ def test_where_a_tile_shows_most_of_the_map_it_is_nearly_the_whole_maps(view: Vi
         assert np.abs(found - wanted).mean() < 1  # of a scene of random squares
 
 
-@pytest.mark.parametrize(("crs", "differ"), [("", 0.0), ("web", 0.002)])  # on its grid GDAL cuts the edge's pixels anew
+@pytest.mark.parametrize(("crs", "differ"), [("", 0.0), ("web", 0.005)])  # on its grid GDAL cuts the edge's pixels anew
 def test_with_pictures_of_their_own_coarse_tiles_have_the_whole_maps_pixels_too(
     folder: Path, tmp_path: Path, crs: str, differ: float
 ) -> None:

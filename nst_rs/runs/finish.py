@@ -107,9 +107,10 @@ class Result:
 
 def finish(job: Job, finished: Finished, watch: Stopwatch, meter: Meter) -> Result:
     """Measure the picture, write the map with all that goes with it, and remove the workspace. Raises NstError."""
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        measured = beside.submit(_measure, job, finished, watch)  # while the map is written
-        publishing = watch.start("publish")
+    with ThreadPoolExecutor(max_workers=2) as beside:  # while the map is written
+        flat = beside.submit(_measure_flat_areas, job, finished)
+        measured = beside.submit(_measure, job, finished, watch, flat)
+        publishing = watch.start("publish", beside="figures")
 
         def finished_record() -> dict[str, Any]:
             figures = measured.result()
@@ -122,14 +123,23 @@ def finish(job: Job, finished: Finished, watch: Stopwatch, meter: Meter) -> Resu
     return _result(job, finished, watch, measured)
 
 
-def _measure(job: Job, finished: Finished, watch: Stopwatch) -> dict[str, Any]:
-    """Return the map's figures. Where they cannot be measured, warn and return none: the map is there all the same."""
+def _measure_flat_areas(job: Job, finished: Finished) -> Mapping[str, Any]:
+    """Return the figures of the scene's flat areas."""
     scene, styles = finished.scene, [style.image for style in job.inputs.styles]
+    return measure_flat_areas(scene.image, finished.picture, scene.weight, styles)
+
+
+def _measure(job: Job, finished: Finished, watch: Stopwatch, flat: Future[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the map's figures, with those of its flat areas, which are measured meanwhile.
+
+    Where they cannot be measured, warn and return none: the map is there all the same.
+    """
+    scene = finished.scene
     try:
         with watch.timed("figures"):
             figures = measure(scene.image, finished.picture, scene.weight, finished.seams)
-            flat = measure_flat_areas(scene.image, finished.picture, scene.weight, styles)
-            return {**figures, **flat, **_measure_borders(job, finished), **finished.further_figures()}
+            further = {**_measure_borders(job, finished), **finished.further_figures()}
+            return {**figures, **flat.result(), **further}
     except Exception as error:  # noqa: BLE001 - no figure is worth a map
         log.warning("the map stands without its figures, which failed: %s: %s", type(error).__name__, error)
         return {}

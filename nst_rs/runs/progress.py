@@ -129,17 +129,25 @@ class Tracker:
 
 
 class Stopwatch:
-    """The times that the stages of a run took. Stages may be timed side by side."""
+    """The times that the stages of a run took. They add up to the run's."""
 
     def __init__(self) -> None:
         """Begin without any stage."""
         self.seconds: dict[str, float] = {}
         """Stage → seconds, in the order in which stages ended."""
 
-    def start(self, stage: str) -> Callable[[], None]:
-        """Start a stage; return the function that ends it."""
+    def start(self, stage: str, beside: str = "") -> Callable[[], None]:
+        """Start a stage; return the function that ends it.
+
+        Where it goes on beside another one, which ends first, it has taken only what it took longer.
+        """
         started = time.perf_counter()
-        return lambda: self.note(stage, time.perf_counter() - started)
+
+        def end() -> None:
+            elapsed = time.perf_counter() - started
+            self.note(stage, max(0.0, elapsed - self.seconds.get(beside, 0.0)))
+
+        return end
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

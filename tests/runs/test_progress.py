@@ -3,7 +3,7 @@ import pytest
 from nst_rs.files.text import duration
 from nst_rs.objective.losses import Losses
 from nst_rs.optimise.descent import Step
-from nst_rs.runs.progress import Progress, Tracker
+from nst_rs.runs.progress import Progress, Stopwatch, Tracker
 
 
 def step(iteration: int, done: int, total: float | None = None) -> Step:
@@ -74,3 +74,15 @@ def test_a_run_that_goes_on_keeps_its_losses_and_counts_time_from_there() -> Non
     assert states[0].seconds_left is None
     assert states[0].loss == 7.0
     assert [[losses.total for losses in level] for level in tracker.history] == [[9.0, 8.0], [7.0]]
+
+
+def test_a_stage_beside_another_has_taken_only_what_it_took_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("nst_rs.runs.progress.time.perf_counter", lambda: now[0])
+    watch = Stopwatch()
+    end = watch.start("publish", beside="figures")
+    with watch.timed("figures"):
+        now[0] += 13
+    now[0] += 2
+    end()
+    assert watch.seconds == {"figures": 13, "publish": 2}

@@ -5,6 +5,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["DO_NOT_TRACK"] = "1"
 
 import importlib
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,12 @@ LONGEST = (
     "runs/painted/test_painting.py",
 )
 """The files that take longest, the longest first."""
+
+
+def pytest_sessionstart() -> None:
+    """Hear of SIGHUP, as the commands that tests start do: whoever runs the tests may ignore it, as nohup does."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

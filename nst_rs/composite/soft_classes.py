@@ -95,12 +95,13 @@ def depths_of(shares: PixelArray, weight: PixelArray, rows: slice, most: int) ->
 def _touching_others(number: npt.NDArray[np.int_]) -> Mask:
     """Return which pixels, (H, W), have one of another class beside them; -1 is none."""
     touching = np.zeros(number.shape, np.bool_)
+    height, width = number.shape
     for down, right in ((1, 0), (0, 1), (1, 1), (1, -1)):
-        here = number[: len(number) - down, max(0, -right) : number.shape[1] - max(0, right)]
-        there = number[down:, max(0, right) : number.shape[1] - max(0, -right)]
-        differ = (here != there) & (here >= 0) & (there >= 0)
-        touching[: len(number) - down, max(0, -right) : number.shape[1] - max(0, right)] |= differ
-        touching[down:, max(0, right) : number.shape[1] - max(0, -right)] |= differ
+        here = slice(0, height - down), slice(max(0, -right), width - max(0, right))
+        there = slice(down, height), slice(max(0, right), width - max(0, -right))
+        differ = (number[here] != number[there]) & (number[here] >= 0) & (number[there] >= 0)
+        touching[here] |= differ
+        touching[there] |= differ
     return touching
 
 

@@ -263,9 +263,10 @@ def _laid(parts: Sequence[_Strip], job: OptimisedJob, counts: _Counts, valid: Ma
 def _counted(parts: Sequence[_Strip]) -> list[Pixels]:
     """Return what each of some maps, the first on top, counts of every pixel that any covers: 1 for all together."""
     seen: list[Pixels] = []
+    left: Pixels | np.float32 = np.float32(1)
     for part in parts:
-        left: Pixels = np.prod([1 - above.share for above in parts[: len(seen)]], axis=0, dtype=np.float32)
         seen.append(left * part.share)
+        left = left * (1 - part.share)
     whole: Pixels = np.sum(seen, axis=0, dtype=np.float32)
     divisor = np.where(whole > 0, whole, np.float32(1))
     return [(each / divisor).astype(np.float32) for each in seen]

@@ -18,7 +18,7 @@ from rio_cogeo.profiles import cog_profiles
 from nst_rs.config.sections import Profile
 from nst_rs.errors import OutputError
 from nst_rs.geo.grid import Grid
-from nst_rs.output.rasters.geotiff import BLOCK, StyledMap, cache_bytes, write_geotiff
+from nst_rs.output.rasters.geotiff import BLOCK, StyledMap, write_geotiff, writing_options
 from nst_rs.output.rasters.joined import join
 
 # At quality 90 neither leaves marks that can be seen beside the strokes.
@@ -84,11 +84,7 @@ def _write_with_zooms(path: Path, plain: Path, styled: StyledMap, creation: Mapp
 
 def _options(grid: Grid) -> dict[str, Any]:
     """Return GDAL's options while a map on `grid` is written."""
-    return {
-        "GDAL_TIFF_INTERNAL_MASK": True,
-        "GDAL_TIFF_OVR_BLOCKSIZE": BLOCK,
-        "GDAL_CACHEMAX": cache_bytes(grid),
-    }
+    return {**writing_options(grid), "GDAL_TIFF_OVR_BLOCKSIZE": BLOCK}
 
 
 def _copy(source: Path, path: Path, creation: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +75,26 @@ def cache_bytes(grid: Grid) -> int:
     return min(GDAL_CACHE_BYTES, max(_LEAST_CACHE, 4 * BLOCK * grid.width * 4))
 
 
+def tiled_on(grid: Grid) -> dict[str, Any]:
+    """Return rasterio's profile of a tiled GeoTIFF on `grid`, but for what its pixels are."""
+    return {
+        "driver": "GTiff",
+        "width": grid.width,
+        "height": grid.height,
+        "crs": grid.crs,
+        "transform": grid.transform,
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "bigtiff": "if_safer",
+    }
+
+
+def writing_options(grid: Grid) -> dict[str, Any]:
+    """Return GDAL's options while a GeoTIFF with a mask is written on `grid`."""
+    return {"GDAL_TIFF_INTERNAL_MASK": True, "GDAL_CACHEMAX": cache_bytes(grid)}
+
+
 def block_pixels(grid: Grid) -> int:
     """Return how many pixels a GeoTIFF on `grid` stores: whole blocks."""
     return math.prod(-(-size // BLOCK) * BLOCK for size in grid.shape)
@@ -103,23 +124,8 @@ def write_geotiff(path: Path, styled: StyledMap) -> None:
     take no room.
     """
     grid = styled.grid
-    profile = {
-        "driver": "GTiff",
-        "dtype": "uint8",
-        "count": 3,
-        "width": grid.width,
-        "height": grid.height,
-        "crs": grid.crs,
-        "transform": grid.transform,
-        "photometric": "RGB",
-        "tiled": True,
-        "blockxsize": BLOCK,
-        "blockysize": BLOCK,
-        "sparse_ok": True,
-        "bigtiff": "if_safer",
-    }
-    options = {"GDAL_TIFF_INTERNAL_MASK": True, "GDAL_CACHEMAX": cache_bytes(grid)}
-    with rasterio.Env(**options), rasterio.open(path, "w", **profile) as target:
+    profile = {**tiled_on(grid), "dtype": "uint8", "count": 3, "photometric": "RGB", "sparse_ok": True}
+    with rasterio.Env(**writing_options(grid)), rasterio.open(path, "w", **profile) as target:
         target.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
         target.update_tags(**styled.tags)
         for rows in strips(grid.height):

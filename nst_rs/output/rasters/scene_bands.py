@@ -20,7 +20,7 @@ from nst_rs.config.sections import Profile
 from nst_rs.output.companion import Companion, FinishedMap
 from nst_rs.output.provenance import tags_of_bands
 from nst_rs.output.rasters.cog import optimise
-from nst_rs.output.rasters.geotiff import BLOCK, block_pixels, cache_bytes
+from nst_rs.output.rasters.geotiff import BLOCK, block_pixels, tiled_on, writing_options
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.raster_read import Values
 
@@ -86,22 +86,8 @@ _AS_DATA = {"photometric": "minisblack", "alpha": "no", "interleave": "band"}
 def _write_plain(path: Path, bands: SceneBands) -> None:
     """Write the bands on exactly the map's grid, uncompressed: blocks may be written in parts."""
     scene, grid = bands.scene, bands.scene.grid
-    profile = {
-        "driver": "GTiff",
-        "dtype": scene.dtype,
-        "count": len(bands.names),
-        "width": grid.width,
-        "height": grid.height,
-        "crs": grid.crs,
-        "transform": grid.transform,
-        "tiled": True,
-        "blockxsize": BLOCK,
-        "blockysize": BLOCK,
-        "bigtiff": "if_safer",
-        **_AS_DATA,
-    }
-    options = {"GDAL_TIFF_INTERNAL_MASK": True, "GDAL_CACHEMAX": cache_bytes(grid)}
-    with rasterio.Env(**options), rasterio.open(path, "w", **profile) as target:
+    profile = {**tiled_on(grid), "dtype": scene.dtype, "count": len(bands.names), **_AS_DATA}
+    with rasterio.Env(**writing_options(grid)), rasterio.open(path, "w", **profile) as target:
         target.descriptions = bands.names
         target.update_tags(**tags_of_bands(bands.tags))
         for window in bands.windows():

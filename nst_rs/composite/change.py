@@ -15,7 +15,7 @@ from nst_rs.arrays import Array, Mask, Pixels
 EDGE = 12
 """Pixels from where the ground has changed over which an earlier map's hold grows from nothing to all, and from where
 the map ends over which it gives way to the next one."""
-_SMOOTHED = 3
+SMOOTHED = 3
 """Pixels on every side over which a difference is averaged, so that a sensor's noise is no change."""
 _TENT = 2
 _BESIDE = 0.5
@@ -23,11 +23,9 @@ _BESIDE = 0.5
 the end came out as smooth as the mean that they are held to; not held at all, as a line."""
 BEYOND = 2 * _TENT
 """Pixels from where an earlier map ends over which its hold falls to nothing."""
-REACH = EDGE + _SMOOTHED + BEYOND
+REACH = EDGE + SMOOTHED + BEYOND
 """Pixels around a window that its weights depend on."""
 
-_UNCHANGED, _CHANGED = 4.0, 16.0
-"""Averaged differences, of 255, up to which the ground has not changed, and from which on it has altogether."""
 _USUAL, _UNUSUAL = 2.0, 4.0
 """The same without the earlier composite: in medians of how far a map's colours are from what the scene's lead to."""
 _STROKES = 12
@@ -37,7 +35,17 @@ _FITS = 3
 """How often the function is found: first by all of the ground, then by what the one before says has not changed."""
 
 
-def unchanged(now: Pixels, then: Pixels, known: Mask) -> Pixels:
+@dataclass(frozen=True)
+class Bounds:
+    """Averaged differences of two composites, of 255."""
+
+    unchanged: float = 4.0
+    """Up to this one the ground has not changed."""
+    changed: float = 16.0
+    """From this one on it has altogether."""
+
+
+def unchanged(now: Pixels, then: Pixels, known: Mask, bounds: Bounds = Bounds()) -> Pixels:
     """Return 1 where two composites, (H, W, 3), show the same ground, 0 where they do not, (H, W) float32.
 
     `known` says where both hold data; elsewhere it is 0. The difference is averaged over neighbours with its sign.
@@ -48,9 +56,9 @@ def unchanged(now: Pixels, then: Pixels, known: Mask) -> Pixels:
     [1.0, 1.0, 0.0]
     """
     difference = np.where(known[..., np.newaxis], now - then, np.float32(0))
-    mean = _box_sums(difference, _SMOOTHED) / np.maximum(_box_sums(known, _SMOOTHED), 1)[..., np.newaxis]
+    mean = box_sums(difference, SMOOTHED) / np.maximum(box_sums(known, SMOOTHED), 1)[..., np.newaxis]
     distance = np.sqrt((mean**2).mean(axis=-1))
-    share = np.clip((_CHANGED - distance) / (_CHANGED - _UNCHANGED), 0, 1)
+    share = np.clip((bounds.changed - distance) / (bounds.changed - bounds.unchanged), 0, 1)
     return np.where(known, _smooth(share), 0).astype(np.float32)
 
 
@@ -62,7 +70,7 @@ def soft_edge(ends: Mask | Pixels) -> Pixels:
     >>> soft_edge(np.arange(40)[np.newaxis] < 20)[0, [19, 26, 32]].round(1).tolist()
     [0.0, 0.5, 1.0]
     """
-    share = _box_sums(ends, EDGE) / _box_sums(np.ones(ends.shape), EDGE)
+    share = box_sums(ends, EDGE) / box_sums(np.ones(ends.shape), EDGE)
     return _smooth(np.clip(1 - 2 * share, 0, 1)).astype(np.float32)
 
 
@@ -83,7 +91,7 @@ def continued(pixels: Pixels, hold: Pixels) -> tuple[Pixels, Pixels]:
 
 def _tent_sums(values: npt.NDArray[np.generic]) -> Array:
     """Return box sums of box sums, which count near values more."""
-    return _box_sums(_box_sums(values, _TENT), _TENT)
+    return box_sums(box_sums(values, _TENT), _TENT)
 
 
 @dataclass(frozen=True)
@@ -139,8 +147,8 @@ class Likeness:
 
 def _around(now: Pixels, picture: Pixels, covered: Mask) -> tuple[Array, Array]:
     """Return 1 and the scene's mean colours around every pixel, (H, W, 4), and the map's, (H, W, 3)."""
-    count = np.maximum(_box_sums(covered, _STROKES), 1)[..., np.newaxis]
-    means = [_box_sums(np.where(covered[..., np.newaxis], each, 0), _STROKES) / count for each in (now, picture)]
+    count = np.maximum(box_sums(covered, _STROKES), 1)[..., np.newaxis]
+    means = [box_sums(np.where(covered[..., np.newaxis], each, 0), _STROKES) / count for each in (now, picture)]
     return np.concatenate([np.ones_like(count), means[0] / 255], axis=-1), means[1]
 
 
@@ -150,7 +158,7 @@ def _smooth(share: Array) -> Array:
     return smooth
 
 
-def _box_sums(values: npt.NDArray[np.generic], radius: int) -> Array:
+def box_sums(values: npt.NDArray[np.generic], radius: int) -> Array:
     """Return for every pixel the sum over those up to `radius` rows and columns away, as far as there are any."""
     sums = values.astype(np.float64)
     for axis in (0, 1):

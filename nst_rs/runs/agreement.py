@@ -20,6 +20,7 @@ import numpy as np
 
 from nst_rs.arrays import Mask, Pixels
 from nst_rs.composite.change import REACH, Likeness, continued, soft_edge, unchanged
+from nst_rs.composite.light import Light
 from nst_rs.composite.starting_picture import StartingPicture
 from nst_rs.config.loading import Decisions
 from nst_rs.config.sections import Color
@@ -44,6 +45,8 @@ FIRM = 0.99
 _LEAST_SHARE = 1e-3
 """What a map counts at its very end, and the square of it beyond. Where it is alone there, it counts altogether."""
 _STRIP_ROWS = 256
+_MOST_STRIPS = 16
+"""Strips that two dates' light is found by."""
 
 
 @dataclass(frozen=True)
@@ -136,12 +139,25 @@ def _check_covered(job: OptimisedJob, covered: Sequence[int]) -> None:
 
 
 @dataclass(frozen=True)
+class _Before:
+    """An earlier composite under this run's stretch, on this run's grid, in this scene's light."""
+
+    composite: StartingPicture
+    light: Light
+
+    def read(self, rows: slice) -> tuple[Pixels, Mask]:
+        """Return the rows, (h, W, 3), and where they hold data, (h, W)."""
+        then, known = self.composite.read(rows)
+        return self.light.of_now(then), known
+
+
+@dataclass(frozen=True)
 class _Layer:
     """An earlier map, with the composite that it was made from."""
 
     map: EarlierMap
-    before: StartingPicture | Likeness
-    """The earlier composite under this run's stretch, on this run's grid, or what the map alone tells."""
+    before: "_Before | Likeness"
+    """The earlier composite, or what the map alone tells."""
     reason: str
     """Why there is no earlier composite."""
 
@@ -155,7 +171,8 @@ class _Layer:
             same, squares = self.before.unchanged(now, pixels, covered), None
         else:
             then, known = self.before.read(rows)
-            same, squares = unchanged(now, then, known & covered), ((now - then) ** 2).mean(axis=-1)
+            same = unchanged(now, then, known & covered, self.before.light.bounds)
+            squares = ((now - then) ** 2).mean(axis=-1)
         hold = same * soft_edge(covered * (1 - same))
         further, falling = continued(pixels, hold)
         return _Strip(
@@ -190,7 +207,10 @@ def _layer(job: OptimisedJob, scene: ComposedScene, earlier: EarlierMap) -> Iter
         except NstError as error:
             before, reason = None, str(error)
             log.warning("%s: what has changed since is taken from the map alone: %s", earlier.path, reason)
-        yield _Layer(earlier, before or Likeness.of(partial(_pairs, scene, earlier)), reason)
+        if before is None:
+            yield _Layer(earlier, Likeness.of(partial(_pairs, scene, earlier)), reason)
+        else:
+            yield _Layer(earlier, _Before(before, Light.of(partial(_dates, scene, before))), reason)
 
 
 def _pairs(scene: ComposedScene, earlier: EarlierMap) -> Iterator[tuple[Pixels, Pixels, Mask, slice]]:
@@ -198,6 +218,14 @@ def _pairs(scene: ComposedScene, earlier: EarlierMap) -> Iterator[tuple[Pixels, 
     for _, outer, inner in _strips(scene.weight.shape[0]):
         pixels, data = earlier.picture.read(outer)
         yield scene.image[outer], pixels, data & (scene.weight[outer] > 0), inner
+
+
+def _dates(scene: ComposedScene, before: StartingPicture) -> Iterator[tuple[Pixels, Pixels, Mask]]:
+    """Yield strips of two composites, spread over the scene, with where both have data."""
+    rows = list(strips(scene.weight.shape[0], _STRIP_ROWS))
+    for each in rows[:: -(-len(rows) // _MOST_STRIPS)]:
+        then, known = before.read(each)
+        yield scene.image[each], then, known & (scene.weight[each] > 0)
 
 
 def _strips(height: int) -> Iterator[tuple[slice, slice, slice]]:
@@ -277,13 +305,19 @@ def _facts(layers: Sequence[_Layer], counts: _Counts) -> dict[str, Any]:
         {
             "path": str(layer.map.path),
             "covers": covered / counts.valid,
-            "compared": "composites" if isinstance(layer.before, StartingPicture) else "the map alone",
-            **({"reason": layer.reason} if layer.reason else {}),
+            "compared": "the map alone" if isinstance(layer.before, Likeness) else "composites",
+            **({"reason": layer.reason} if isinstance(layer.before, Likeness) else _told(layer.before.light)),
         }
         for layer, covered in zip(layers, counts.covered, strict=True)
     ]
     change = (counts.change / counts.compared) ** 0.5 if counts.compared else None
     return {"maps": maps, "unchanged": counts.firm / counts.valid, "scene_change": change}
+
+
+def _told(light: Light) -> dict[str, Any]:
+    """Return the lines that lead from the earlier date's values to this one's, ready for JSON."""
+    gain, offset = ([round(float(each), 4) for each in values] for values in (light.gain, light.offset))
+    return {"light": {"gain": gain, "offset": offset, "usual_difference": light.usual}}
 
 
 def measure_agreement(job: OptimisedJob, scene: ComposedScene, held: HeldLevels, result: PixelArray) -> dict[str, Any]:

@@ -201,6 +201,20 @@ def test_a_strong_hold_keeps_unchanged_ground_and_lets_a_new_field_be_painted(
     assert change(made, FIELD) > 0.7 * change(alone, FIELD)
 
 
+def test_a_date_in_another_light_is_held_where_nothing_else_has_changed(
+    may: Path, earlier: Result, harvest: Path, quick: Settings, tmp_path: Path
+) -> None:
+    hazy = tmp_path / "hazy.tif"
+    with rasterio.open(may) as source:
+        values = np.clip(0.8 * source.read() + 30, 1, 255).astype(np.uint8)
+        write_raster(hazy, values, names=("red", "green", "blue"), crs=source.crs, transform=source.transform)
+    _, held = levels_of(hazy, harvest, {**quick, "style.agree": earlier.output}, tmp_path)
+    _, hold = held.levels[-1].in_scene
+    assert not hold[FIELD[0]][:, FIELD[1]][6:-6, 6:-6].any()
+    assert held.facts["unchanged"] > 0.5  # the field and the 12 pixels around it are a third of the scene
+    np.testing.assert_allclose(held.facts["maps"][0]["light"]["gain"], 0.8, atol=0.03)
+
+
 def test_the_stretch_is_the_earlier_maps_unless_another_is_set(
     may: Path, harvest: Path, quick: Settings, earlier: Result
 ) -> None:
@@ -218,7 +232,10 @@ def test_the_record_the_report_and_the_plan_tell_of_the_earlier_map(
     made = stylize(neighbour, {"style.agree": earlier.output})
     record = json.loads(made.record.read_text())
     (told,) = record["agreement"]["maps"]
+    light = told.pop("light")
     assert told == {"path": str(earlier.output), "covers": 0.5, "compared": "composites"}
+    np.testing.assert_allclose(light["gain"], 1, atol=0.01)  # the earlier composite is kept in whole values
+    np.testing.assert_allclose(light["offset"], 0, atol=1)
     assert record["levels"][-1]["terms"][-1]["name"] == "agreement"
     assert record["figures"]["agreement"]["map_change"] >= 0
     (seams,) = record["figures"]["agreement"]["seams"]

@@ -45,7 +45,7 @@ FIRM = 0.99
 _LEAST_SHARE = 1e-3
 """What a map counts at its very end, and the square of it beyond. Where it is alone there, it counts altogether."""
 _STRIP_ROWS = 256
-_MOST_STRIPS = 16
+_MOST_STRIPS = 8
 """Strips that two dates' light is found by."""
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_rs.composite.change import Bounds, unchanged
@@ -21,6 +21,7 @@ def light_of(now: np.ndarray, then: np.ndarray, known: np.ndarray = SEEN) -> Lig
     return Light.of(lambda: [(now, then, known)])
 
 
+@settings(max_examples=25)
 @given(st.floats(0.6, 1.4), st.floats(-30, 30))
 def test_a_scene_in_another_light_has_not_changed(gain: float, offset: float) -> None:
     then, now = seen_through(1, 0, 1), np.clip(seen_through(gain, offset, 2), 0, 255)

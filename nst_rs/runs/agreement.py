@@ -124,6 +124,8 @@ def compose_held(job: OptimisedJob, scene: ComposedScene, storage: Storage) -> H
         _fill(job, scene, layers, levels[-1], counts)
     job.inputs.check_unchanged()  # else the fingerprints in the record may be of other maps
     _check_covered(job, counts.covered)
+    if not counts.firm:
+        log.warning("%s: none of the ground is as it was: the map hardly keeps what the earlier ones show", SETTING)
     for fine, coarse in pairwise(reversed(levels)):
         halve_into(*fine.in_scene, *coarse.in_scene)
     return HeldLevels(tuple(levels), _facts(layers, counts))

@@ -215,6 +215,19 @@ def test_a_date_in_another_light_is_held_where_nothing_else_has_changed(
     np.testing.assert_allclose(held.facts["maps"][0]["light"]["gain"], 0.8, atol=0.03)
 
 
+def test_where_all_of_the_ground_has_changed_that_is_told(
+    april: Path, earlier: Result, harvest: Path, quick: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = tmp_path / "other.tif"
+    with rasterio.open(april) as source:
+        fields = np.random.default_rng(3).integers(1, 255, (3, HEIGHT // 12, WIDTH // 12), np.uint8)
+        values = fields.repeat(12, axis=1).repeat(12, axis=2)
+        write_raster(other, values, names=("red", "green", "blue"), crs=source.crs, transform=source.transform)
+    _, held = levels_of(other, harvest, {**quick, "style.agree": earlier.output}, tmp_path)
+    assert held.facts["unchanged"] == 0
+    assert "style.agree: none of the ground is as it was" in caplog.text
+
+
 def test_the_stretch_is_the_earlier_maps_unless_another_is_set(
     may: Path, harvest: Path, quick: Settings, earlier: Result
 ) -> None:

@@ -25,7 +25,7 @@ LONGEST = (
     "test_deployment.py",
     "test_faults.py",
     "test_scenes.py",
-    "cli/test_commands.py",
+    "cli/test_stopping.py",
     "executors/test_dask.py",
     "neural/test_build.py",
     "test_flow.py",

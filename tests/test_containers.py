@@ -73,6 +73,15 @@ def test_everything_is_served_to_this_machine_alone(services: dict[str, dict[str
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
+def test_links_to_runs_lead_to_the_page_as_this_machine_reaches_it(services: dict[str, dict[str, Any]]) -> None:
+    (port,) = services["server"]["ports"]
+    asking = [name for name, service in services.items() if "prefect" in str(service.get("command"))]
+    assert sorted(asking) == ["deployments", "server", "worker"]
+    page = f"http://{port.rpartition(':')[0]}"
+    assert {services[name]["environment"]["PREFECT_UI_URL"] for name in asking} == {page}
+    assert services["server"]["environment"]["PREFECT_SERVER_UI_API_URL"] == f"{page}/api"
+
+
 def test_services_wait_for_services_that_there_are_until_they_are_healthy(services: dict[str, dict[str, Any]]) -> None:
     for service in services.values():
         for name, until in service.get("depends_on", {}).items():

@@ -50,6 +50,21 @@ def parse_json(text: str) -> Any:
         raise DocumentError(str(error)) from error
 
 
+def reason(error: Exception) -> str:
+    """Return in a few words why a document could not be read, or does not hold what it should.
+
+    >>> reason(KeyError("statistics"))
+    "no key 'statistics'"
+    >>> reason(FileNotFoundError(2, "No such file or directory"))
+    'no such file or directory'
+    """
+    if isinstance(error, KeyError):
+        return f"no key {error}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return f"{error!s:.200}"
+
+
 def parse_yaml(text: str) -> Any:
     """Return the value that YAML text holds. Raises DocumentError, also for tags of a program's own, and for aliases.
 

@@ -18,7 +18,7 @@ from rasterio.warp import transform_bounds, transform_geom
 
 from nst_rs.arrays import Mask
 from nst_rs.errors import ConfigError
-from nst_rs.files.documents import DocumentError, parse_json, read_text
+from nst_rs.files.documents import DocumentError, parse_json, read_text, reason
 from nst_rs.geo.grid import ALIGNMENT_TOLERANCE, Box, Grid, bounds
 
 Bounds = tuple[float, float, float, float]
@@ -116,7 +116,7 @@ def read_area(area: Bounds | Path) -> Area:
         if len(numbers) == 4 and re.fullmatch(r"[-\d.,;:()\s]+", area.name):
             written = f"write scene.area=[{', '.join(numbers)}]"
             raise ConfigError("scene.area", expected="bounds in brackets", got=area.name, do=written) from error
-        raise ConfigError(f"scene.area {area}", expected="a GeoJSON file", got=str(error)) from error
+        raise ConfigError(f"scene.area {area}", expected="a GeoJSON file", got=reason(error)) from error
     if not polygons:
         raise ConfigError(f"scene.area {area}", expected="a polygon", got="none")
     for polygon in polygons:
@@ -148,7 +148,7 @@ def _reason(path: Path, error: Exception) -> str:
     """Return why a file is not what was expected, in a few words."""
     if not path.is_file():
         return f"{'a folder' if path.is_dir() else 'no such file'}, {path}"
-    return f"{path.name}: no key {error}" if isinstance(error, KeyError) else f"{path.name}: {error!s:.200}"
+    return f"{path.name}: {reason(error)}"
 
 
 def _rectangle(area: Bounds) -> Mapping[str, Any]:
@@ -188,7 +188,7 @@ def _check(path: Path, polygon: Mapping[str, Any], setting: str = "scene.area") 
         closed = rings and all(len(ring) >= 4 and ring[0] == ring[-1] for ring in rings)
         on_earth = all(abs(x) <= 540 and abs(y) <= 90 for ring in rings for x, y in ring)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{setting} {path}", expected="rings of coordinates", got=str(error)) from error
+        raise ConfigError(f"{setting} {path}", expected="rings of coordinates", got=reason(error)) from error
     if not closed or not on_earth:
         raise ConfigError(f"{setting} {path}", expected="closed rings in degrees", got="others")
 

@@ -12,6 +12,7 @@ from nst_rs.composite.recompose import check_unchanged, compose_anew
 from nst_rs.config.loading import Decisions, override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import OutputError
+from nst_rs.files.documents import reason
 from nst_rs.files.storage import PixelArray, Storage
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
@@ -33,7 +34,7 @@ class FinishedRun:
             run = cls(RunConfig.model_validate(record["configuration"]), record)
             _ = run.scene_files
         except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-            raise OutputError(f"record {path}", expected="the map's run record", got=f"{error!r:.200}") from error
+            raise OutputError(f"record {path}", expected="the map's run record", got=reason(error)) from error
         return run
 
     @property

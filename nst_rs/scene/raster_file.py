@@ -137,6 +137,8 @@ def _drivers(location: str) -> list[str]:
 _OF_VARIABLES = {"NETCDF": "netCDF", "HDF5": "HDF5Image", "HDF4_SDS": "HDF4Image", "HDF4_EOS": "HDF4Image"}
 """How a variable's name begins → its format in GDAL."""
 _WITH_VARIABLES = frozenset({".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5"})
+_COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+"""Endings of what has to be unpacked before GDAL reads it."""
 _MOST_NAMED = 6
 
 
@@ -146,6 +148,8 @@ def _remedy(location: str, said: str) -> str:
     if named is not None and not _is_built_in(_OF_VARIABLES[named[0]]):
         return f"rasterio's GDAL is built without {named[0]}: convert it with gdal_translate of another GDAL"
     if "not recognized" in said:
+        if location.lower().endswith(_COMPRESSED):
+            return "unpack it first"
         variables = _variables(location)
         if variables:
             return f"name a variable in it as the scene: {', '.join(variables)}"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import rasterio
 
-from nst_rs.cli import app
 from nst_rs.files.project import project_files
+from tests.commands import assignments, run
 
 HEAVY = {
     *("tensorflow", "keras", "numpy", "rasterio", "zarr", "pystac", "matplotlib", "morecantile", "pyproj", "shapely"),
@@ -19,11 +19,10 @@ HEAVY = {
 """What takes its time to import."""
 
 
-def run(*arguments: object) -> int:
-    """Run the command in this process and return its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        app([str(argument) for argument in arguments])
-    return int(ended.value.code or 0)
+def test_importing_the_package_brings_neither_tensorflow_nor_rasterio() -> None:
+    code = "import sys, nst_rs, nst_rs.cli; print([m for m in ('tensorflow', 'keras', 'prefect') if m in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("said", [["--help"], ["--version"], ["stylize", "--help"], ["settings", "schedule"]])
@@ -77,8 +76,7 @@ def test_demo_makes_the_sample_map_and_its_last_line_says_where(
 ) -> None:
     folder = tmp_path / "demo"
     settings = {**quick, "schedule.levels": 1, "schedule.iterations": 1}
-    assignments = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    assert run("demo", folder, *assignments) == 0
+    assert run("demo", folder, *assignments(settings)) == 0
     lines = capfd.readouterr().err.splitlines()
     assert lines[-1] == str(folder / "demo_output" / "olinda.tif")
     assert f"This is the command: nst-rs stylize --config {folder}/configs/olinda.yaml" in lines

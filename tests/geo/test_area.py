@@ -116,7 +116,7 @@ def test_bounds_without_brackets_are_told_from_the_name_of_a_file(tmp_path: Path
         ('{"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 95], [0, 0]]]}', "expected closed rings in degrees"),
         ('{"type": "Polygon", "coordinates": "all"}', "expected rings of coordinates"),
         ('{"type": "Polygon", "coordinates": [[["a", 0]]]}', "expected rings of coordinates"),
-        ('{"type": "Polygon"}', "expected a GeoJSON file, got 'coordinates'"),
+        ('{"type": "Polygon"}', "expected a GeoJSON file, got no key 'coordinates'"),
         ('{"type": "Feature", "geometry": ' * 20 + "{}" + "}" * 20, "got collections within collections"),
         ("[" * 100_000, "expected a GeoJSON file, got maximum recursion depth"),
     ],

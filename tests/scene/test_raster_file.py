@@ -1,5 +1,8 @@
 """What GDAL says of a raster that it cannot read is passed on, with what to do."""
 
+import bz2
+import gzip
+import lzma
 import os
 import re
 import subprocess
@@ -76,6 +79,17 @@ def test_a_format_that_is_not_read_is_refused_naming_those_that_are(tmp_path: Pa
     (tmp_path / "scene.grib").write_bytes(b"GRIB" + bytes(64))
     with pytest.raises(SceneError, match=r"formats read are GTiff, .* and VRT; convert another with gdal_translate"):
         read_header(str(tmp_path / "scene.grib"))
+
+
+@pytest.mark.parametrize(
+    "name", ["scene.tar.gz", "SCENE.TGZ", "scene.tif.gz", "scene.tar.bz2", "scene.tar.xz", "scene.7z"]
+)
+def test_a_compressed_archive_is_refused_with_the_word_to_unpack_it(tmp_path: Path, name: str) -> None:
+    write_raster(tmp_path / "scene.tif", random_values((1, 8, 8)))
+    pack = {"gz": gzip, "tgz": gzip, "bz2": bz2, "xz": lzma}.get(name.rpartition(".")[2].lower(), gzip)
+    (tmp_path / name).write_bytes(pack.compress((tmp_path / "scene.tif").read_bytes()))
+    with pytest.raises(SceneError, match=r"not recognized .*; unpack it first$"):
+        read_header(str(tmp_path / name))
 
 
 @pytest.mark.parametrize(("driver", "suffix"), [("EHdr", "bil"), ("AAIGrid", "asc")])

@@ -220,7 +220,7 @@ def test_the_scene_is_shown_though_the_picture_that_the_map_was_started_from_is_
     [
         ("gone", "expected the file that the run read, got nothing"),
         ("changed", "expected the file that the run read, got another"),
-        ("no record", "expected the map's run record"),
+        ("no record", "expected the map's run record, got no key 'configuration'"),
     ],
 )
 def test_a_map_whose_scene_is_not_there_is_shown_alone_and_the_reason_said(

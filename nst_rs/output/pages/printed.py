@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from pystac import Asset, MediaType
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioIOError
 
 from nst_rs.composite.rendering import Rendering
@@ -60,6 +60,21 @@ def opened_map(tif: Path) -> Iterator[Any]:
         raise OutputError(f"map {tif}", expected="a map that nst-rs made", got=str(error)) from error
 
 
+def color_bands(source: Any) -> tuple[int, int, int]:
+    """Return the numbers of an open raster's red, green and blue band: those that it calls so, else the first three.
+
+    Other programs' rasters may have blue first.
+    """
+    called = list(source.colorinterp)
+    if not {ColorInterp.red, ColorInterp.green, ColorInterp.blue} <= set(called):
+        return 1, 2, 3
+    return (
+        called.index(ColorInterp.red) + 1,
+        called.index(ColorInterp.green) + 1,
+        called.index(ColorInterp.blue) + 1,
+    )
+
+
 def print_beside(tif: Path, path: Path, page: PrintedPage) -> None:
     """Write the page of a map that is there, at once; its record, if it lies beside it, tells where it comes from.
 
@@ -91,7 +106,7 @@ def in_words(record: Mapping[str, Any]) -> str:
 
 def _read(source: Any, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """Return the map at a size, (h, w, 4) RGBA, transparent where there is no data."""
-    colors = source.read((1, 2, 3), out_shape=(3, *shape), resampling=Resampling.average)
+    colors = source.read(color_bands(source), out_shape=(3, *shape), resampling=Resampling.average)
     valid = source.dataset_mask(out_shape=shape, resampling=Resampling.nearest)
     picture: npt.NDArray[np.uint8] = np.moveaxis(np.concatenate([colors, valid[np.newaxis]]), 0, -1)
     return picture

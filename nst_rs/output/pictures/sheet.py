@@ -2,10 +2,12 @@
 
 import math
 import os
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -19,7 +21,12 @@ _LARGEST = 512
 _GAP = 16
 _TITLE, _TEXT = 16, 12
 """Sizes of letters in pixels."""
+_BETWEEN_HYPHENS = 2
+"""Pixels: at this size the font draws the two hyphens of an option as one dash, which nobody could type."""
 _PAPER, _INK = (255, 255, 255), (30, 30, 30)
+
+
+_Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True)
@@ -68,12 +75,32 @@ def draw_sheet(cells: Sequence[Cell], foot: str) -> Image.Image:
         sheet.paste(picture, (left, top))
         top += tall + _GAP // 2
         draw.text((left, top), cell.title, _INK, ImageFont.load_default(_TITLE))
-        draw.multiline_text((left, top + _TITLE + _GAP // 2), "\n".join(lines), _INK, font, spacing=_line(font) - _TEXT)
-    draw.multiline_text((_GAP, _GAP + rows * height), "\n".join(below), _INK, font, spacing=_line(font) - _TEXT)
+        _write(draw, left, top + _TITLE + _GAP // 2, lines, font)
+    _write(draw, _GAP, _GAP + rows * height, below, font)
     return sheet
 
 
-def _line(font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> int:
+def _write(draw: ImageDraw.ImageDraw, left: int, top: int, lines: Sequence[str], font: _Font) -> None:
+    """Write lines below each other, the hyphens of an option apart."""
+    for number, line in enumerate(lines):
+        across = float(left)
+        for part in _parts(line):
+            draw.text((across, top + number * _line(font)), part, _INK, font)
+            across += font.getlength(part) + _BETWEEN_HYPHENS
+
+
+def _length(text: str, font: _Font) -> float:
+    """Return how wide a line is as it is written, in pixels."""
+    parts = _parts(text)
+    return sum(font.getlength(part) for part in parts) + _BETWEEN_HYPHENS * (len(parts) - 1)
+
+
+def _parts(line: str) -> list[str]:
+    """Return a line cut between hyphens that follow each other."""
+    return re.split(r"(?<=-)(?=-)", line)
+
+
+def _line(font: _Font) -> int:
     """Return the height of a line of text in pixels."""
     return math.ceil(font.getbbox("Ag")[3]) + 3
 
@@ -87,19 +114,17 @@ def _scaled(picture: Image.Image) -> Image.Image:
     return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
 
 
-def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> Iterator[str]:
+def _wrapped(text: str, font: _Font, width: int) -> Iterator[str]:
     """Return a text in lines of at most `width` pixels, broken at spaces; a longer word is broken anywhere."""
     for paragraph in text.splitlines():
         line = ""
         for word in paragraph.split():
             longer = f"{line} {word}".strip()
-            if font.getlength(longer) > width and line:
+            if _length(longer, font) > width and line:
                 yield line
                 longer = word
-            while font.getlength(longer) > width:
-                wider = bisect_right(
-                    range(1, len(longer)), float(width), key=lambda n: float(font.getlength(longer[:n]))
-                )
+            while _length(longer, font) > width:
+                wider = bisect_right(range(1, len(longer)), float(width), key=lambda n: _length(longer[:n], font))
                 yield longer[: max(1, wider)]
                 longer = longer[max(1, wider) :]
             line = longer

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nst_rs.errors import ConfigError
-from nst_rs.files.documents import DocumentError, parse_json, read_text
+from nst_rs.files.documents import DocumentError, parse_json, read_text, reason
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.files.storage import PixelArray
 from nst_rs.learned.normalising import Moments, is_normalised, sample
@@ -51,7 +51,7 @@ def read_statistics(path: Path, style: LearnedStyle) -> tuple[Recorded, ...]:
         raise ConfigError(
             f"style.statistics {path}",
             expected="the record of an earlier run with a learned style, with its statistics",
-            got=f"{error!s:.200}",
+            got=reason(error),
         ) from error
     shapes = {name: (2, kernel[-1]) for name, kernel in style.facts.architecture.kernels.items() if is_normalised(name)}
     if any(network != style.sha256 for network in networks) or any(each != shapes for each in found):

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pypdf import PdfReader
 from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
 from rasterio.transform import Affine
 
 from nst_rs.config.loading import override
@@ -105,6 +107,25 @@ def test_the_picture_is_the_maps_pixels_and_has_holes_where_it_has(tmp_path: Pat
     found = np.asarray(picture.image.convert("RGBA"))[::-1]  # a PDF's rows run upwards
     assert np.array_equal(found[..., 3] > 0, mask)
     assert np.array_equal(found[mask][:, :3], np.moveaxis(values, 0, -1)[mask])
+
+
+def test_red_green_and_blue_are_the_bands_that_a_raster_calls_so(tmp_path: Path) -> None:
+    grid = ORDINARY["UTM"]
+    values = random_values((4, *grid.shape))
+    tif = write_raster(tmp_path / "map.tif", values, crs=grid.crs, transform=grid.transform)
+    red, green, blue, undefined = ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.undefined
+    for called, bands in (
+        ((blue, green, red, undefined), (3, 2, 1)),
+        ((undefined, red, blue, green), (2, 4, 3)),
+        ((undefined,) * 4, (1, 2, 3)),
+    ):
+        with rasterio.open(tif, "r+") as target:
+            target.colorinterp = called
+        print_map(tif, tmp_path / "page.pdf", PrintedPage(), {})
+        (page,) = PdfReader(tmp_path / "page.pdf").pages
+        (picture,) = page.images
+        found = np.asarray(picture.image.convert("RGB"))[::-1]
+        assert np.array_equal(found, np.moveaxis(values[[number - 1 for number in bands]], 0, -1))
 
 
 def test_a_map_of_more_pixels_than_the_printer_has_is_reduced() -> None:

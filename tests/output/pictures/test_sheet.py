@@ -30,6 +30,13 @@ def test_words_stay_below_their_own_picture() -> None:
     assert (sheet[16 + 512 + 40 :, 16 + 512 + 8 :] == 255).all()
 
 
+def test_an_options_two_hyphens_are_two_on_the_sheet() -> None:
+    sheet = np.asarray(draw_sheet([cell(512, words="--")], "").convert("L"))
+    written = sheet[16 + 512 + 8 + 16 + 8 :] < 255
+    columns = np.flatnonzero(written.any(axis=0))
+    assert (np.diff(columns) > 1).sum() == 1  # paper between them
+
+
 def test_a_sheet_is_written_at_once(tmp_path: Path) -> None:
     write_sheet(tmp_path / "sheet.png", [cell(64)], "foot")
     with Image.open(tmp_path / "sheet.png") as sheet:

@@ -299,7 +299,7 @@ def test_statistics_of_another_style_or_of_none_are_refused(normalised: Result, 
     small_style(normalised=True, deep_blocks=1, seed=9).save(folder / "other.style")
     for style, record, message in (
         ("other", normalised.record, "a run with the same learned style, got that of another one"),
-        ("normalised", result.record, "with its statistics"),
+        ("normalised", result.record, "with its statistics, got no key 'statistics'"),
         ("normalised", folder / "none.json", "with its statistics"),
         ("small", normalised.record, "a learned style that is normalised by its scene, got small.style, an older one"),
     ):

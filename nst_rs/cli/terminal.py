@@ -29,7 +29,7 @@ from nst_rs.files.text import counted, duration, operations
 
 if TYPE_CHECKING:
     from nst_rs.geo.grid import Grid
-    from nst_rs.learned.style_file import Facts, HeldOut, Source
+    from nst_rs.learned.style_file import Facts, HeldOut, Learning, Source
     from nst_rs.learning.session import LearningProgress
     from nst_rs.learning.session import Listener as LearningListener
     from nst_rs.output.files import Outputs
@@ -160,13 +160,19 @@ def show_learned(console: Console, facts: Facts, path: Path) -> None:
     lines = [
         f"{path}: a learned style, {path.stat().st_size / 1e6:.2f} MB",
         f"learned from {_names(facts.styles)} on {_names(facts.scenes)}, {facts.metres_per_pixel:.3g} m a pixel",
-        f"{counted(learning.steps, 'step')} in {duration(learning.seconds)}, loss {learning.loss:.4g}",
+        f"{_steps(learning)} in {duration(learning.seconds)}, loss {learning.loss:.4g}",
         f"channels {', '.join(map(str, facts.widths))}; {_blocks(facts)}; color {facts.color}",
         *([] if facts.held_out is None else _held_out(facts.held_out)),
         f"made with nst-rs {facts.versions['nst-rs']}; licence: {facts.licence or 'none stated'}",
     ]
     for line in lines:
         say(console, line)
+
+
+def _steps(learning: Learning) -> str:
+    """Return the number of steps, and how many of them are those of the style that learning began from."""
+    steps = counted(learning.steps, "step")
+    return steps if learning.start is None else f"{steps} ({learning.start_steps} those of {learning.start.name})"
 
 
 def say_what_is_taken(console: Console, styles: Iterable[Path]) -> None:

@@ -51,6 +51,10 @@ class Learning(_Value):
     seconds: float
     loss: float
     """Mean total objective of the windows of the last steps, before each step."""
+    start: Source | None = None
+    """The style that learning began from."""
+    start_steps: int = 0
+    """How many of the steps are that style's."""
 
 
 class HeldOut(_Value):

@@ -344,6 +344,8 @@ class LearningSession:
                 steps=len(course.losses) + (before.steps if before else 0),
                 seconds=round(course.seconds + (before.seconds if before else 0.0), 1),
                 loss=course.loss,
+                start=None if config.learn.start is None else _source(str(config.learn.start)),
+                start_steps=before.steps if before else 0,
             ),
             held_out=held_out,
             versions=record.versions(),

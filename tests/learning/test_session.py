@@ -1,5 +1,6 @@
 """Learning, whole: real files, VGG16's first blocks, a few steps of a small network."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 import nst_rs
+from nst_rs.cli.terminal import console, show_learned
 from nst_rs.config.loading import name_files, override
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import ConfigError, OutputError
@@ -144,8 +146,15 @@ def test_a_style_can_begin_from_another(style: LearnedStyle, config: RunConfig, 
     settings = {"learn__start": config.output.path, "learn__steps": 1, "learn__rate": 1e-9}
     made = LearningSession(prepare(with_output(config, tmp_path / "more.style", **settings)), lambda _: None)
     made.learn()
-    weights = made.finish(compared=False).weights
-    assert all(np.allclose(weights[name], value, atol=1e-4) for name, value in style.weights.items())
+    more = made.finish(compared=False)
+    assert all(np.allclose(more.weights[name], value, atol=1e-4) for name, value in style.weights.items())
+    told, before = more.facts.learning, style.facts.learning
+    assert told.start is not None
+    assert told.start.name == Path(str(config.output.path)).name
+    assert (told.start_steps, told.steps) == (before.steps, before.steps + 1)
+    screen = io.StringIO()
+    show_learned(console(screen), more.facts, tmp_path / "more.style")
+    assert f"({before.steps} those of {told.start.name})" in screen.getvalue()
     with pytest.raises(ConfigError, match="a network of widths"):
         prepare(with_output(config, tmp_path / "more.style", **settings, learn__blocks=2))
 

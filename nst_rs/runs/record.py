@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_rs.composite.compose import Composite
-from nst_rs.config.sections import ELSEWHERE, RunConfig
+from nst_rs.config.sections import RunConfig
 from nst_rs.files.fingerprint import fingerprint
 from nst_rs.objective.losses import Losses
 from nst_rs.objective.terms.base import Value
@@ -121,12 +121,3 @@ def warn_of_changes(config: Path, inputs: Iterable[str]) -> None:
     for path in inputs:
         if fingerprint(path)["sha256"] not in known:
             log.warning("%s is not the file that the recorded run read: the result will differ", path)
-
-
-def identity(config: RunConfig, inputs: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return what must be the same for a run to go on where another was killed: settings, inputs, versions.
-
-    Pictures on the way may be asked for, or not, at any time.
-    """
-    settings = json.loads(config.model_dump_json(exclude={"compute": set(ELSEWHERE), "output": {"every"}}))
-    return {"configuration": settings, "inputs": [entry["sha256"] for entry in inputs], "versions": versions()}

@@ -20,10 +20,11 @@ from nst_rs.files.workspace import Workspace
 from nst_rs.learned.painter import Manner, TilePainter
 from nst_rs.learned.windows import MapTile, cut
 from nst_rs.pyramid.resample import halve_into
-from nst_rs.runs import progress, record
+from nst_rs.runs import progress
 from nst_rs.runs.agreement import measure_overlap
 from nst_rs.runs.compose import ComposedScene, compose_scene
 from nst_rs.runs.finish import Finished
+from nst_rs.runs.identity import identity, may_go_on
 from nst_rs.runs.job import Job
 from nst_rs.runs.painted.job import LearnedJob
 from nst_rs.runs.painted.scene_statistics import Recorded, measured
@@ -223,7 +224,7 @@ class Painting:
     @cached_property
     def _painted(self) -> "_PaintedTiles":
         """The tiles that a run with the same settings, inputs and versions has painted already."""
-        return _PaintedTiles.of(self._notes, record.identity(self._job.config, self._scene.fingerprints))
+        return _PaintedTiles.of(self._notes, identity(self._job, self._scene), self._job)
 
     @cached_property
     def _scene(self) -> ComposedScene:
@@ -294,10 +295,10 @@ class _PaintedTiles:
     _unwritten: bool = False
 
     @classmethod
-    def of(cls, notes: Notes, run: dict[str, Any]) -> "_PaintedTiles":
-        """Return the map's tiles that `run` has painted by its `notes`; none where they are another run's."""
+    def of(cls, notes: Notes, run: dict[str, Any], job: Job) -> "_PaintedTiles":
+        """Return the map's tiles that `run` of `job` has painted by its `notes`; none where they are another run's."""
         kept = notes.read_checkpoint() or {}
-        pictures = kept.get("pictures", []) if kept.get("run") == run else []
+        pictures = kept.get("pictures", []) if kept and may_go_on(kept.get("run"), run, job) else []
         by_zoom = {
             number: {(top, left, side) for top, left, side in each["painted"]} for number, each in enumerate(pictures)
         }

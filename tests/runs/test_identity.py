@@ -1,6 +1,7 @@
 """Nothing that changes a map may stay unseen by a run that goes on where another was killed."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,34 @@ def test_tiles_of_two_killed_runs_of_a_learned_style_are_never_mixed(tmp_path: P
         patch.setattr("nst_rs.runs.painted.painting.TilePainter", stop)  # killed before a tile is noted
         with pytest.raises(KeyboardInterrupt):
             nst_rs.stylize(*orders, tmp_path / "map.tif", settings={**settings, "style.strength": 0.5})
+    again = nst_rs.stylize(*orders, tmp_path / "map.tif", settings=settings)
+    fresh = nst_rs.stylize(*orders, tmp_path / "fresh.tif", settings=settings)
+    assert again.output.read_bytes() == fresh.output.read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["cut", "lost", "notes"])
+def test_tiles_of_a_learned_style_that_were_damaged_are_painted_again(tmp_path: Path, damage: str) -> None:
+    write_raster(tmp_path / "scene.tif", random_values((3, 40, 530)), names=("red", "green", "blue"))
+    small_style().save(tmp_path / "a.style")
+    orders, settings = (tmp_path / "scene.tif", tmp_path / "a.style"), {"compute.precision": "float32"}
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        nst_rs.stylize(*orders, tmp_path / "map.tif", settings=settings, listener=stop)
+    work = tmp_path / ".map.tif.work"
+    chunks = [path for path in (work / "arrays" / "result" / "c").rglob("*") if path.is_file()]
+    assert chunks
+    if damage == "notes":
+        notes = json.loads((work / "checkpoint.json").read_text())
+        notes["pictures"] = [{"painted": 3}]
+        (work / "checkpoint.json").write_text(json.dumps(notes))
+    for path in chunks:
+        if damage == "cut":
+            os.truncate(path, 9)
+        if damage == "lost":
+            path.unlink()
     again = nst_rs.stylize(*orders, tmp_path / "map.tif", settings=settings)
     fresh = nst_rs.stylize(*orders, tmp_path / "fresh.tif", settings=settings)
     assert again.output.read_bytes() == fresh.output.read_bytes()

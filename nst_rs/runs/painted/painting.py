@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from nst_rs.errors import OutputError
 from nst_rs.executors.base import Executor, PaintTask
 from nst_rs.files.storage import PixelArray, check_written
 from nst_rs.files.workspace import Workspace
 from nst_rs.learned.painter import Manner, TilePainter
 from nst_rs.learned.windows import MapTile, cut
 from nst_rs.pyramid.resample import halve_into
+from nst_rs.pyramid.tiling import Span
 from nst_rs.runs import progress
 from nst_rs.runs.agreement import measure_overlap
 from nst_rs.runs.compose import ComposedScene, compose_scene
@@ -216,9 +218,12 @@ class Painting:
             name = f"{name}-{self._part.number}"
         if painted.places:
             try:
-                return painted, arrays.open(name)
-            except KeyError:
+                result = arrays.open(name)
+                painted.check_written(result)
+            except (KeyError, OutputError):
                 painted.places.clear()
+            else:
+                return painted, result
         return painted, arrays.create(name, (*self.sheets(zoom)[1].shape, 3), np.uint8)
 
     @cached_property
@@ -299,10 +304,14 @@ class _PaintedTiles:
         """Return the map's tiles that `run` of `job` has painted by its `notes`; none where they are another run's."""
         kept = notes.read_checkpoint() or {}
         pictures = kept.get("pictures", []) if kept and may_go_on(kept.get("run"), run, job) else []
-        by_zoom = {
-            number: {(top, left, side) for top, left, side in each["painted"]} for number, each in enumerate(pictures)
-        }
-        statistics = {number: each["statistics"] for number, each in enumerate(pictures) if each["statistics"]}
+        try:
+            by_zoom = {
+                number: {(int(top), int(left), int(side)) for top, left, side in each["painted"]}
+                for number, each in enumerate(pictures)
+            }
+            statistics = {number: each["statistics"] for number, each in enumerate(pictures) if each["statistics"]}
+        except (KeyError, TypeError, ValueError):  # damaged: the run starts anew
+            by_zoom, statistics = {}, {}
         return cls(notes, run, 0, by_zoom, statistics)
 
     def at(self, zoom: int) -> "_PaintedTiles":
@@ -314,6 +323,12 @@ class _PaintedTiles:
     def places(self) -> set[Place]:
         """The tiles that are painted."""
         return self.by_zoom[self.zoom]
+
+    def check_written(self, result: PixelArray) -> None:
+        """Raise OutputError where pixels of a painted tile are not in the array of the zoom's picture."""
+        for top, left, side in self.places:
+            tile = MapTile(Span(top, top + side), Span(left, left + side))
+            check_written(result, tile.inside(result.shape))
 
     def keep(self, statistics: Recorded) -> None:
         """Note what the zoom's tiles are painted with. Raises OutputError."""

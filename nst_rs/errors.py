@@ -21,7 +21,7 @@ nst_rs.errors.SceneError: scene a.tif: expected a CRS, got none; assign one with
 
 import re
 
-_NUMBERED = re.compile(r"\[(?:Errno|WinError) -?\d+\]\s*(\w?)")
+_NUMBERED = re.compile(r"\[(?:Errno|WinError) -?\d+\]\s*")
 """How the operating system's errors begin in Python: with a number that tells people nothing."""
 
 
@@ -39,7 +39,7 @@ class NstError(Exception):
     >>> str(NstError("style a.jpg", expected="an image", got="no such file"))
     'style a.jpg: expected an image, got no such file'
     >>> str(NstError("map a.tif", got=str(PermissionError(13, "Permission denied", "a.tif"))))
-    "map a.tif: got permission denied: 'a.tif'"
+    "map a.tif: got Permission denied: 'a.tif'"
     """
 
     exit_code = 2
@@ -50,7 +50,7 @@ class NstError(Exception):
         facts = ", ".join(part for part in parts if part)
         line = ": ".join(part for part in (what, facts) if part)
         text = " ".join(f"{line}; {do}".split()) if do else " ".join(line.split())
-        text = _NUMBERED.sub(lambda found: found[1].lower(), text)
+        text = _NUMBERED.sub("", text)
         # Names of files may hold bytes that are no UTF-8, which no terminal or log could print.
         super().__init__(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 

@@ -114,10 +114,10 @@ def warn_of_changes(config: Path, inputs: Iterable[str]) -> None:
     """Log a warning for every input that has changed since an earlier run, where `config` is that run's record."""
     if config.suffix != ".json":
         return
-    earlier = json.loads(config.read_text(encoding="utf-8"))
-    if not {"record", "inputs"} <= set(earlier):
+    try:
+        known = {entry["sha256"] for entry in json.loads(config.read_text(encoding="utf-8"))["inputs"]}
+    except (KeyError, TypeError):  # a configuration, but no record
         return
-    known = {entry["sha256"] for entry in earlier["inputs"]}
     for path in inputs:
         if fingerprint(path)["sha256"] not in known:
             log.warning("%s is not the file that the recorded run read: the result will differ", path)

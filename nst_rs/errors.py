@@ -19,6 +19,11 @@ Traceback (most recent call last):
 nst_rs.errors.SceneError: scene a.tif: expected a CRS, got none; assign one with gdal_edit.py -a_srs
 """
 
+import re
+
+_NUMBERED = re.compile(r"\[(?:Errno|WinError) -?\d+\]\s*")
+"""How the operating system's errors begin in Python: with a number that tells people nothing."""
+
 
 class NstError(Exception):
     """The root: catch this to catch all that nst_rs raises on purpose.
@@ -29,8 +34,12 @@ class NstError(Exception):
         got: What was found instead.
         do: What the user can do about it.
 
+    The numbers of the operating system's errors are left out, wherever they come from.
+
     >>> str(NstError("style a.jpg", expected="an image", got="no such file"))
     'style a.jpg: expected an image, got no such file'
+    >>> str(NstError("map a.tif", got=str(PermissionError(13, "Permission denied", "a.tif"))))
+    "map a.tif: got Permission denied: 'a.tif'"
     """
 
     exit_code = 2
@@ -41,6 +50,7 @@ class NstError(Exception):
         facts = ", ".join(part for part in parts if part)
         line = ": ".join(part for part in (what, facts) if part)
         text = " ".join(f"{line}; {do}".split()) if do else " ".join(line.split())
+        text = _NUMBERED.sub("", text)
         # Names of files may hold bytes that are no UTF-8, which no terminal or log could print.
         super().__init__(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 

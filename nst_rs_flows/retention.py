@@ -15,8 +15,10 @@ from nst_rs.schedule.catalogue import Catalogue
 from nst_rs.schedule.inbox import Arrival
 
 
-def without_old_maps(catalogue: Catalogue, present: Iterable[Arrival], days: float) -> Catalogue:
+def without_old_maps(catalogue: Catalogue, present: Iterable[Arrival], names: Iterable[str], days: float) -> Catalogue:
     """Remove the maps that were made more than `days` ago and whose scenes are not `present`; return what is left.
+
+    `names` are those of all that lies in the inbox, where a scene may be that cannot be read now.
 
     The catalogue says it of each once all its files are gone, so that a run which is killed meanwhile is gone on with.
     What cannot be removed, or has another run at it, is told in the log and left for the next time.
@@ -25,7 +27,7 @@ def without_old_maps(catalogue: Catalogue, present: Iterable[Arrival], days: flo
     if not present:
         log.info("no old map is removed while the inbox is empty: it may be a disk that is not there")
         return catalogue
-    for name, entry in catalogue.older_than(datetime.now(UTC) - timedelta(days=days), present).items():
+    for name, entry in catalogue.older_than(datetime.now(UTC) - timedelta(days=days), present, names).items():
         tif = catalogue.folder / entry.map
         try:
             _remove(tif)

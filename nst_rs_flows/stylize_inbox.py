@@ -92,10 +92,12 @@ def stylize_inbox(
     try:
         base = with_absolute_paths(name_files(read_configuration(config, preset, settings), None, style or None, None))
         product = Path(output).absolute() / product_name(base)
+        scenes = Inbox(absolute(inbox))
+        scenes.check_apart(product)
         path = path_of_lock(product)
         with lock.alone(path, f"product {product}"), signed(path), making(base, workers, address) as makers:
             wishes = Wishes(stage_hours, agree, keep_days, served_at and link(product, served_at))
-            work = Work(Inbox(absolute(inbox)), makers, Catalogue.read(product), wishes)
+            work = Work(scenes, makers, Catalogue.read(product), wishes)
             outcome = work.run(attempts, settle_seconds)
     except LockedError as error:  # nothing has failed: the run that is at it makes what is there
         outcome = Cancelled(message=str(error))
@@ -169,7 +171,9 @@ class Work:
         given_up = self.catalogue.given_up(attempts)
         failed = [name for name in tried if self.catalogue.entries[name].state == "failed"]
         if self.wishes.keep_days is not None:
-            self.catalogue = without_old_maps(self.catalogue, self.inbox.look(), self.wishes.keep_days)
+            self.catalogue = without_old_maps(
+                self.catalogue, self.inbox.look(), self.inbox.names(), self.wishes.keep_days
+            )
         self._report(clashing)
         counts = {"made": len(tried) - len(failed), "failed": len(failed) + len(clashing), "given up": len(given_up)}
         arriving = sum(entry.state == "arriving" for entry in self.catalogue.entries.values())

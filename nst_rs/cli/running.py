@@ -28,9 +28,16 @@ def errors_as_lines(verbose: bool, interrupted: str = "") -> Iterator[Console]:
         try:
             with naming_extras("this command"):
                 yield screen
+            terminal.flush()  # else what is still to be written would be lost without a word
         except NstError as error:
             terminal.say(screen, f"error: {error}")
             raise typer.Exit(error.exit_code) from error
+        except BrokenPipeError:  # whoever reads the output has seen enough, as `head` has
+            raise
+        except OSError as error:  # of the terminal, or the file, that the output goes to: files of a run say theirs
+            terminal.write_no_more()
+            terminal.say(screen, f"error: {NstError('output', expected='room and leave to write', got=str(error))}")
+            raise typer.Exit(NstError.exit_code) from error
         except KeyboardInterrupt as error:
             terminal.say(screen, ": ".join(filter(None, ("interrupted", interrupted))))
             raise typer.Exit(exit_code(error)) from error

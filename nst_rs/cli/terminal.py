@@ -5,6 +5,7 @@ Whatever reads scenes, maps and styles is imported where it is used: a command's
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -55,9 +56,27 @@ def console(stream: IO[str] | None = None) -> Console:
 
 
 def say(console: Console, line: str) -> None:
-    """Print a line as it is. A terminal that has gone away, which SIGHUP tells of, is no error."""
-    with suppress(OSError):
+    """Print a line as it is. A terminal that has gone away, which SIGHUP tells of, is no error.
+
+    Raises OSError where a result cannot be written, as to a file on a full disk; a message that cannot stops nothing.
+    """
+    try:
         console.print(line, soft_wrap=True)
+    except OSError as error:
+        if console.file is sys.stdout and error.errno != errno.EIO:
+            raise
+
+
+def flush() -> None:
+    """Write what the standard output still holds. Raises OSError where it cannot."""
+    if sys.stdout is not None:  # as where it was closed before this process began
+        sys.stdout.flush()
+
+
+def write_no_more() -> None:
+    """Let what the standard output still holds go nowhere: it cannot be written, and Python would say so at the end."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -121,7 +121,7 @@ class DiskStorage:
         """See :class:`Storage`."""
         try:
             return _DiskArray(zarr.open_array(LocalStore(self._folder), path=name, mode="r+"), self._folder / name)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, ValueError) as error:  # not there, or its description is damaged
             raise KeyError(name) from error
 
     def delete(self, name: str) -> None:
@@ -163,8 +163,19 @@ class _DiskArray:
             for (start, stop), side in zip(bounds, self._array.chunks, strict=True)
         ]
         for chunk in product(*chunks):
-            if not self._path.joinpath("c", *map(str, chunk)).exists():
+            if not self._is_whole(self._path.joinpath("c", *map(str, chunk))):
                 raise _missing(self._path, f"none at {chunk}")
+
+    def check_whole(self) -> None:
+        """See :func:`check_whole`."""
+        for path in self._path.joinpath("c").rglob("*"):
+            if path.suffix != ".partial" and path.is_file() and not self._is_whole(path):
+                raise _missing(self._path, f"a part of {path.stat().st_size} bytes")
+
+    def _is_whole(self, chunk: Path) -> bool:
+        """Return whether a chunk's file is there and was not cut, as by a machine that went down."""
+        whole = math.prod(self._array.chunks) * self.dtype.itemsize
+        return chunk.is_file() and chunk.stat().st_size == whole
 
     def _check_there(self) -> None:
         """Raise OutputError where this process has no such array: Zarr would read zeros, and write another one."""
@@ -196,6 +207,10 @@ class Inset:
     def check_written(self, window: Window) -> None:
         """See :func:`check_written`."""
         check_written(self._array, self._moved(window))
+
+    def check_whole(self) -> None:
+        """See :func:`check_whole`."""
+        check_whole(self._array)
 
     def _moved(self, window: Window) -> Window:
         rows, columns, *channels = (window, slice(None)) if isinstance(window, slice) else window
@@ -234,6 +249,9 @@ class Chunked(Protocol):
     def check_written(self, window: Window) -> None:
         """Raise OutputError where a part of the window was never written."""
 
+    def check_whole(self) -> None:
+        """Raise OutputError where a part was cut after it was written."""
+
 
 def check_written(array: PixelArray, window: Window) -> None:
     """Raise OutputError where a part of an array on disk was never written, though pixels are expected there.
@@ -242,6 +260,12 @@ def check_written(array: PixelArray, window: Window) -> None:
     """
     if isinstance(array, Chunked):
         array.check_written(window)
+
+
+def check_whole(array: PixelArray) -> None:
+    """Raise OutputError where a part of an array on disk was cut after it was written; parts may never have been."""
+    if isinstance(array, Chunked):
+        array.check_whole()
 
 
 def strips(height: int, rows: int = STRIP_ROWS) -> Iterator[slice]:

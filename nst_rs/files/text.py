@@ -24,6 +24,18 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def in_bytes(size: float) -> str:
+    """Return a number of bytes as people say it.
+
+    >>> in_bytes(3.24e9), in_bytes(2.7e6), in_bytes(900)
+    ('3.2 GB', '2.7 MB', '0.9 kB')
+    """
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size / 1e3:.1f} kB"
+
+
 def operations(flops: float) -> str:
     """Return a number of floating point operations as people say it.
 

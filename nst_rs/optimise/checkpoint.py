@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nst_rs.errors import OutputError
 from nst_rs.files.storage import MemoryStorage, Storage
 from nst_rs.files.workspace import Workspace
 from nst_rs.objective.losses import Losses
@@ -92,10 +93,10 @@ class Keeper:
         return Point(now, spare)
 
     def has(self, form: Form, checkpoint: Checkpoint) -> bool:
-        """Whether the arrays that belong to `checkpoint` are there."""
+        """Whether the arrays that belong to `checkpoint` are there, and whole."""
         try:
-            form.open(self._workspace.arrays, _name(form, checkpoint.generation))
-        except KeyError:
+            form.open(self._workspace.arrays, _name(form, checkpoint.generation)).check_whole()
+        except (KeyError, OutputError):
             return False
         return True
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nst_rs.files.storage import PixelArray, Window, check_written
+from nst_rs.files.storage import PixelArray, Window, check_whole, check_written
 from nst_rs.pyramid.tiling import Level, Tile
 
 
@@ -45,6 +45,10 @@ class CoreArray:
         whole = np.broadcast_to(values, shape)
         for in_stack, in_window in self._parts(rows, columns):
             self._stack[in_stack] = whole[in_window][np.newaxis]
+
+    def check_whole(self) -> None:
+        """See :func:`nst_rs.files.storage.check_whole`."""
+        check_whole(self._stack)
 
     def check_written(self, window: Window) -> None:
         """See :func:`nst_rs.files.storage.check_written`."""

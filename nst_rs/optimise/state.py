@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nst_rs.files.storage import PixelArray, Storage, strips
+from nst_rs.files.storage import PixelArray, Storage, check_whole, strips
 from nst_rs.optimise.core_array import CoreArray
 from nst_rs.optimise.iterate import Iterate
 from nst_rs.optimise.tile_moments import TileMoments
@@ -46,6 +46,11 @@ class State:
         """Return a part: as views of arrays in memory, as a copy of arrays on disk."""
         pixels, first, second, *mean = (array[slices] for array in self._arrays)
         return Iterate(pixels, first, second, *mean)
+
+    def check_whole(self) -> None:
+        """Raise OutputError where an array on disk was cut after it was written."""
+        for array in (*self._arrays, *([] if self.moments is None else [self.moments.array])):
+            check_whole(array)
 
     @property
     def in_memory(self) -> bool:

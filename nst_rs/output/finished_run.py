@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from nst_rs.composite.recompose import check_unchanged, compose_anew
 from nst_rs.config.loading import Decisions, override
+from nst_rs.config.messages import config_error
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import OutputError
 from nst_rs.files.documents import reason
@@ -33,8 +35,8 @@ class FinishedRun:
             record = json.loads(path.read_text(encoding="utf-8"))
             run = cls(RunConfig.model_validate(record["configuration"]), record)
             _ = run.scene_files
-        except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-            raise OutputError(f"record {path}", expected="the map's run record", got=reason(error)) from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise OutputError(f"record {path}", expected="the map's run record", got=_why_none(error)) from error
         return run
 
     @property
@@ -52,3 +54,12 @@ class FinishedRun:
         """
         check_unchanged(self.scene_files)
         return compose_anew(override(self.config, changed), storage)
+
+
+def _why_none(error: Exception) -> str:
+    """Return why a file is no record of a run, for people."""
+    if isinstance(error, ValidationError):
+        return f"a configuration that is none ({config_error(error)})"
+    if isinstance(error, OSError | JSONDecodeError | KeyError):
+        return reason(error)
+    return "JSON of another kind"

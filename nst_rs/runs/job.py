@@ -21,6 +21,7 @@ from nst_rs.errors import OutputError, ResourceError
 from nst_rs.executors.base import Traits
 from nst_rs.executors.choice import traits_of
 from nst_rs.files import lock
+from nst_rs.files.text import in_bytes
 from nst_rs.files.workspace import Workspace
 from nst_rs.neural.device import Device
 from nst_rs.output.files import Outputs
@@ -189,4 +190,4 @@ class Kind(Protocol):
 
 def _shortage(what: str, needed: float, free: float, remedy: str) -> Iterator[ResourceError]:
     if needed > free:
-        yield ResourceError(what, expected=f"about {needed / 1e9:.1f} GB free", got=f"{free / 1e9:.1f} GB", do=remedy)
+        yield ResourceError(what, expected=f"about {in_bytes(needed)} free", got=in_bytes(free), do=remedy)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_rs.composite.compose import Composite
-from nst_rs.config.sections import ELSEWHERE, RunConfig
+from nst_rs.config.sections import RunConfig
 from nst_rs.files.fingerprint import fingerprint
 from nst_rs.objective.losses import Losses
 from nst_rs.objective.terms.base import Value
@@ -114,19 +114,10 @@ def warn_of_changes(config: Path, inputs: Iterable[str]) -> None:
     """Log a warning for every input that has changed since an earlier run, where `config` is that run's record."""
     if config.suffix != ".json":
         return
-    earlier = json.loads(config.read_text(encoding="utf-8"))
-    if not {"record", "inputs"} <= set(earlier):
+    try:
+        known = {entry["sha256"] for entry in json.loads(config.read_text(encoding="utf-8"))["inputs"]}
+    except (KeyError, TypeError):  # a configuration, but no record
         return
-    known = {entry["sha256"] for entry in earlier["inputs"]}
     for path in inputs:
         if fingerprint(path)["sha256"] not in known:
             log.warning("%s is not the file that the recorded run read: the result will differ", path)
-
-
-def identity(config: RunConfig, inputs: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return what must be the same for a run to go on where another was killed: settings, inputs, versions.
-
-    Pictures on the way may be asked for, or not, at any time.
-    """
-    settings = json.loads(config.model_dump_json(exclude={"compute": set(ELSEWHERE), "output": {"every"}}))
-    return {"configuration": settings, "inputs": [entry["sha256"] for entry in inputs], "versions": versions()}

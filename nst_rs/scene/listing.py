@@ -31,8 +31,10 @@ def files_at(location: str) -> list[str]:
         except DocumentError as error:
             raise SceneError(f"scene {path}", expected="a ZIP or TAR archive", got=str(error)) from error
         return _rasters(f"scene {path}", names, str(path))
-    if path.exists():
+    if path.is_file():
         return [location]
+    if path.exists():
+        raise SceneError(f"scene {path}", expected="a file or folder", got="a pipe, a socket or a device")
     raise SceneError(f"scene {path}", expected="a file or folder", got="nothing of that name")
 
 

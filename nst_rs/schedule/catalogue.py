@@ -20,6 +20,8 @@ from nst_rs.files.fingerprint import fingerprint
 from nst_rs.schedule.inbox import Arrival
 
 CATALOGUE = "catalogue.geojson"
+BANDS = ".bands"
+"""What the name of the file of bands beside a map adds to the map's."""
 CUT_SHORT = "the run that was at it did not end"
 
 State = Literal["made", "failed", "arriving", "removed"]
@@ -114,7 +116,7 @@ class Catalogue:
             return cls(folder, {feature["id"]: _entry(feature) for feature in features})
         except FileNotFoundError:
             return cls(folder, {})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise OutputError(
                 f"catalogue {path}",
                 expected="what an earlier run left",
@@ -156,13 +158,16 @@ class Catalogue:
             if entry.state == "failed" and entry.attempts >= most_attempts
         }
 
-    def older_than(self, time: datetime, present: Iterable[Arrival]) -> dict[str, Entry]:
-        """Return name → entry of the maps that were made before `time`, and whose scenes are not `present`."""
-        here = {name for arrival in present for name in (arrival.name, arrival.entry)}
+    def older_than(self, time: datetime, present: Iterable[Arrival], names: Iterable[str] = ()) -> dict[str, Entry]:
+        """Return name → entry of the maps that were made before `time`, and whose scenes are not `present`.
+
+        `names` are those of all else in the inbox: a scene that cannot be read now has not left it.
+        """
+        here = {name for arrival in present for name in (arrival.name, arrival.entry)} | set(names)
         return {
             name: entry
             for name, entry in self.entries.items()
-            if entry.state == "made" and not here & {name, entry.entry} and _made_before(entry, time)
+            if entry.state == "made" and entry.map and not here & {name, entry.entry} and _made_before(entry, time)
         }
 
     def knows(self, arrival: Arrival) -> bool:
@@ -186,12 +191,18 @@ class Catalogue:
 def clashes(arrivals: Iterable[Arrival], catalogue: Catalogue) -> dict[str, str]:
     """Return entry → reason for the scenes whose map would have another's name: ``a.tif`` where there is ``a.jp2``.
 
+    So would that of ``a.bands.tif`` where there is ``a.tif``: the file of bands beside that one's map is called so.
+
     The first that was seen has the name; of several new ones the first by name.
     """
     owners = {name: entry.entry for name, entry in catalogue.entries.items()}
     reasons = {}
     for arrival in arrivals:
         owner = owners.setdefault(arrival.name, arrival.entry)
+        if owner == arrival.entry and arrival.name.endswith(BANDS):
+            owner = owners.get(arrival.name.removesuffix(BANDS), owner)
+        elif owner == arrival.entry and arrival.name not in catalogue.entries:
+            owner = owners.get(arrival.name + BANDS, owner)
         if owner != arrival.entry:
             reasons[arrival.entry] = f"{arrival.entry}: expected a name of its own, got that of {owner}; rename it"
     return reasons
@@ -253,6 +264,9 @@ def _entry(feature: Mapping[str, Any]) -> Entry:
     properties = dict(feature["properties"])
     del properties["scene"]
     account = {key: properties.pop(key) for key in _ACCOUNT if key in properties}  # older catalogues have fewer
+    tif = account.get("map", "")
+    if tif and (Path(tif).name != tif or tif == ".."):  # an old map is removed: never one elsewhere
+        raise ValueError(f"the map {tif}, which is not in the catalogue's folder")
     return Entry(**account, item={**feature, "properties": properties} if feature["assets"] else None)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from nst_rs.errors import SceneError
+from nst_rs.errors import ConfigError, SceneError
 from nst_rs.files.archives import SUFFIXES as ARCHIVES
 from nst_rs.scene.listing import SUFFIXES, is_hidden
 
@@ -72,6 +72,30 @@ class Inbox:
         except OSError as error:
             raise SceneError(f"inbox {self.url}", expected="leave to read", got=str(error)) from error
         return _arrivals({path[len(root) :].strip("/"): state for path, state in files.items()})
+
+    def names(self) -> frozenset[str]:
+        """Return the names of all that lies in it, scenes or not: what is hidden, half there, or cannot be read now.
+
+        Raises SceneError where it cannot be read.
+        """
+        system, root = self._open()
+        try:
+            system.invalidate_cache(root)
+            names = [PurePosixPath(str(path)).name for path in system.ls(root, detail=False)]
+        except OSError as error:
+            raise SceneError(f"inbox {self.url}", expected="leave to read", got=str(error)) from error
+        return frozenset(names)
+
+    def check_apart(self, folder: Path) -> None:
+        """Raise ConfigError where `folder`, for the maps, lies in the inbox: they would be taken for scenes."""
+        system, root = self._open()
+        if not isinstance(system, LocalFileSystem):
+            return
+        inside, inbox = folder.resolve(), Path(root).resolve()
+        if inside.is_relative_to(inbox) and not is_hidden(str(inside.relative_to(inbox))):
+            raise ConfigError(
+                f"output {folder}", expected="a folder outside of the inbox", got=f"one in {inbox}", do="name another"
+            )
 
     def fetch(self, arrival: Arrival, folder: Path) -> Path:
         """Return where the scene lies on this machine: where it is, or copied into `folder`, which is emptied before.

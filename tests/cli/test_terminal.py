@@ -120,3 +120,12 @@ def test_a_command_leaves_the_programs_log_as_it_was(verbose: bool) -> None:
     with terminal.messages(verbose):
         assert (logger.level, list(logger.handlers)) != before
     assert (logger.level, list(logger.handlers)) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is full")
+def test_an_output_that_cannot_be_written_to_is_one_line() -> None:
+    command = [sys.executable, "-c", "from nst_rs.cli import app; app()", "settings", "tiling"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: output: expected room and leave to write, got No space left on device\n"

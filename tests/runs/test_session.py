@@ -81,7 +81,7 @@ def test_a_run_beyond_the_memory_is_refused_before_anything_is_computed(
     device = SimpleNamespace(name="/CPU:0", free_bytes=10**6, is_gpu=False)
     monkeypatch.setattr("nst_rs.runs.prepare.choose_device", lambda _: device)
     with pytest.raises(
-        ResourceError, match=r"memory of the host for this plan: expected about .* GB free, got 0\.0 GB"
+        ResourceError, match=r"memory of the host for this plan: expected about \S+ [GM]B free, got 1\.0 MB"
     ):
         prepare(config)
 
@@ -90,7 +90,7 @@ def test_a_run_beyond_the_disk_is_refused_before_anything_is_computed(
     config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nst_rs.runs.job.shutil.disk_usage", lambda _folder: SimpleNamespace(free=1))
-    with pytest.raises(ResourceError, match=r"disk of .*out for this map: expected about .* GB free"):
+    with pytest.raises(ResourceError, match=r"disk of .*out for this map: expected about \S+ [GM]B free"):
         prepare(config)
 
 

@@ -1,5 +1,6 @@
 """Which files a folder or an archive stands for."""
 
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -111,3 +112,9 @@ def test_an_archive_that_is_damaged_or_holds_no_raster_is_refused(tmp_path: Path
     (folder / "README.md").write_text("no raster")
     with pytest.raises(SceneError, match="expected GeoTIFF files, got none"):
         files_at(str(pack(folder, tmp_path / name)))
+
+
+def test_a_pipe_is_no_scene_for_it_would_be_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tif")
+    with pytest.raises(SceneError, match="expected a file or folder, got a pipe"):
+        files_at(str(tmp_path / "pipe.tif"))

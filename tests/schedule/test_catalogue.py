@@ -125,7 +125,7 @@ ENTRIES = st.builds(
     state=st.sampled_from(["made", "failed", "arriving", "removed"]),
     attempts=st.integers(0, 9),
     reason=TEXTS,
-    map=TEXTS,
+    map=st.sampled_from(["", "olinda.tif", "são paulo.tif"]),
     time=TEXTS,
     seconds=st.none() | st.floats(0, 1e6),
     core_seconds=st.none() | st.floats(0, 1e6),
@@ -290,3 +290,28 @@ def test_a_product_needs_a_style(config: RunConfig) -> None:
         product_name(load_config(None))
     with pytest.raises(ConfigError, match=r"nowhere\.jpg: expected a readable file, got"):
         product_name(load_config(None, ["style.images=nowhere.jpg"]))
+
+
+def test_the_map_of_a_scene_never_has_the_name_of_anothers_bands(catalogue: Catalogue) -> None:
+    bands = Arrival("olinda.bands.tif", (("olinda.bands.tif", 1, "0"),))
+    assert list(clashes([bands, OLINDA], catalogue)) == ["olinda.tif"]  # the first that was seen has the name
+    assert list(clashes([bands, OLINDA], with_map(catalogue, OLINDA))) == ["olinda.bands.tif"]
+    assert list(clashes([bands, OLINDA], with_map(catalogue, bands))) == ["olinda.tif"]
+
+
+@pytest.mark.parametrize("elsewhere", ["../olinda.tif", "/maps/olinda.tif", "sub/olinda.tif", ".."])
+def test_a_catalogue_that_names_maps_elsewhere_is_refused_for_they_might_be_removed(
+    catalogue: Catalogue, elsewhere: str
+) -> None:
+    catalogue = with_map(catalogue, OLINDA)
+    path = catalogue.folder / CATALOGUE
+    path.write_text(path.read_text().replace('"map": "olinda.tif"', f'"map": "{elsewhere}"'))
+    with pytest.raises(OutputError, match="not in the catalogue's folder"):
+        Catalogue.read(catalogue.folder)
+
+
+def test_a_map_whose_scene_cannot_be_read_now_is_not_old(catalogue: Catalogue) -> None:
+    catalogue = with_map(catalogue, OLINDA)
+    later = datetime.now(UTC) + timedelta(days=1)
+    assert list(catalogue.older_than(later, [RECIFE], ["recife"])) == ["olinda"]
+    assert catalogue.older_than(later, [RECIFE], ["recife", "olinda.tif"]) == {}

@@ -6,7 +6,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from nst_rs.errors import SceneError
+from nst_rs.errors import ConfigError, SceneError
 from nst_rs.schedule.inbox import Arrival, Inbox, settled
 
 
@@ -128,3 +128,19 @@ def test_a_name_that_leads_out_of_the_inbox_is_refused(remote: Any, tmp_path: Pa
 def test_an_inbox_that_is_not_there_is_told_in_one_line(url: str, complaint: str) -> None:
     with pytest.raises(SceneError, match=complaint):
         Inbox(url).look()
+
+
+def test_all_that_lies_in_an_inbox_has_a_name_there_also_what_cannot_be_read(folder: Path) -> None:
+    (folder / "elsewhere").symlink_to(folder.parent / "a disk that is not there")
+    deliver(folder / ".hidden.tif")
+    assert "elsewhere" not in look(folder)
+    assert Inbox(str(folder)).names() == {"S2A.SAFE", "olinda.tif", "recife", "elsewhere", ".hidden.tif"}
+
+
+def test_maps_are_not_written_into_the_inbox_where_they_would_be_scenes(folder: Path) -> None:
+    inbox = Inbox(str(folder))
+    for inside in (folder, folder / "maps", folder.parent / "maps" / ".." / folder.name / "maps"):
+        with pytest.raises(ConfigError, match="expected a folder outside of the inbox"):
+            inbox.check_apart(inside)
+    inbox.check_apart(folder.parent)
+    inbox.check_apart(folder / ".maps")

@@ -42,6 +42,8 @@ _APART = 17.0
 _NODES = 65
 _SCALE_BAR = 0.25
 """The most that the scale bar takes of the map's width."""
+_LEAST_BAR, _LEAST_FOOT = 40.0, 66.0
+"""Millimetres: what a short scale bar is rounded down from, to two fifths at most, and the width of bar and arrow."""
 _INK = "#222222"
 
 
@@ -221,16 +223,26 @@ def _foot(figure: Figure, layout: Layout, page: Page, grid: Grid) -> None:
     across = metres_across(grid)
     lines = [page.words, crs_name(grid.crs)]
     if across is not None:
-        length = round_length(_SCALE_BAR * across * grid.width)
-        bar = layout.width * length / (across * grid.width)
+        length, bar = scale_bar(layout, across * grid.width)
         _scale_bar(figure, layout.box(left, top - 5, bar, 2), length)
         lines[1] += f"    1 : {round_to_three(across * grid.width / (layout.width / 1000)):,}"
     direction = north(grid)
     if direction is not None:
-        _arrow(figure, layout.box(left + layout.width - 12, top - 13, 12, 12), direction)
+        _arrow(figure, layout.box(left + max(layout.width, _LEAST_FOOT) - 12, top - 13, 12, 12), direction)
     x, y, *_ = layout.box(left, top - 16, 0, 0)
     words, size = "\n".join(_plain(line) for line in lines if line), _fitting(page.words, 7, layout)
     figure.text(x, y, words, fontsize=size, color=_INK, va="bottom")
+
+
+def scale_bar(layout: Layout, across: float) -> tuple[float, float]:
+    """Return the metres that a scale bar shows, and its length on the paper in millimetres.
+
+    `across` are the metres along the map's width. Under a narrow map the bar goes on beyond it, so that its numbers
+    stand apart.
+    """
+    metres = across / layout.width  # on the ground, for a millimetre of paper
+    length = round_length(max(_SCALE_BAR * layout.width, _LEAST_BAR) * metres)
+    return length, length / metres
 
 
 def round_to_three(value: float) -> int:

@@ -87,12 +87,13 @@ def print_beside(tif: Path, path: Path, page: PrintedPage) -> None:
 
 
 def record_of(tif: Path) -> Mapping[str, Any]:
-    """Return the run record beside a map; empty where there is none."""
+    """Return the run record beside a map; empty where there is none, or where it tells nothing of a map."""
     try:
-        record = parse_json(read_text(tif.with_suffix(".run.json")))
-    except DocumentError:  # a map may be printed without its record
+        record: Mapping[str, Any] = parse_json(read_text(tif.with_suffix(".run.json")))
+        in_words(record)
+    except (DocumentError, AttributeError, KeyError, TypeError):  # a map may be printed without its record
         return {}
-    return record if isinstance(record, dict) else {}
+    return record
 
 
 def in_words(record: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """A run whose picture the optimiser finds: its levels, tiles and passes, and what they take."""
 
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ from nst_rs.style.images import read_styles
 from nst_rs.style.picture import Style
 from nst_rs.style.stroke import settle_stroke
 from nst_rs.vgg16 import VGG16, Trunk
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -289,6 +292,8 @@ class OptimisedKind:
 
         Raises ConfigError for a picture that the descent cannot start from, or a map that it cannot agree with.
         """
+        if config.style.learned is not None and config.schedule.init != "learned":
+            log.warning("style.learned changes nothing without schedule.init: learned, which starts from its picture")
         plan = _plan(config, inputs.scene.grid.shape, device, budget)
         rules, earlier = open_rules(inputs.scene, config.style.regions), open_earlier_maps(config, inputs.rendering)
         job = OptimisedJob(config, inputs, device, budget, plan, self._first_picture(config, inputs), rules, earlier)

@@ -45,6 +45,7 @@ from nst_rs.runs.ground import (
     styles_by_class,
     with_classes,
 )
+from nst_rs.runs.identity import identity, may_go_on
 from nst_rs.runs.optimised.album import Album
 from nst_rs.runs.optimised.job import OptimisedJob
 from nst_rs.runs.progress import Stopwatch
@@ -335,7 +336,7 @@ class Levels:
     def _read_checkpoint(self) -> Checkpoint | None:
         """Return the checkpoint of this run, which this process or a killed one has written."""
         checkpoint = Checkpoint.read(self._job.workspace)
-        if checkpoint is None or checkpoint.run != self._identity:
+        if checkpoint is None or not may_go_on(checkpoint.run, self._identity, self._job):
             return None
         zooms = [index for index in range(checkpoint.level) if self._job.is_zoom(index)]
         kept = all(self._zooms.has(self._job.plan.levels[index].factor) for index in zooms)
@@ -343,8 +344,9 @@ class Levels:
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
-        identity = record.identity(self._job.config, self._composed.scene.fingerprints)
-        return identity if self._held is None else {**identity, "agreement": self._held.facts}
+        ground = self._composed.ground
+        own = identity(self._job, self._composed.scene, *([] if ground is None else [ground.numbers]))
+        return own if self._held is None else {**own, "agreement": self._held.facts}
 
     @cached_property
     def _zooms(self) -> KeptZooms:

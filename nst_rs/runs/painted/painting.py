@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from nst_rs.errors import OutputError
 from nst_rs.executors.base import Executor, PaintTask
 from nst_rs.files.storage import PixelArray, check_written
 from nst_rs.files.workspace import Workspace
 from nst_rs.learned.painter import Manner, TilePainter
 from nst_rs.learned.windows import MapTile, cut
 from nst_rs.pyramid.resample import halve_into
-from nst_rs.runs import progress, record
+from nst_rs.pyramid.tiling import Span
+from nst_rs.runs import progress
 from nst_rs.runs.agreement import measure_overlap
 from nst_rs.runs.compose import ComposedScene, compose_scene
 from nst_rs.runs.finish import Finished
+from nst_rs.runs.identity import identity, may_go_on
 from nst_rs.runs.job import Job
 from nst_rs.runs.painted.job import LearnedJob
 from nst_rs.runs.painted.scene_statistics import Recorded, measured
@@ -215,15 +218,18 @@ class Painting:
             name = f"{name}-{self._part.number}"
         if painted.places:
             try:
-                return painted, arrays.open(name)
-            except KeyError:
+                result = arrays.open(name)
+                painted.check_written(result)
+            except (KeyError, OutputError):
                 painted.places.clear()
+            else:
+                return painted, result
         return painted, arrays.create(name, (*self.sheets(zoom)[1].shape, 3), np.uint8)
 
     @cached_property
     def _painted(self) -> "_PaintedTiles":
         """The tiles that a run with the same settings, inputs and versions has painted already."""
-        return _PaintedTiles.of(self._notes, record.identity(self._job.config, self._scene.fingerprints))
+        return _PaintedTiles.of(self._notes, identity(self._job, self._scene), self._job)
 
     @cached_property
     def _scene(self) -> ComposedScene:
@@ -294,14 +300,18 @@ class _PaintedTiles:
     _unwritten: bool = False
 
     @classmethod
-    def of(cls, notes: Notes, run: dict[str, Any]) -> "_PaintedTiles":
-        """Return the map's tiles that `run` has painted by its `notes`; none where they are another run's."""
+    def of(cls, notes: Notes, run: dict[str, Any], job: Job) -> "_PaintedTiles":
+        """Return the map's tiles that `run` of `job` has painted by its `notes`; none where they are another run's."""
         kept = notes.read_checkpoint() or {}
-        pictures = kept.get("pictures", []) if kept.get("run") == run else []
-        by_zoom = {
-            number: {(top, left, side) for top, left, side in each["painted"]} for number, each in enumerate(pictures)
-        }
-        statistics = {number: each["statistics"] for number, each in enumerate(pictures) if each["statistics"]}
+        pictures = kept.get("pictures", []) if kept and may_go_on(kept.get("run"), run, job) else []
+        try:
+            by_zoom = {
+                number: {(int(top), int(left), int(side)) for top, left, side in each["painted"]}
+                for number, each in enumerate(pictures)
+            }
+            statistics = {number: each["statistics"] for number, each in enumerate(pictures) if each["statistics"]}
+        except (KeyError, TypeError, ValueError):  # damaged: the run starts anew
+            by_zoom, statistics = {}, {}
         return cls(notes, run, 0, by_zoom, statistics)
 
     def at(self, zoom: int) -> "_PaintedTiles":
@@ -313,6 +323,12 @@ class _PaintedTiles:
     def places(self) -> set[Place]:
         """The tiles that are painted."""
         return self.by_zoom[self.zoom]
+
+    def check_written(self, result: PixelArray) -> None:
+        """Raise OutputError where pixels of a painted tile are not in the array of the zoom's picture."""
+        for top, left, side in self.places:
+            tile = MapTile(Span(top, top + side), Span(left, left + side))
+            check_written(result, tile.inside(result.shape))
 
     def keep(self, statistics: Recorded) -> None:
         """Note what the zoom's tiles are painted with. Raises OutputError."""

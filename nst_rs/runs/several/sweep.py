@@ -111,8 +111,12 @@ def is_done(variant: Variant) -> bool:
     # A workspace is left by a run that was killed, perhaps between one file and the next.
     if not all(path.is_file() for path in run.outputs) or Workspace(run.outputs.tif).folder.exists():
         return False
-    same = _what_is_made(_settled_like(variant.config, run.config)) == _what_is_made(run.config)
-    return same and all(map(_unchanged, run.record["inputs"]))
+    try:
+        made, inputs = run.config, list(run.record["inputs"])
+    except (ValueError, KeyError, TypeError):  # a damaged record, or another version's
+        return False
+    same = _what_is_made(_settled_like(variant.config, made)) == _what_is_made(made)
+    return same and all(map(_unchanged, inputs))
 
 
 def _make(folder: Path) -> None:

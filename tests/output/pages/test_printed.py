@@ -19,6 +19,7 @@ from nst_rs.config.sections import OutputSection, PrintedPage, RunConfig
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.geo.grid import Grid
 from nst_rs.output.files import Outputs
+from nst_rs.output.finished_run import FinishedRun
 from nst_rs.output.pages.print_page import Layout, Page, draw, lines_between, metres_across
 from nst_rs.output.pages.printed import COMPANION, in_words, print_beside, print_map
 from nst_rs.output.rasters.geotiff import StyledMap
@@ -238,3 +239,43 @@ def test_the_page_of_a_greyscale_raster_is_refused(tmp_path: Path) -> None:
     write_raster(tmp_path / "map.tif", random_values((1, 20, 30)))
     with pytest.raises(OutputError, match=r"map .*: expected three bands or more, of bytes, got 1 of type uint8"):
         print_beside(tmp_path / "map.tif", tmp_path / "page.pdf", PrintedPage())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"scene": ',
+        "[]",
+        "5",
+        '{"scene": []}',
+        '{"scene": {"acquired": 5}}',
+        '{"configuration": []}',
+        '{"configuration": {"style": 3}}',
+        '{"configuration": {"style": {"regions": [3]}}}',
+    ],
+)
+def test_a_map_beside_another_kind_of_record_is_printed_without_its_words(tmp_path: Path, text: str) -> None:
+    tif = map_on(ORDINARY["UTM"], tmp_path)
+    Outputs(tif).record.write_text(text)
+    print_beside(tif, tmp_path / "page.pdf", PrintedPage(paper="a4", dpi=72))
+    assert "map" in PdfReader(tmp_path / "page.pdf").pages[0].extract_text()
+    with pytest.raises(OutputError, match=r"map\.run\.json: expected the map's run record, got [^\n]{3,200}$"):
+        FinishedRun.of(tif)
+
+
+@pytest.mark.parametrize("width", [4, 16, 60, 200, 900])
+def test_scale_bar_and_arrow_stand_apart_under_a_map_of_any_width(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    figures: list[Figure] = []
+    savefig = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **kw: (figures.append(self), savefig(self, *args, **kw)))
+    grid = Grid(CRS.from_string(UTM), NORTH_UP, width, 900)
+    draw(tmp_path / "page.pdf", Page("a4", 72, "narrow", ""), grid, np.zeros((9, 9, 4), np.uint8))
+    figure = figures[0]
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    bar, arrow = figure.axes[1:]
+    numbers = [text.get_window_extent(renderer) for text in bar.texts]
+    assert all(not one.overlaps(other) for one, other in combinations(numbers, 2))
+    assert max(box.x1 for box in numbers) < min(text.get_window_extent(renderer).x0 for text in arrow.texts)
+    assert arrow.get_window_extent(renderer).x1 <= figure.bbox.x1

@@ -1,5 +1,6 @@
 """Runs that are interrupted, and what goes on from what they have left."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from nst_rs.output.files import Outputs
 from nst_rs.runs.prepare import prepare
 from nst_rs.runs.progress import Progress
 from nst_rs.runs.session import Session
+from tests.forked import use_pixels_for_features
 from tests.interrupted import interrupt_after, interrupted
 from tests.rasters import pixels
 
@@ -111,3 +113,18 @@ def test_a_damaged_checkpoint_is_as_none(scene: Path, harvest: Path, quick: Sett
     states: list[Progress] = []
     nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=quick, listener=states.append)
     assert (states[0].level, states[0].step.before) == (1, 0)
+
+
+@pytest.mark.parametrize("part", ["c/0/0/0", "zarr.json"])
+def test_a_run_whose_kept_pixels_were_cut_starts_anew(
+    scene: Path, harvest: Path, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    use_pixels_for_features(monkeypatch.setattr)
+    whole = nst_rs.stylize(scene, harvest, tmp_path / "whole.tif", settings=quick)
+    interrupted(scene, harvest, tmp_path / "map.tif", quick, 2)
+    cut = list((tmp_path / ".map.tif.work" / "arrays").glob(f"level-*/{part}"))
+    assert cut
+    for path in cut:  # as on a machine that went down before its disk had all
+        os.truncate(path, path.stat().st_size // 2)
+    again = nst_rs.stylize(scene, harvest, tmp_path / "map.tif", settings=quick)
+    assert again.output.read_bytes() == whole.output.read_bytes()

@@ -95,3 +95,14 @@ def test_what_a_gpu_holds_is_at_least_its_arrays(job_with: Prepare) -> None:
 def test_what_the_host_computes_is_not_held_by_a_gpu(job_with: Prepare, settings: list[str]) -> None:
     job = replace(job_with(*settings), device=Device("/GPU:0", int(80e9)))
     assert not job.is_resident(2)
+
+
+def test_a_learned_style_to_start_from_that_is_not_started_from_is_told_of(
+    job_with: Prepare, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_with("style.learned=harvest", "schedule.init=learned", "schedule.levels=1")
+    assert caplog.messages == []
+    job_with("style.learned=harvest")
+    assert caplog.messages == [
+        "style.learned changes nothing without schedule.init: learned, which starts from its picture"
+    ]

@@ -213,3 +213,11 @@ def test_the_sources_experiments_are_the_reports() -> None:
     reported = {(8e-6, 3e-5, 200), (1e-5, 2e-5, 100), (1e-6, 5e-5, 300), (1e-6, 5e-5, 1000), (1e-6, 5e-5, 2000)}
     configs = [load_config(path) for path in EXPERIMENTS if path.stem.startswith("run")]
     assert {(c.objective.alpha, c.objective.beta, *c.schedule.level_iterations) for c in configs} == reported
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"configuration": {"tiling": {"tile": "none such"}}}'])
+def test_a_run_whose_record_is_damaged_or_another_versions_is_not_done(base: Path, tmp_path: Path, text: str) -> None:
+    variant = variants([base], tmp_path, [], [])[0]
+    for path in variant.run.outputs:
+        path.write_text(text)
+    assert not is_done(variant)

@@ -160,6 +160,30 @@ def test_a_plan_lists_the_classes(
     assert "about 40%" in capsys.readouterr().out
 
 
+def test_a_plan_counts_every_classs_gram_matrices(
+    scene: Path, harvest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = (f"style.images={harvest}", "style.regions=[]")
+    undivided, one, two = (
+        prepare(load_config(None, assignments(scene, regions, tmp_path / "map.tif", *further)))
+        for regions, further in (([], plain), (classes(None, harvest), ()), (classes(harvest, harvest), ()))
+    )
+    each = one.flops - undivided.flops
+    assert two.flops - undivided.flops == pytest.approx(2 * each)
+    # conv1_1's 64 channels: 2 · 64² operations for a class's products, 2 · 27 · 64 for the convolution.
+    assert each / undivided.flops == pytest.approx(8192 / 3456, rel=0.2)  # the scene's own features take none
+    (said,) = two.notes
+    assert said == f"Gram matrices for each of 2 styled classes: {2 * each / two.flops:.0%} of the operations"
+    show_forecast(console(), forecast(two.config))
+    assert said in capsys.readouterr().out
+
+
+def test_a_plan_says_where_nothing_of_a_class_was_seen(scene: Path, harvest: Path, tmp_path: Path) -> None:
+    snow = {"name": "snow", "where": "nir > 250", "images": str(harvest)}
+    job = prepare(load_config(None, assignments(scene, [snow, *classes(None, harvest)], tmp_path / "map.tif")))
+    assert [row["ground"] for row in job.ground] == ["none seen", "about 40%", "about 60%"]
+
+
 def test_a_rule_that_the_scene_cannot_follow_is_refused_before_anything_is_computed(
     scene: Path, harvest: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from nst_rs.runs.session import Session, run
 from nst_rs.runs.zooms import Zoom, with_clouds
 from tests.forked import ForkedRun, Orders, Tally, use_pixels_for_features
 from tests.learned_styles import small_style
+from tests.operated import free_address, operated
 from tests.rasters import random_values, write_raster
 
 SHAPE = 61, 1030
@@ -247,6 +249,27 @@ def test_a_killed_run_goes_on_to_the_same_map_and_zooms(
     assert ForkedRun(orders).end() == 0
     assert output.read_bytes() == wanted
     assert set(tmp_path.iterdir()) == set(Outputs(output))
+
+
+@pytest.fixture(scope="module")
+def on_a_cluster() -> Iterator[tuple[str, ...]]:
+    """Settings by which two workers of a cluster compute."""
+    address = free_address()
+    with operated(address):
+        yield "compute.executor=dask", f"compute.address={address}", "compute.workers=2"
+
+
+@pytest.mark.parametrize("divided", [False, True], ids=["one style", "classes"])
+def test_a_cluster_makes_the_same_map_and_zooms(
+    scene: Path, harvest: Path, tmp_path: Path, on_a_cluster: tuple[str, ...], divided: bool
+) -> None:
+    named = by_class(scene, west=harvest, rest=harvest.with_name("night_cafe.jpg")) if divided else {}
+    here, there = (tmp_path / f"{name}.tif" for name in ("here", "there"))
+    for output, further in ((here, ()), (there, on_a_cluster)):
+        assert ForkedRun(Orders((*assignments(scene, harvest, output, **named), *further))).end() == 0
+    for (made, mask), (wanted, valid) in zip(overviews(there), overviews(here), strict=True):
+        np.testing.assert_array_equal(made, wanted)
+        np.testing.assert_array_equal(mask, valid)
 
 
 @pytest.mark.usefixtures("pixels_for_features")

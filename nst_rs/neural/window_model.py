@@ -25,7 +25,7 @@ class WindowModel:
     [0, 1]: 0 in the halo and on nodata. A position's weight is the mean of the weights of the pixels in its cell. Where
     weights are (H, W, classes + 1), every class is measured by itself; its sums have the names of
     :func:`nst_rs.objective.moments.in_class`. The last plane is how many pixels around each one are of its class.
-    Positions that see farther count less, so that a class's statistics are of its own ground.
+    Positions that see farther count less in the products, so that a class's statistics are of its own ground.
     """
 
     def __init__(self, encoder: Encoder, statistics: Statistics, device: str) -> None:
@@ -119,16 +119,9 @@ class WindowModel:
         return {name: tf.cast(x[0], self.accumulate) for name, x in activations.items() if name in counted}
 
     def _position_weights(self, weight: Any, features: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the weights of all positions in counts and products; at layers of distances all count alike."""
+        """Return the weights of all positions; where distances are measured too, all of a class's count alike."""
         guided = frozenset(self.statistics.products) - frozenset(self.statistics.half_squares)
         return position_weights(weight, features, guided)
-
-    def _distance_weights(self, weight: Any, content: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the weights of positions in the distances: those that see beyond their class count less.
-
-        There the scene would hold the map between two classes. How many positions there are, they leave alone.
-        """
-        return position_weights(weight, content, content)
 
     def _trace_measure(self, window: Any, weight: Any, content: Mapping[str, Any]) -> Any:
         return self._trace_forward(window, weight, content)[1:]
@@ -153,7 +146,8 @@ class WindowModel:
         squares = {name: (features[name] - self._unpacked(x)) ** 2 for name, x in content.items()}
         half_squares = {
             name: tf.reduce_sum(weighed * squares[layer_of(name)]) / 2
-            for name, weighed in self._distance_weights(weight, content).items()
+            for name, weighed in weights.items()
+            if layer_of(name) in squares
         }
         return activations, counts, products, half_squares
 
@@ -170,7 +164,6 @@ class WindowModel:
             with _after(upstream.get(layer)):
                 gradient = _times(chosen[layer], tf.cast(2 * matrices[name], self.encoder.dtype))
                 _add(upstream, layer, tf.cast(weights[name], self.encoder.dtype) * gradient)
-        weights = self._distance_weights(weight, content)
         for name in factors:
             layer = layer_of(name)
             difference = tf.cast(chosen[layer], self.accumulate) - self._unpacked(content[layer])

@@ -138,7 +138,7 @@ def test_with_classes_the_device_and_the_host_compute_one_descent(small_network:
 
 def peak_with(network: list[Convolution], classes: int) -> int:
     """Return the bytes that a step over one window adds to what a process holds."""
-    side = 256
+    side = 384
     kernel = WindowModel(Encoder(network, "float32"), Statistics(("conv1_2",)), "/CPU:0")
     weight = np.full((side, side, classes + 1), 1 / classes, np.float32)
     before = peak_memory_bytes()
@@ -151,4 +151,4 @@ def peak_with(network: list[Convolution], classes: int) -> int:
 def test_many_classes_take_hardly_more_memory_than_two(vgg16: list[Convolution]) -> None:
     """They have a layer one after another: a plan counts none of it."""
     two, many = (from_a_process(peak_with, vgg16[:2], classes) for classes in (2, 12))
-    assert many < 1.3 * two
+    assert many < 1.6 * two  # side by side they took three times as much

@@ -12,6 +12,7 @@ from rasterio.windows import Window
 
 from nst_rs.arrays import Mask
 from nst_rs.composite.channels import Channels, resolve_channel
+from nst_rs.composite.starting_picture import check_place
 from nst_rs.config.regions import OfPolygons, OfProduct, OfRaster, Region, parse_threshold
 from nst_rs.errors import ConfigError, SceneError
 from nst_rs.files.storage import PixelArray
@@ -172,6 +173,7 @@ def _mapped(scene: Scene, where: OfRaster, setting: str) -> Mapped:
     except SceneError as error:
         raise ConfigError(f"{setting}: {str(error).removeprefix('scene ')}") from error
     _check_classes(header, where.raster, setting)
+    check_place(f"{setting}: {where.raster}", "a raster", header.grid, scene.grid)
     source = Meaning().applied(Source(header, 1, header.calibrations[0], None), None)
     return Mapped(source, scene.grid, tuple(_value(value, setting) for value in where.values))
 

@@ -49,12 +49,7 @@ class StartingPicture:
             raise _of_setting(setting, error) from error
         header = header.as_colors() if header.has_palette else header
         _check_colors(named, header)
-        if not meet(header.grid, scene):
-            raise ConfigError(
-                named,
-                expected=f"a picture of the scene's place: {_placed(scene)}",
-                got=f"one of another place: {_placed(header.grid)}",
-            )
+        check_place(named, "a picture", header.grid, scene)
         return cls(tuple(_source(header, band) for band in _bands(header)), scene, resampling, setting)
 
     def read(self, rows: slice) -> tuple[Pixels, Mask]:
@@ -109,6 +104,16 @@ def _bands(header: Header) -> Sequence[int]:
 
 def _source(header: Header, band: int) -> Source:
     return Meaning().applied(Source(header, band, Calibration(), None), None)
+
+
+def check_place(named: str, what: str, grid: Grid, scene: Grid) -> None:
+    """Raise ConfigError where a raster does not lie where the scene does; `what` it is to be."""
+    if not meet(grid, scene):
+        raise ConfigError(
+            named,
+            expected=f"{what} of the scene's place: {_placed(scene)}",
+            got=f"one of another place: {_placed(grid)}",
+        )
 
 
 def meet(picture: Grid, scene: Grid) -> bool:

@@ -108,8 +108,8 @@ class RunConfig(Section):
     @classmethod
     def _zooms_of_one_style(cls, value: OutputSection, info: ValidationInfo) -> OutputSection:
         style = info.data.get("style")
-        if value.zooms == "styled" and style is not None and (style.regions or style.agree):
-            raise ValueError("zooms: averaged beside style.regions or style.agree: a zoom's own picture knows neither")
+        if value.zooms == "styled" and style is not None and style.agree:
+            raise ValueError("zooms: averaged beside style.agree: an earlier map is held to at its own size alone")
         return value
 
     @field_validator("schedule")

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nst_rs.arrays import Array
+from nst_rs.arrays import Array, Pixels
 from nst_rs.config.sections import RunConfig, trunk_of
 from nst_rs.neural.device import Device
 from nst_rs.neural.vgg16 import Encoder, load_convolutions
 from nst_rs.neural.window_model import WindowModel
-from nst_rs.objective.losses import Objective
+from nst_rs.objective.losses import ClassObjective, Objective
 from nst_rs.objective.moments import Moments
 from nst_rs.objective.problem import scene_moments
+from nst_rs.objective.terms.base import PixelTerm
 from nst_rs.objective.terms.registry import chosen_terms, needed_statistics
 from nst_rs.optimise import bfgs
 from nst_rs.optimise.iterate import Iterate, Move
@@ -88,8 +89,11 @@ def style_grams(kernel: WindowModel, style: Style, trunk: Trunk, tile: int) -> d
     return scene_moments(kernel, canvas, canvas.image).grams
 
 
-def measure_pace(config: RunConfig, device: Device, pixels: int) -> Pace:
-    """Time a few warm iterations here, over a small window and over one of about `pixels`, but no very large one."""
+def measure_pace(config: RunConfig, device: Device, pixels: int, classes: int = 0) -> Pace:
+    """Time a few warm iterations here, over a small window and over one of about `pixels`, but no very large one.
+
+    Where the ground is divided there are `classes` with a style, and all of them are measured in every window.
+    """
     started = time.perf_counter()
     kernel = build_kernel(config, device)
     start = time.perf_counter() - started
@@ -97,7 +101,7 @@ def measure_pace(config: RunConfig, device: Device, pixels: int) -> Pace:
     sides = [
         _round_to(side, stride) for side in (_SMALL_TRIAL, min(max(math.sqrt(pixels), 1.5 * _SMALL_TRIAL), _TRIAL))
     ]
-    (small, _), (large, building) = (_time_iteration(config, kernel, side) for side in sides)
+    (small, _), (large, building) = (_time_iteration(config, kernel, side, classes) for side in sides)
     small_area, large_area = (side**2 for side in sides)
     per_pixel = max(large - small, 0.0) / (large_area - small_area)
     # On a noisy machine the small window may seem the slower one.
@@ -105,13 +109,12 @@ def measure_pace(config: RunConfig, device: Device, pixels: int) -> Pace:
     return Pace(start, building, fixed, per_pixel if per_pixel else large / large_area)
 
 
-def _time_iteration(config: RunConfig, kernel: WindowModel, side: int) -> tuple[float, float]:
+def _time_iteration(config: RunConfig, kernel: WindowModel, side: int, classes: int) -> tuple[float, float]:
     """Return the seconds of a forward and backward pass and Adam's step, and what the first one takes beyond them."""
     window = np.full((side, side, 3), 128, np.float32)
-    weight, zeros = np.ones((side, side), np.float32), np.zeros_like(window)
+    weight, zeros = _trial_weight(side, classes), np.zeros_like(window)
     content = kernel.content(window)
-    moments = kernel.measure(window, weight)
-    objective = Objective(chosen_terms(config.objective)).towards(moments)
+    objective = _trial_objective(config, kernel.measure(window, weight), classes)
     seconds = []
     for number in range(1, _TRIALS + 2):
         started = time.perf_counter()
@@ -124,6 +127,25 @@ def _time_iteration(config: RunConfig, kernel: WindowModel, side: int) -> tuple[
         seconds.append(time.perf_counter() - started)
     warm = statistics.median(seconds[1:])
     return warm, max(0.0, seconds[0] - warm)
+
+
+def _trial_weight(side: int, classes: int) -> Pixels:
+    """Return the weights of a window, (side, side), or (side, side, classes + 1) with each class an even share."""
+    if not classes:
+        return np.ones((side, side), np.float32)
+    weight = np.full((side, side, classes + 1), 1 / classes, np.float32)
+    weight[..., -1] = side  # the depth: every position sees its own class alone
+    return weight
+
+
+def _trial_objective(config: RunConfig, moments: Moments, classes: int) -> Objective:
+    """Return the objective towards what was measured, of every class where there are some."""
+    terms = chosen_terms(config.objective)
+    if not classes:
+        return Objective(terms).towards(moments)
+    own = Objective(tuple(term for term in terms if not isinstance(term, PixelTerm)))
+    parts = [own.towards(moments.of_class(number)).terms for number in range(classes)]
+    return Objective((), tuple(ClassObjective(str(n), n, 1 / classes, part, {}) for n, part in enumerate(parts)))
 
 
 def _round_to(size: float, stride: int) -> int:

@@ -136,11 +136,13 @@ class WindowModel:
         features = self._chosen(activations)
         weights = self._position_weights(weight, features)
         counts = {name: tf.reduce_sum(weighed) for name, weighed in weights.items()}
-        products = {
-            name: _products(features[layer_of(name)], weighed)
-            for name, weighed in weights.items()
-            if layer_of(name) in self.statistics.products
-        }
+        products: dict[str, Any] = {}
+        latest: dict[str, Any] = {}
+        for name, weighed in weights.items():
+            layer = layer_of(name)
+            if layer in self.statistics.products:
+                with _after(latest.get(layer)):
+                    products[name] = latest[layer] = _products(features[layer], weighed)
         squares = {name: (features[name] - self._unpacked(x)) ** 2 for name, x in content.items()}
         half_squares = {
             name: tf.reduce_sum(weighed * squares[layer_of(name)]) / 2
@@ -159,8 +161,9 @@ class WindowModel:
         for name in matrices:
             # In the encoder's type: what it carries back is of that type in any case, and this is a tenth of the step.
             layer = layer_of(name)
-            gradient = _times(chosen[layer], tf.cast(2 * matrices[name], self.encoder.dtype))
-            _add(upstream, layer, tf.cast(weights[name], self.encoder.dtype) * gradient)
+            with _after(upstream.get(layer)):
+                gradient = _times(chosen[layer], tf.cast(2 * matrices[name], self.encoder.dtype))
+                _add(upstream, layer, tf.cast(weights[name], self.encoder.dtype) * gradient)
         for name in factors:
             layer = layer_of(name)
             difference = tf.cast(chosen[layer], self.accumulate) - self._unpacked(content[layer])
@@ -210,6 +213,14 @@ def _own_share(depth: Any, radius: int) -> Any:
     It is about the share of what they see, (depth / radius)²; never 0, so that a narrow class has statistics too.
     """
     return tf.minimum((depth + 1) / radius, 1.0) ** 2
+
+
+def _after(earlier: Any | None) -> Any:
+    """Return a context whose operations wait for a tensor, if any.
+
+    Classes have a layer's products one after another. Each takes memory of the layer's size while it is at work.
+    """
+    return tf.control_dependencies([] if earlier is None else [earlier])
 
 
 def _add(sums: dict[str, Any], name: str, part: Any) -> None:

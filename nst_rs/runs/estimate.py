@@ -22,8 +22,17 @@ _ACTIVATION_COPIES = 2.0
 _STRIP_BYTES_PER_PIXEL = 85.0
 # TensorFlow, GDAL and the weights, before the first pixel.
 _PROCESS_BYTES = 0.9e9
+# Bytes per pixel of a strip of rows at its peak where the ground is divided, in all and per class with a style; where
+# the picture agrees with earlier maps, in all and per map; and the rows of such a strip. All measured.
+_DIVIDED_BYTES, _BYTES_PER_CLASS = 15.0, 12.0
+_AGREEING_BYTES, _BYTES_PER_EARLIER_MAP, _AGREEING_ROWS = 215.0, 25.0, 300
+
 SECONDS_PER_PIXEL_AROUND = 2e-6
 """Seconds that a run spends on reading, composing, measuring and writing one pixel of the scene."""
+SECONDS_PER_PIXEL_DIVIDED = 1e-6
+"""The same for dividing a pixel's ground into classes."""
+SECONDS_PER_PIXEL_AGREED = 3e-6
+"""The same for finding where one earlier map holds a pixel: its scene is composed anew."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,25 @@ class Memory:
     def host(self) -> float:
         """Bytes where the scene is held, when the windows are computed there too."""
         return self.scene + self.windows + self.process
+
+
+@dataclass(frozen=True)
+class Special:
+    """What takes work of its own in a run: classes of ground with a style, and earlier maps to agree with."""
+
+    classes: int = 0
+    maps: int = 0
+
+    def rows_bytes(self, height: int, width: int) -> float:
+        """Estimate the bytes of a strip of rows of a scene while it is divided, or compared with earlier maps."""
+        rows = min(height, STRIP_ROWS) * (_DIVIDED_BYTES + _BYTES_PER_CLASS * self.classes) if self.classes else 0.0
+        each = _AGREEING_BYTES + _BYTES_PER_EARLIER_MAP * self.maps
+        return width * max(rows, min(height, _AGREEING_ROWS) * each if self.maps else 0.0)
+
+    def seconds(self, pixels: int) -> float:
+        """Estimate the time that this takes in a scene of so many pixels, without the network's."""
+        divided = SECONDS_PER_PIXEL_DIVIDED if self.classes else 0.0
+        return pixels * (divided + SECONDS_PER_PIXEL_AGREED * self.maps)
 
 
 @dataclass(frozen=True)
@@ -87,7 +115,14 @@ class Kept:
         return sum(storage.stored_bytes(shape, kind) for shape, kind in kept)
 
 
-def memory(plan: Plan, kept: Kept, styles: Iterable[tuple[int, int]], value_bytes: int, budget: float) -> Memory:
+def memory(
+    plan: Plan,
+    kept: Kept,
+    styles: Iterable[tuple[int, int]],
+    value_bytes: int,
+    budget: float,
+    special: Special = Special(),
+) -> Memory:
     """Estimate the peak of a plan with styles of shapes `styles`, (H, W) each.
 
     `value_bytes` is 4 for float32 activations, 2 for bfloat16. The canvases are kept on disk where the run would take
@@ -96,7 +131,7 @@ def memory(plan: Plan, kept: Kept, styles: Iterable[tuple[int, int]], value_byte
     measured = [*(make_level(style, 1, plan.tile, plan.trunk) for style in styles), *plan.levels]
     window = max(math.prod(level.window_shape) for level in measured)
     windows = window_bytes(window, plan.trunk, value_bytes)
-    rows = strip_bytes(plan.levels[-1])
+    rows = max(strip_bytes(plan.levels[-1]), special.rows_bytes(*plan.shape))
     in_memory = Memory(float(kept.memory_bytes), windows, rows, on_disk=False)
     return replace(in_memory, on_disk=in_memory.host > budget)
 
@@ -104,6 +139,12 @@ def memory(plan: Plan, kept: Kept, styles: Iterable[tuple[int, int]], value_byte
 def strip_bytes(finest: Level) -> float:
     """Estimate the bytes of a strip of rows at work, and of a row of tiles' shares of the gradient."""
     return rows_bytes(*finest.canvas_shape) + finest.window_shape[0] * 12 * finest.canvas_shape[1]
+
+
+def composed_bytes(shape: tuple[int, int]) -> int:
+    """Return the bytes of disk of a scene of `shape`, (H, W), that is composed there and written as a GeoTIFF."""
+    arrays = storage.stored_bytes((*shape, 3), "float32") + storage.stored_bytes(shape, "float32")
+    return arrays + 4 * math.prod(shape)
 
 
 def rows_bytes(height: int, width: int) -> float:
@@ -153,6 +194,13 @@ def best_tile(shape: tuple[int, int], trunk: Trunk, value_bytes: int, budget: fl
 
 def _most_pixels(level: Level, workers: int) -> int:
     return -(-len(level.tiles) // workers) * math.prod(level.window_shape)
+
+
+def product_flops(level: Level, layers: Iterable[str], passes: float) -> float:
+    """Return the operations of the feature products at some layers, Σ F Fᵀ, or of carrying their pull back: as many."""
+    return (
+        passes * level.computed_pixels * sum(2 * VGG16[name].channels ** 2 / VGG16[name].stride ** 2 for name in layers)
+    )
 
 
 def flops(level: Level, trunk: Trunk, passes: float) -> float:

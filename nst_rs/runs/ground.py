@@ -256,8 +256,19 @@ def sketched(rendering: Rendering, regions: Sequence[Region], rules: Sequence[Ru
             "where": region.said,
             "after": " + ".join(path.name for path in region.images) or "(unstyled)",
             "legibility": f"× {region.legibility:g}",
-            "ground": f"about {count / max(1, pixels.sum()):.0%}",
+            "ground": _about(count / max(1, pixels.sum())),
         }
+
+
+def _about(share: float) -> str:
+    """Return a share in words.
+
+    >>> _about(0.4), _about(0.001), _about(0.0)
+    ('about 40%', 'under 1%', 'none seen')
+    """
+    if not share:
+        return "none seen"
+    return f"about {share:.0%}" if share >= 0.01 else "under 1%"
 
 
 def _mean_color(styles: Sequence[Style]) -> str | None:

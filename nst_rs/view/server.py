@@ -18,7 +18,8 @@ import jinja2
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from rio_tiler.errors import EmptyMosaicError, TileOutsideBounds
+from rasterio.errors import RasterioIOError
+from rio_tiler.errors import EmptyMosaicError, PointOutsideBounds, RioTilerError, TileOutsideBounds
 from rio_tiler.io import Reader
 from rio_tiler.models import ImageData
 from rio_tiler.mosaic import mosaic_reader
@@ -128,8 +129,11 @@ def application(*views: View) -> FastAPI:
     # A page from elsewhere whose name was made to point here is not served either.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     app.add_middleware(_HeadsToo)
-    add_exception_handlers(app, DEFAULT_STATUS_CODES)
-    app.add_exception_handler(NstError, _as_a_line)
+    # What rio-tiler complains about is the request: the files are ours.
+    add_exception_handlers(app, {**DEFAULT_STATUS_CODES, RioTilerError: 400, PointOutsideBounds: 404})
+    app.add_exception_handler(IndexError, _as_no_band)
+    for kind in (NstError, RasterioIOError):
+        app.add_exception_handler(kind, _as_a_line)
     for view in views:
         for name, router in _routers(view).items():
             app.include_router(router, prefix=f"/{name}", dependencies=[Depends(_check_request)])
@@ -159,10 +163,25 @@ def _check_request(
     _buffer: Annotated[float, Query(alias="buffer", le=MOST_SIDE)] = 0,
     _max_size: Annotated[int, Query(alias="max_size", le=MOST_SIDE)] = MOST_SIDE,
 ) -> None:
-    """Refuse a picture that is larger than any page asks for, and a zoom level that there is none of."""
+    """Refuse a picture larger than any page asks for, and a zoom level, a place or a value that there is none of."""
     zoom = request.path_params.get("z", "0")
     if not re.fullmatch(r"\d\d?", zoom, re.ASCII):
         raise HTTPException(404, f"there is no zoom level {zoom:.20}")
+    for name, most in (("lon", 360), ("lat", 90)):
+        degrees = request.path_params.get(name, "0")
+        if abs(_number(degrees)) > most:
+            raise HTTPException(404, f"there is no place at {name} {degrees:.20}")
+    nodata = request.query_params.get("nodata", "0")
+    if not 0 <= _number(nodata) <= 255:  # not a number neither
+        raise HTTPException(400, f"nodata: expected a value from 0 to 255, got {nodata:.20}")
+
+
+def _number(text: str) -> float:
+    """Return what a request says, or 0 for what is no number, which others refuse."""
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def serve(views: Sequence[View], port: int, ready: Callable[[str], None]) -> None:
@@ -281,8 +300,14 @@ def _capabilities(views: Sequence[View], request: Request) -> Response:
     return Response(capabilities(views[0].name, layers, str(request.base_url)), media_type="application/xml")
 
 
+def _as_no_band(*_: object) -> Response:
+    """Refuse a request that counts beyond what there is."""
+    detail = "there is no such band or percentile: bands are 1, red, 2, green, and 3, blue; percentiles are 0 to 100"
+    return JSONResponse({"detail": detail}, status_code=400)
+
+
 def _as_a_line(_: Request, error: Exception) -> Response:
-    """Return what went wrong with a map that was to be opened, and tell it on the terminal too."""
+    """Return what went wrong with a map that was to be opened or read, and tell it on the terminal too."""
     log.error("%s", error)
     return JSONResponse({"detail": str(error)}, status_code=500)
 

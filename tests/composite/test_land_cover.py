@@ -148,6 +148,11 @@ def test_a_wrong_raster_of_classes_is_refused(scene: Scene, tmp_path: Path) -> N
     assert "got 1 bands of float32" in refused(scene, {"raster": str(floats), "values": 1})
     assert "got 3 bands of uint8" in refused(scene, {"raster": str(bands), "values": 1})
     assert "names of trees, shrubland" in refused(scene, {"raster": str(cover), "values": "forest"})
+    for place, crs in ((NORTH_UP @ Affine.translation(500, 0), UTM), (Affine(0.1, 0, 10, 0, -0.1, 50), "EPSG:4326")):
+        elsewhere = write_cover(tmp_path / "elsewhere.tif", np.full((4, 4), 80), place, crs)
+        said = refused(scene, {"raster": str(elsewhere), "values": 80})
+        assert "elsewhere.tif: expected a raster of the scene's place: 60 × 40 pixels" in said
+        assert "got one of another place: 4 × 4 pixels" in said
 
 
 def write_polygons(path: Path, boxes: dict[str, tuple[int, int, int, int]]) -> Path:

@@ -125,8 +125,7 @@ CLASSES = "style.regions=[{name: sea, where: ndwi > 0, images: a.jpg}, {name: la
     ("settings", "complaint"),
     [
         (["style.agree=a.tif", CLASSES], "no style.agree beside classes"),
-        (["output.zooms=styled", CLASSES], "zooms: averaged beside style.regions"),
-        (["output.zooms=styled", "style.agree=a.tif"], "zooms: averaged beside style.regions or style.agree"),
+        (["output.zooms=styled", "style.agree=a.tif"], "zooms: averaged beside style.agree"),
     ],
 )
 def test_what_does_not_go_together_is_refused(settings: list[str], complaint: str) -> None:

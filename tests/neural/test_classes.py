@@ -10,7 +10,7 @@ from nst_rs.neural.resident import DeviceRound
 from nst_rs.neural.vgg16 import Convolution, Encoder
 from nst_rs.neural.window_model import WindowModel
 from nst_rs.objective.losses import ClassObjective, Objective
-from nst_rs.objective.moments import Statistics
+from nst_rs.objective.moments import Pull, Statistics, in_class
 from nst_rs.objective.problem import Problem
 from nst_rs.objective.terms.content import Content
 from nst_rs.objective.terms.gram import Gram
@@ -19,7 +19,9 @@ from nst_rs.optimise.rounds import Exact
 from nst_rs.optimise.state import Form
 from nst_rs.pyramid.canvas import ENDLESS, Canvas
 from nst_rs.pyramid.tiling import make_level
+from nst_rs.runs.record import peak_memory_bytes
 from nst_rs.vgg16 import VGG16, Trunk
+from tests.forked import from_a_process
 from tests.pixel_kernel import scene_gradient
 
 TRUNK = Trunk.reaching(["conv2_2"])
@@ -132,3 +134,21 @@ def test_with_classes_the_device_and_the_host_compute_one_descent(small_network:
         pictures.append(now.picture[:, :])
     # Both are float32; the device adds up in another order.
     np.testing.assert_allclose(*pictures, atol=0.02)
+
+
+def peak_with(network: list[Convolution], classes: int) -> int:
+    """Return the bytes that a step over one window adds to what a process holds."""
+    side = 384
+    kernel = WindowModel(Encoder(network, "float32"), Statistics(("conv1_2",)), "/CPU:0")
+    weight = np.full((side, side, classes + 1), 1 / classes, np.float32)
+    before = peak_memory_bytes()
+    forward = kernel.forward(np.full((side, side, 3), 99, np.float32), weight, {})
+    pull = Pull({in_class("conv1_2", number): np.eye(64, dtype=np.float32) for number in range(classes)})
+    kernel.backward(forward.activations, weight, {}, pull)
+    return peak_memory_bytes() - before
+
+
+def test_many_classes_take_hardly_more_memory_than_two(vgg16: list[Convolution]) -> None:
+    """They have a layer one after another: a plan counts none of it."""
+    two, many = (from_a_process(peak_with, vgg16[:2], classes) for classes in (2, 12))
+    assert many < 1.6 * two  # side by side they took three times as much

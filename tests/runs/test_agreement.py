@@ -332,6 +332,26 @@ def test_a_run_that_agrees_killed_anywhere_goes_on_to_the_same_bytes(
     assert set(output.parent.iterdir()) == set(Outputs(output))
 
 
+def test_a_run_that_was_killed_starts_anew_once_the_earlier_map_is_another(
+    earlier: Result, neighbour: Path, april: Path, harvest: Path, quick: Settings, tmp_path: Path
+) -> None:
+    """A map of the same place and name, made once more in another way."""
+    agreed = tmp_path / "april_map.tif"
+    for path in Outputs(earlier.output):
+        if path.exists():
+            shutil.copy(path, tmp_path / path.name)
+    files = (f"scene.paths=[{neighbour}]", f"style.images={harvest}", f"style.agree={agreed}")
+    settings = (*files, *(f"{name}={json.dumps(value)}" for name, value in quick.items()))
+    whole, made, fresh = (Orders((*settings, f"output.path={tmp_path / name}.tif")) for name in ("a", "made", "fresh"))
+    first = ForkedRun(whole)
+    tally = first.said()
+    assert ForkedRun(replace(made, kill_at=int(0.7 * tally.changes))).end() == -signal.SIGKILL
+    nst_rs.stylize(april, harvest, agreed, settings={**quick, "schedule.iterations": 1})
+    assert (ForkedRun(made).end(), ForkedRun(fresh).end()) == (0, 0)
+    assert (tmp_path / "made.tif").read_bytes() == (tmp_path / "fresh.tif").read_bytes()
+    assert (tmp_path / "made.tif").read_bytes() != (tmp_path / "a.tif").read_bytes()
+
+
 def foreign(folder: Path, earlier: Result, name: str) -> Path:
     """Files that no run can agree with."""
     if name == "not ours.tif":

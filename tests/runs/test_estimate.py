@@ -122,3 +122,29 @@ def test_on_disk_whole_chunks_are_kept_and_in_any_case_the_states() -> None:
     rows, columns = plan.levels[-1].canvas_shape
     assert kept.disk_bytes(on_disk=False) >= 6 * rows * columns * 12
     assert kept.disk_bytes(on_disk=True) >= kept.memory_bytes
+
+
+def test_strips_of_rows_take_more_where_they_are_divided_or_compared_and_never_less_than_they_are_written_with() -> (
+    None
+):
+    plan = plan_of((4000, 5000), 512)
+
+    def scene(special: estimate.Special) -> float:
+        return estimate.memory(plan, kept_of(plan), [(64, 64)], 4, 0, special).scene
+
+    plain = scene(estimate.Special())
+    assert scene(estimate.Special(classes=2)) == plain  # composing takes more
+    assert plain < scene(estimate.Special(classes=20)) < scene(estimate.Special(classes=40))
+    assert plain < scene(estimate.Special(maps=1)) < scene(estimate.Special(maps=4))
+
+
+def test_classes_and_earlier_maps_take_time_by_the_pixel() -> None:
+    assert estimate.Special().seconds(10**6) == 0
+    assert 0 < estimate.Special(classes=1).seconds(10**6) == estimate.Special(classes=5).seconds(10**6)
+    assert estimate.Special(maps=2).seconds(2 * 10**6) == 4 * estimate.Special(maps=1).seconds(10**6)
+
+
+def test_feature_products_take_their_layers_operations() -> None:
+    (level,) = plan_of((500, 500), 256).levels
+    # conv1_1 has 64 channels at every pixel, conv2_1 128 at every fourth.
+    assert estimate.product_flops(level, ["conv1_1", "conv2_1"], 2) == 2 * level.computed_pixels * (8192 + 8192)

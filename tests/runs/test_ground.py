@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,30 @@ def test_a_plan_lists_the_classes(
     assert "about 40%" in capsys.readouterr().out
 
 
+def test_a_plan_counts_every_classs_gram_matrices(
+    scene: Path, harvest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = (f"style.images={harvest}", "style.regions=[]")
+    undivided, one, two = (
+        prepare(load_config(None, assignments(scene, regions, tmp_path / "map.tif", *further)))
+        for regions, further in (([], plain), (classes(None, harvest), ()), (classes(harvest, harvest), ()))
+    )
+    each = one.flops - undivided.flops
+    assert two.flops - undivided.flops == pytest.approx(2 * each)
+    # conv1_1's 64 channels: 2 · 64² operations for a class's products, 2 · 27 · 64 for the convolution.
+    assert each / undivided.flops == pytest.approx(8192 / 3456, rel=0.2)  # the scene's own features take none
+    (said,) = two.notes
+    assert said == f"Gram matrices for each of 2 styled classes: {2 * each / two.flops:.0%} of the operations"
+    show_forecast(console(), forecast(two.config))
+    assert said in capsys.readouterr().out
+
+
+def test_a_plan_says_where_nothing_of_a_class_was_seen(scene: Path, harvest: Path, tmp_path: Path) -> None:
+    snow = {"name": "snow", "where": "nir > 250", "images": str(harvest)}
+    job = prepare(load_config(None, assignments(scene, [snow, *classes(None, harvest)], tmp_path / "map.tif")))
+    assert [row["ground"] for row in job.ground] == ["none seen", "about 40%", "about 60%"]
+
+
 def test_a_rule_that_the_scene_cannot_follow_is_refused_before_anything_is_computed(
     scene: Path, harvest: Path, tmp_path: Path
 ) -> None:
@@ -205,3 +230,33 @@ def test_a_run_with_classes_killed_on_its_way_goes_on_to_the_same_bytes(
     assert ForkedRun(killed).end() == 0
     assert (tmp_path / "killed" / "map.tif").read_bytes() == (tmp_path / "whole" / "map.tif").read_bytes()
     assert set((tmp_path / "killed").iterdir()) == set(Outputs(tmp_path / "killed" / "map.tif"))
+
+
+@pytest.mark.parametrize("what", ["the classes' raster", "a class's legibility", "a class's painting"])
+def test_a_run_with_classes_that_was_killed_starts_anew_once_something_of_a_class_is_another(
+    scene: Path, harvest: Path, tmp_path: Path, what: str
+) -> None:
+    raster = tmp_path / "classes.tif"
+    numbers = np.repeat(np.arange(SHAPE[1])[np.newaxis] < 60, SHAPE[0], axis=0).astype(np.uint8)
+    night = harvest.with_name("night_cafe.jpg")
+
+    def orders(name: str, legibility: float = 1, painting: Path = night) -> Orders:
+        (tmp_path / name).mkdir(exist_ok=True)
+        west = {"name": "west", "where": {"raster": str(raster), "values": [1]}, "images": str(painting)}
+        regions = [west | {"legibility": legibility}, {"name": "east", "images": str(harvest)}]
+        return Orders(assignments(scene, regions, tmp_path / name / "map.tif"))
+
+    write_raster(raster, numbers[np.newaxis])
+    first = ForkedRun(orders("first"))
+    tally = first.said()
+    assert ForkedRun(replace(orders("made"), kill_at=int(0.6 * tally.changes))).end() == -signal.SIGKILL
+    other: dict[str, Any] = {}
+    if what == "the classes' raster":
+        write_raster(raster, np.roll(numbers, 30)[np.newaxis])
+    elif what == "a class's legibility":
+        other = {"legibility": 5}
+    else:
+        other = {"painting": harvest.with_name("auvers_sky.jpg")}
+    assert (ForkedRun(orders("made", **other)).end(), ForkedRun(orders("fresh", **other)).end()) == (0, 0)
+    before, made, fresh = ((tmp_path / name / "map.tif").read_bytes() for name in ("first", "made", "fresh"))
+    assert made == fresh != before

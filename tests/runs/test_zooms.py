@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from nst_rs.runs.session import Session, run
 from nst_rs.runs.zooms import Zoom, with_clouds
 from tests.forked import ForkedRun, Orders, Tally, use_pixels_for_features
 from tests.learned_styles import small_style
+from tests.operated import free_address, operated
 from tests.rasters import random_values, write_raster
 
 SHAPE = 61, 1030
@@ -112,6 +114,51 @@ def test_every_overview_is_the_picture_of_its_level(
     assert [level["factor"] for level in record["levels"]][::-1] == [2**k for k in range(max(levels, 4))]
     assert "From afar" in made.result.report.read_text()
     assert set(tmp_path.iterdir()) == set(Outputs(tmp_path / "map.tif"))
+
+
+def by_class(scene: Path, **images: Path) -> dict[str, Any]:
+    """Settings by which the western 400 columns are one class, `west`, and the others another, `rest`."""
+    numbers = np.repeat(np.arange(SHAPE[1])[np.newaxis] < 400, SHAPE[0], axis=0).astype(np.uint8)
+    raster = write_raster(scene.with_name("classes.tif"), numbers[np.newaxis])
+    regions = [{"name": "west", "where": {"raster": str(raster), "values": [1]}}, {"name": "rest"}]
+    styled = [each | ({"images": str(images[each["name"]])} if each["name"] in images else {}) for each in regions]
+    return {"style__images": "{}", "style__regions": json.dumps(styled)}
+
+
+def made_by_class(scene: Path, harvest: Path, output: Path, **settings: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Overviews of a map whose west is the scene as it is."""
+    named = {**by_class(scene, rest=harvest), **settings}
+    return overviews(run(prepare(load_config(None, assignments(scene, harvest, output, **named)))).output)
+
+
+@pytest.mark.usefixtures("pixels_for_features")
+def test_every_zoom_has_the_classes_of_the_ground_where_they_are(scene: Path, harvest: Path, tmp_path: Path) -> None:
+    still = {"schedule__iterations": 1, "schedule__step_size": 1e-9, "schedule__init": "noise"}
+    made = made_by_class(scene, harvest, tmp_path / "map.tif")
+    started = made_by_class(scene, harvest, tmp_path / "still.tif", **still)
+    for zoom, ((shown, mask), (composite, _)) in enumerate(zip(made, started, strict=True)):
+        border = 400 / 2**zoom
+        west, rest = slice(0, int(border) - 4), slice(int(border) + 5, None)
+        np.testing.assert_array_equal(shown[:, west], composite[:, west])  # noise is nowhere there: it is the scene
+        assert (np.abs(shown.astype(int) - composite)[:, rest][mask[:, rest]] > 2).mean() > 0.5
+    averaged = made_by_class(scene, harvest, tmp_path / "averaged.tif", output__zooms="averaged")
+    np.testing.assert_array_equal(averaged[0][0], made[0][0])
+    assert (averaged[2][0] != made[2][0]).any()
+
+
+def test_a_run_with_classes_killed_on_its_way_goes_on_to_the_same_zooms(
+    scene: Path, harvest: Path, tmp_path: Path
+) -> None:
+    named = by_class(scene, west=harvest, rest=harvest.with_name("night_cafe.jpg"))
+    whole, killed = (
+        Orders(assignments(scene, harvest, tmp_path / f"{name}.tif", **named)) for name in ("whole", "killed")
+    )
+    undisturbed = ForkedRun(whole)
+    tally = undisturbed.said()
+    assert undisturbed.end() == 0
+    assert ForkedRun(replace(killed, kill_at=int(0.6 * tally.changes))).end() == -signal.SIGKILL
+    assert ForkedRun(killed).end() == 0
+    assert (tmp_path / "killed.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
 
 
 @pytest.mark.usefixtures("pixels_for_features")
@@ -202,6 +249,27 @@ def test_a_killed_run_goes_on_to_the_same_map_and_zooms(
     assert ForkedRun(orders).end() == 0
     assert output.read_bytes() == wanted
     assert set(tmp_path.iterdir()) == set(Outputs(output))
+
+
+@pytest.fixture(scope="module")
+def on_a_cluster() -> Iterator[tuple[str, ...]]:
+    """Settings by which two workers of a cluster compute."""
+    address = free_address()
+    with operated(address):
+        yield "compute.executor=dask", f"compute.address={address}", "compute.workers=2"
+
+
+@pytest.mark.parametrize("divided", [False, True], ids=["one style", "classes"])
+def test_a_cluster_makes_the_same_map_and_zooms(
+    scene: Path, harvest: Path, tmp_path: Path, on_a_cluster: tuple[str, ...], divided: bool
+) -> None:
+    named = by_class(scene, west=harvest, rest=harvest.with_name("night_cafe.jpg")) if divided else {}
+    here, there = (tmp_path / f"{name}.tif" for name in ("here", "there"))
+    for output, further in ((here, ()), (there, on_a_cluster)):
+        assert ForkedRun(Orders((*assignments(scene, harvest, output, **named), *further))).end() == 0
+    for (made, mask), (wanted, valid) in zip(overviews(there), overviews(here), strict=True):
+        np.testing.assert_array_equal(made, wanted)
+        np.testing.assert_array_equal(mask, valid)
 
 
 @pytest.mark.usefixtures("pixels_for_features")

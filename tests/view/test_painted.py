@@ -318,6 +318,33 @@ def test_gdal_reads_its_tiles_by_wmts(served: Served, view: View) -> None:
         np.testing.assert_array_equal(read, np.asarray(Image.open(io.BytesIO(wanted)).convert("RGBA")))
 
 
+def test_a_server_that_is_killed_while_it_paints_has_the_same_bytes_from_its_cache_again(
+    folder: Path, tmp_path: Path
+) -> None:
+    with MapOnDemand(job_of(folder, tmp_path / "whole.tif", "part.tif")) as map_, painted("part", map_) as view:
+        paths = tiles_of(view.bounds, view.zoom)[::5]
+        whole = client(application(view))
+        wanted = [whole.get(path).content for path in paths]
+    command = [NST_RS, "serve", folder / "part.tif", "--style", folder / "small.style", "--cache", tmp_path / "cache"]
+    command += ["--set", "compute.precision=float32"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    server = Served(process, process.stdout.readline().split()[0])
+    assert server.fetched(paths[0].removeprefix("/")) == wanted[0]
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(server.fetched, path.removeprefix("/")) for path in paths]
+        process.kill()
+        process.communicate(timeout=60)
+        assert any(answer.exception() for answer in answers)
+    kept = tmp_path / "cache" / "map.tif"
+    with MapOnDemand(job_of(folder, kept, "part.tif")) as map_, painted("part", map_) as view:
+        assert len(map_.begun().left) < len(map_.begun().tiles)
+        again = client(application(view))
+        assert [again.get(path).content for path in paths] == wanted
+    with MapOnDemand(job_of(folder, kept, "part.tif", **{"style.strength": "0.5"})) as map_:
+        assert len(map_.begun().left) == len(map_.begun().tiles)  # painted in another manner: nothing of it is mixed in
+
+
 def test_a_client_that_goes_away_is_no_error(served: Served, view: View) -> None:
     """The fixture holds that nothing is written to the terminal."""
     paths = [path.replace("/map/", "/small_true_color/map/") for path in tiles_of(served.bounds, view.zoom)[:20]]

@@ -198,6 +198,44 @@ def test_nothing_but_the_map_and_its_scene_is_served(
         assert json.loads(text)["width"] == SHAPE[1]
 
 
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        *((f"TILE?{query}", 400) for query in ("bidx=9", "bidx=0", "bidx=-1", "expression=b9", "expression=b1;b9")),
+        *((f"TILE?{query}", 400) for query in ("buffer=0.3", "nodata=nan", "nodata=inf", "nodata=-1", "nodata=256")),
+        *((f"statistics?{query}", 400) for query in ("bidx=9", "expression=b9", "p=500")),
+        *((f"point/{place}", 404) for place in ("0,0", "999,0", "0,999", "inf,0")),
+    ],
+)
+@pytest.mark.parametrize("layer", ["map", "scene"])
+def test_what_there_is_not_in_a_map_is_refused_with_a_reason(
+    server: Server, layer: str, asked: str, status: int
+) -> None:
+    """The fixture holds that nothing is written to the terminal."""
+    west, south, east, north = json.loads(server.status(f"{layer}/WebMercatorQuad/tilejson.json")[1])["bounds"]
+    tile = morecantile.tms.get("WebMercatorQuad").tile((west + east) / 2, (south + north) / 2, 12)
+    place = f"tiles/WebMercatorQuad/{tile.z}/{tile.x}/{tile.y}.png"
+    told, text = server.status(f"{layer}/{asked.replace('TILE', place)}")
+    assert told == status
+    assert len(json.loads(text)["detail"]) > 10
+
+
+def test_a_map_that_is_removed_while_it_is_shown_is_told_in_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = map_of(tmp_path)
+    with viewing(made) as view:
+        (west, south, east, north), app = view.bounds, application(view)
+        tile = morecantile.tms.get("WebMercatorQuad").tile((west + east) / 2, (south + north) / 2, view.zoom)
+        made.unlink()
+        status, body = asked(app, f"/map/tiles/WebMercatorQuad/{tile.z}/{tile.x}/{tile.y}.png", "")
+    assert status == 500
+    assert f"{made}: No such file" in json.loads(body)["detail"]
+    (record,) = caplog.records
+    assert "\n" not in record.getMessage()
+    assert record.exc_info is None
+
+
 @pytest.mark.parametrize("layer", ["map", "scene"])
 def test_the_description_of_tiles_leads_to_them(server: Server, layer: str) -> None:
     status, text = server.status(f"{layer}/WebMercatorQuad/tilejson.json")

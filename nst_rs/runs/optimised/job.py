@@ -81,8 +81,15 @@ class OptimisedJob(Job):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One line for each map to agree with."""
-        return described(self.earlier)
+        """What classes of ground cost besides, and one line for each map to agree with."""
+        return (*self._cost_of_classes, *described(self.earlier))
+
+    @property
+    def _cost_of_classes(self) -> Iterator[str]:
+        count = self._special.classes
+        if count:
+            share = self._product_flops / self.flops
+            yield f"Gram matrices for each of {count} styled classes: {share:.0%} of the operations"
 
     @property
     def further(self) -> int:
@@ -117,7 +124,13 @@ class OptimisedJob(Job):
         """The memory that the run holds at its peak, without the activations that it keeps where there is room."""
         styles = [(len(style.image), style.image.shape[1]) for style in self.inputs.styles]
         budget = self.budget if self.traits.in_process else 0  # workers reach only what is on disk
-        return estimate.memory(self.plan, self.kept, styles, _value_bytes(self.config), budget)
+        return estimate.memory(self.plan, self.kept, styles, _value_bytes(self.config), budget, self._special)
+
+    @property
+    def disk_bytes(self) -> int:
+        """The bytes on disk; the scenes of earlier maps are composed anew there, on grids of their own."""
+        grids = [each.picture.sources[0].header.grid for each in self.earlier if each.run]
+        return super().disk_bytes + sum(estimate.composed_bytes(grid.shape) for grid in grids)
 
     @property
     def kept(self) -> estimate.Kept:
@@ -130,6 +143,9 @@ class OptimisedJob(Job):
         if self.earlier:
             shapes = [level.canvas_shape for level in self.plan.levels]
             arrays += [(each, "float32") for shape in shapes for each in ((*shape, 3), shape, shape)]
+        if self.config.style.color == "scene":  # its own colours are set aside, at every level that is published
+            published = self.plan.levels if self.zooms else self.plan.levels[-1:]
+            arrays += [((*level.shape, 3), "float32") for level in published]
         if self.inputs.rendering.keeps_clouds:
             arrays.append(((*self.inputs.scene.grid.shape, 4), "uint8"))
         return replace(kept, canvases=(*kept.canvases, *arrays))
@@ -137,10 +153,9 @@ class OptimisedJob(Job):
     @property
     def _class_arrays(self) -> Iterator[tuple[tuple[int, ...], str]]:
         """The number of every pixel's class, and its depth and the shares of the styled classes at every level."""
-        regions = self.config.style.regions
-        if regions:
+        count = self._special.classes
+        if count:
             yield self.inputs.scene.grid.shape, "uint8"
-            count = sum(region.is_styled for region in regions)
             yield from (((*level.canvas_shape, count + 1), "float32") for level in self.plan.levels)
 
     @property
@@ -162,19 +177,34 @@ class OptimisedJob(Job):
 
     @property
     def flops(self) -> float:
-        """The operations of the convolutions, over the whole run."""
+        """The operations of the convolutions, and of the classes' feature products, over the whole run."""
         levels = enumerate(self.plan.levels)
-        return sum(estimate.flops(level, self.plan.trunk, self.passes(index)) for index, level in levels)
+        convolutions = sum(estimate.flops(level, self.plan.trunk, self.passes(index)) for index, level in levels)
+        return convolutions + self._product_flops
+
+    @property
+    def _product_flops(self) -> float:
+        """The operations of the feature products of all classes of ground; the scene's features take none."""
+        layers = needed_statistics(self.config.objective).products
+        levels = enumerate(self.plan.levels)
+        each = sum(estimate.product_flops(level, layers, self.passes(index) - 1) for index, level in levels)
+        return self._special.classes * each
+
+    @property
+    def _special(self) -> estimate.Special:
+        """What takes work of its own."""
+        return estimate.Special(sum(region.is_styled for region in self.config.style.regions), len(self.earlier))
 
     def measure_seconds(self) -> float:
         """Estimate the time of the whole run from iterations over two trial windows."""
         windows = [math.prod(level.window_shape) for level in self.plan.levels]
-        pace = measure_pace(self.config, self.device, windows[-1])
+        pace = measure_pace(self.config, self.device, windows[-1], self._special.classes)
         iterations = (
             len(level.tiles) * self.passes(index) / 2 * pace.iteration(windows[index])
             for index, level in enumerate(self.plan.levels)
         )
-        around = estimate.SECONDS_PER_PIXEL_AROUND * math.prod(self.plan.shape)
+        pixels = math.prod(self.plan.shape)
+        around = estimate.SECONDS_PER_PIXEL_AROUND * pixels + self._special.seconds(pixels)
         return pace.start + pace.building * len(set(windows)) + sum(iterations) + around
 
     def descent(self, index: int) -> Descent:

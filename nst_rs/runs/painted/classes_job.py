@@ -120,6 +120,9 @@ class LearnedClassesKind:
         if config.style.statistics is not None:
             expected = "no earlier run's beside style.regions: every class's style has its own"
             raise ConfigError("style.statistics", expected=expected, got=config.style.statistics.name)
+        if config.output.zooms == "styled":
+            expected = "averaged with learned styles by class; classes after paintings may have styled ones"
+            raise ConfigError("output.zooms", expected=expected, got="styled")
         return cls(tuple(LearnedKind.read(path) for region in styled for path in region.images))
 
     def completed(self, config: RunConfig) -> RunConfig:

@@ -128,6 +128,12 @@ def test_a_style_that_is_normalised_by_its_scene_paints_a_class_too(folder: Path
         ("sea.style", "field.style", ("style.statistics=map.run.json",), "style.statistics: expected no earlier run's"),
         ("sea.style", "field.style", ("style.color=histogram",), "style.color histogram: expected a style"),
         ("gone.style", "field.style", (), "gone.style: expected"),
+        (
+            "sea.style",
+            "field.style",
+            ("output.zooms=styled",),
+            "output.zooms: expected averaged with learned styles by",
+        ),
     ],
 )
 def test_what_cannot_be_painted_is_refused_in_one_line(

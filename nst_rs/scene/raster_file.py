@@ -346,7 +346,7 @@ def _said(error: BaseException) -> str:
         said.append(getattr(cause, "errmsg", str(cause)))
         cause = cause.__cause__
     known = [text for text in said if text and "previous exception" not in text]
-    return ": ".join(dict.fromkeys(known)) or said[0]
+    return (": ".join(dict.fromkeys(known)) or said[0]).rstrip(".")
 
 
 _MOST_CAUSES = 4

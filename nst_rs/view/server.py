@@ -18,7 +18,6 @@ import jinja2
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from rasterio.errors import RasterioIOError
 from rio_tiler.errors import EmptyMosaicError, PointOutsideBounds, RioTilerError, TileOutsideBounds
 from rio_tiler.io import Reader
 from rio_tiler.models import ImageData
@@ -132,7 +131,7 @@ def application(*views: View) -> FastAPI:
     # What rio-tiler complains about is the request: the files are ours.
     add_exception_handlers(app, {**DEFAULT_STATUS_CODES, RioTilerError: 400, PointOutsideBounds: 404})
     app.add_exception_handler(IndexError, _as_no_band)
-    for kind in (NstError, RasterioIOError):
+    for kind in (NstError, OSError):  # GDAL's errors of files among them
         app.add_exception_handler(kind, _as_a_line)
     for view in views:
         for name, router in _routers(view).items():

@@ -128,11 +128,12 @@ def application(*views: View) -> FastAPI:
     # A page from elsewhere whose name was made to point here is not served either.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     app.add_middleware(_HeadsToo)
-    # What rio-tiler complains about is the request: the files are ours.
+    # What rio-tiler complains about is the request: the files are ours, and what GDAL complains about is one of them.
     add_exception_handlers(app, {**DEFAULT_STATUS_CODES, RioTilerError: 400, PointOutsideBounds: 404})
     app.add_exception_handler(IndexError, _as_no_band)
-    for kind in (NstError, OSError):  # GDAL's errors of files among them
-        app.add_exception_handler(kind, _as_a_line)
+    gdals = [error for error in DEFAULT_STATUS_CODES if error.__module__.startswith("rasterio.")]
+    for error in (NstError, *gdals):
+        app.add_exception_handler(error, _as_a_line)
     for view in views:
         for name, router in _routers(view).items():
             app.include_router(router, prefix=f"/{name}", dependencies=[Depends(_check_request)])

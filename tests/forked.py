@@ -1,5 +1,6 @@
 """Runs in processes of their own, forked from one that has imported TensorFlow, to be stopped and killed."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,9 @@ from typing import Any
 from nst_rs.cli import app
 from nst_rs.config.loading import load_config
 from nst_rs.errors import NstError
+from nst_rs.optimise import checkpoint
 from nst_rs.runs.optimised import levels
+from nst_rs.runs.painted import painting
 from nst_rs.runs.prepare import prepare
 from nst_rs.runs.progress import Progress
 from nst_rs.runs.session import run
@@ -129,6 +132,7 @@ def use_pixels_for_features(put: Callable[[object, str, object], None] = setattr
 
 
 def _run(orders: Orders, there: Any) -> None:
+    _keep_every_state()
     changes, started = _count_changes(orders), time.monotonic()
     if not orders.network:
         use_pixels_for_features()
@@ -138,6 +142,12 @@ def _run(orders: Orders, there: Any) -> None:
         there.send(f"{type(error).__name__}: {error}")
         sys.exit(2)
     there.send(Tally(*changes(), time.monotonic() - started))
+
+
+def _keep_every_state() -> None:
+    """Keep the state of every round, and note every tile: else it is a matter of time how many files are changed."""
+    checkpoint._SHARE = math.inf
+    painting._SECONDS_BETWEEN_NOTES = 0.0
 
 
 def _waiting(after: int | None, there: Any) -> Callable[[Progress], None]:

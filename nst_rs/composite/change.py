@@ -55,8 +55,7 @@ def unchanged(now: Pixels, then: Pixels, known: Mask, bounds: Bounds = Bounds())
     >>> unchanged(now, then, np.ones((1, 40), bool))[0, [0, 10, 30]].tolist()
     [1.0, 1.0, 0.0]
     """
-    difference = np.where(known[..., np.newaxis], now - then, np.float32(0))
-    mean = box_sums(difference, SMOOTHED) / np.maximum(box_sums(known, SMOOTHED), 1)[..., np.newaxis]
+    (mean,) = box_means((now - then,), known, SMOOTHED)
     distance = np.sqrt((mean**2).mean(axis=-1))
     share = np.clip((bounds.changed - distance) / (bounds.changed - bounds.unchanged), 0, 1)
     return np.where(known, _smooth(share), 0).astype(np.float32)
@@ -70,7 +69,7 @@ def soft_edge(ends: Mask | Pixels) -> Pixels:
     >>> soft_edge(np.arange(40)[np.newaxis] < 20)[0, [19, 26, 32]].round(1).tolist()
     [0.0, 0.5, 1.0]
     """
-    share = box_sums(ends, EDGE) / box_sums(np.ones(ends.shape), EDGE)
+    share = _box_sums(ends, EDGE) / _box_sums(np.ones(ends.shape), EDGE)
     return _smooth(np.clip(1 - 2 * share, 0, 1)).astype(np.float32)
 
 
@@ -91,7 +90,7 @@ def continued(pixels: Pixels, hold: Pixels) -> tuple[Pixels, Pixels]:
 
 def _tent_sums(values: npt.NDArray[np.generic]) -> Array:
     """Return box sums of box sums, which count near values more."""
-    return box_sums(box_sums(values, _TENT), _TENT)
+    return _box_sums(_box_sums(values, _TENT), _TENT)
 
 
 @dataclass(frozen=True)
@@ -147,9 +146,8 @@ class Likeness:
 
 def _around(now: Pixels, picture: Pixels, covered: Mask) -> tuple[Array, Array]:
     """Return 1 and the scene's mean colours around every pixel, (H, W, 4), and the map's, (H, W, 3)."""
-    count = np.maximum(box_sums(covered, _STROKES), 1)[..., np.newaxis]
-    means = [box_sums(np.where(covered[..., np.newaxis], each, 0), _STROKES) / count for each in (now, picture)]
-    return np.concatenate([np.ones_like(count), means[0] / 255], axis=-1), means[1]
+    colors, styled = box_means((now, picture), covered, _STROKES)
+    return np.concatenate([np.ones((*covered.shape, 1)), colors / 255], axis=-1), styled
 
 
 def _smooth(share: Array) -> Array:
@@ -158,7 +156,13 @@ def _smooth(share: Array) -> Array:
     return smooth
 
 
-def box_sums(values: npt.NDArray[np.generic], radius: int) -> Array:
+def box_means(pictures: Iterable[Pixels], counted: Mask, radius: int) -> list[Array]:
+    """Return for every pixel the means of pictures, (H, W, C), over what is `counted` up to `radius` pixels away."""
+    count = np.maximum(_box_sums(counted, radius), 1)[..., np.newaxis]
+    return [_box_sums(np.where(counted[..., np.newaxis], each, 0), radius) / count for each in pictures]
+
+
+def _box_sums(values: npt.NDArray[np.generic], radius: int) -> Array:
     """Return for every pixel the sum over those up to `radius` rows and columns away, as far as there are any."""
     sums = values.astype(np.float64)
     for axis in (0, 1):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nst_rs.arrays import Array, Mask, Pixels
-from nst_rs.composite.change import SMOOTHED, Bounds, box_sums
+from nst_rs.composite.change import SMOOTHED, Bounds, box_means
 
 _FITS = 4
 """How often the lines are found: first by all of the ground, then by what the lines before say has not changed."""
@@ -106,6 +106,5 @@ def _means(now: Pixels, then: Pixels, known: Mask) -> tuple[tuple[Array, Array],
     """
     within = (np.minimum(now, then).min(axis=-1) > 0) & (np.maximum(now, then).max(axis=-1) < 255)
     counted = known & within
-    count = np.maximum(box_sums(counted, SMOOTHED), 1)[..., np.newaxis]
-    means = [box_sums(np.where(counted[..., np.newaxis], each, 0), SMOOTHED) / count for each in (now, then)]
-    return (means[0], means[1]), counted
+    now_means, then_means = box_means((now, then), counted, SMOOTHED)
+    return (now_means, then_means), counted

@@ -17,13 +17,7 @@ EDGE = 12
 the map ends over which it gives way to the next one."""
 SMOOTHED = 3
 """Pixels on every side over which a difference is averaged, so that a sensor's noise is no change."""
-_TENT = 2
-_BESIDE = 0.5
-"""The hold beyond a straight end, over the share of a tent around that lies inside. Held more firmly, the pixels beside
-the end came out as smooth as the mean that they are held to; not held at all, as a line."""
-BEYOND = 2 * _TENT
-"""Pixels from where an earlier map ends over which its hold falls to nothing."""
-REACH = EDGE + SMOOTHED + BEYOND
+REACH = EDGE + SMOOTHED
 """Pixels around a window that its weights depend on."""
 
 _USUAL, _UNUSUAL = 2.0, 4.0
@@ -58,7 +52,7 @@ def unchanged(now: Pixels, then: Pixels, known: Mask, bounds: Bounds = Bounds())
     (mean,) = box_means((now - then,), known, SMOOTHED)
     distance = np.sqrt((mean**2).mean(axis=-1))
     share = np.clip((bounds.changed - distance) / (bounds.changed - bounds.unchanged), 0, 1)
-    return np.where(known, _smooth(share), 0).astype(np.float32)
+    return np.where(known, smooth(share), 0).astype(np.float32)
 
 
 def soft_edge(ends: Mask | Pixels) -> Pixels:
@@ -69,28 +63,8 @@ def soft_edge(ends: Mask | Pixels) -> Pixels:
     >>> soft_edge(np.arange(40)[np.newaxis] < 20)[0, [19, 26, 32]].round(1).tolist()
     [0.0, 0.5, 1.0]
     """
-    share = _box_sums(ends, EDGE) / _box_sums(np.ones(ends.shape), EDGE)
-    return _smooth(np.clip(1 - 2 * share, 0, 1)).astype(np.float32)
-
-
-def continued(pixels: Pixels, hold: Pixels) -> tuple[Pixels, Pixels]:
-    """Return what goes on from pixels, (H, W, 3), beyond the ground that holds them, and how firmly it holds, (H, W).
-
-    It is their mean nearby. `hold`, (H, W) in [0, 1], is 0 beyond; what is returned falls to 0 at BEYOND pixels.
-
-    >>> hold = np.repeat(np.float32(np.arange(40) < 20)[np.newaxis], 40, axis=0)
-    >>> colors, falling = continued(np.full((40, 40, 3), 8, np.float32), hold)
-    >>> colors[20, 20].tolist(), [round(float(each), 2) for each in falling[20, 20:25]]
-    ([8.0, 8.0, 8.0], [0.2, 0.12, 0.06, 0.02, 0.0])
-    """
-    sums, weight = _tent_sums(pixels * hold[..., np.newaxis]), _tent_sums(hold)
-    falling = np.clip(_BESIDE * weight / _tent_sums(np.ones(hold.shape)), 0, 1)
-    return (sums / np.maximum(weight, 1e-9)[..., np.newaxis]).astype(np.float32), falling.astype(np.float32)
-
-
-def _tent_sums(values: npt.NDArray[np.generic]) -> Array:
-    """Return box sums of box sums, which count near values more."""
-    return _box_sums(_box_sums(values, _TENT), _TENT)
+    share = box_sums(ends, EDGE) / box_sums(np.ones(ends.shape), EDGE)
+    return smooth(np.clip(1 - 2 * share, 0, 1)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -129,7 +103,7 @@ class Likeness:
         """Return 1 where a map shows the ground that the composite does, 0 where it does not, (H, W) float32."""
         distance = self._distance(*_around(now, picture, covered)) / self.usual
         share = np.clip((_UNUSUAL - distance) / (_UNUSUAL - _USUAL), 0, 1)
-        return np.where(covered, _smooth(share), 0).astype(np.float32)
+        return np.where(covered, smooth(share), 0).astype(np.float32)
 
     def _distance(self, colors: Array, styled: Array) -> Array:
         distance: Array = np.sqrt(((colors @ self.coefficients - styled) ** 2).mean(axis=-1))
@@ -150,7 +124,7 @@ def _around(now: Pixels, picture: Pixels, covered: Mask) -> tuple[Array, Array]:
     return np.concatenate([np.ones((*covered.shape, 1)), colors / 255], axis=-1), styled
 
 
-def _smooth(share: Array) -> Array:
+def smooth(share: Array) -> Array:
     """Return a share, from 0 to 1, with no corner at either end."""
     smooth: Array = share * share * (3 - 2 * share)
     return smooth
@@ -158,11 +132,11 @@ def _smooth(share: Array) -> Array:
 
 def box_means(pictures: Iterable[Pixels], counted: Mask, radius: int) -> list[Array]:
     """Return for every pixel the means of pictures, (H, W, C), over what is `counted` up to `radius` pixels away."""
-    count = np.maximum(_box_sums(counted, radius), 1)[..., np.newaxis]
-    return [_box_sums(np.where(counted[..., np.newaxis], each, 0), radius) / count for each in pictures]
+    count = np.maximum(box_sums(counted, radius), 1)[..., np.newaxis]
+    return [box_sums(np.where(counted[..., np.newaxis], each, 0), radius) / count for each in pictures]
 
 
-def _box_sums(values: npt.NDArray[np.generic], radius: int) -> Array:
+def box_sums(values: npt.NDArray[np.generic], radius: int) -> Array:
     """Return for every pixel the sum over those up to `radius` rows and columns away, as far as there are any."""
     sums = values.astype(np.float64)
     for axis in (0, 1):

@@ -1,8 +1,9 @@
 """Where, and how firmly, a picture is held to earlier maps: found once, on the finest level, and halved to the others.
 
-A map holds where it has data, up to where it ends, and the less the more the scene has changed since. Its colours are
-continued over a few pixels beyond, where the hold falls, so that strokes run on. What has changed is the difference of
-the two composites under this run's stretch or, where the earlier one is not to be had, what the map itself tells.
+A map holds where it has data, up to where it ends, and the less the more the scene has changed since. Its strokes run
+on over a few pixels beyond, and on the levels below the finest its colours do, for further ones; both fall to nothing.
+What has changed is the difference of the two composites under this run's stretch or, where the earlier one is not to be
+had, what the map itself tells.
 """
 
 import logging
@@ -12,20 +13,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nst_rs.arrays import Mask, Pixels
-from nst_rs.composite.change import REACH, Likeness, continued, soft_edge, unchanged
+from nst_rs.composite.beyond import COLORS_REACH, STROKES_REACH, colors, strokes
+from nst_rs.composite.change import REACH, Likeness, soft_edge, unchanged
 from nst_rs.composite.light import Light
 from nst_rs.composite.starting_picture import StartingPicture
 from nst_rs.config.loading import Decisions
 from nst_rs.config.sections import Color
 from nst_rs.errors import ConfigError, NstError, SceneError
-from nst_rs.files.storage import DiskStorage, Inset, PixelArray, Storage, strips
+from nst_rs.files.storage import DiskStorage, Inset, PixelArray, Storage, Window, strips
 from nst_rs.objective.terms.agreement import Agreement, voice
 from nst_rs.output.figures.agreement import AROUND, Read, measure_change, measure_seams
 from nst_rs.output.rasters.geotiff import StyledMap, write_geotiff
@@ -47,6 +49,11 @@ _LEAST_SHARE = 1e-3
 _STRIP_ROWS = 256
 _MOST_STRIPS = 8
 """Strips that two dates' light is found by."""
+_BLOCK = 256
+"""Rows and columns of the blocks in which colours are carried on."""
+_COLORS_HOLD = 0.5
+"""How firmly colours hold beside a map's end on the coarsest level; on every next one half as much, and on the finest
+not at all: the colours are to be kept, and the strokes to be free."""
 
 
 @dataclass(frozen=True)
@@ -112,23 +119,35 @@ class HeldLevels:
     """The part of the run record."""
 
 
-def compose_held(job: OptimisedJob, scene: ComposedScene, storage: Storage) -> HeldLevels:
+def compose_held(job: OptimisedJob, scene: ComposedScene, canvases: Sequence[Canvas], storage: Storage) -> HeldLevels:
     """Find where the maps to agree with hold the picture, on every level, in `storage`.
 
-    Raises ConfigError where a map has no pixel of the scene.
+    `canvases` are the levels', from coarse to fine. Raises ConfigError where a map has no pixel of the scene.
     """
-    levels = [Held.empty(level, storage) for level in job.plan.levels]
+    levels = [Held.empty(canvas.level, storage) for canvas in canvases]
+    beyond = [storage.create(_beyond_name(each.level), (*each.level.shape, 1), np.float32) for each in levels]
+    weights = [canvas.scene_weight for canvas in canvases]
     counts = _Counts([0] * len(job.earlier))
     with ExitStack() as stack:
         layers = [stack.enter_context(_layer(job, scene, each)) for each in job.earlier]
-        _fill(job, scene, layers, levels[-1], counts)
+        _fill(job, scene, layers, levels[-1], beyond[-1], counts)
     job.inputs.check_unchanged()  # else the fingerprints in the record may be of other maps
     _check_covered(job, counts.covered)
     if not counts.firm:
         log.warning("%s: none of the ground is as it was: the map hardly keeps what the earlier ones show", SETTING)
     for fine, coarse in pairwise(reversed(levels)):
         halve_into(*fine.in_scene, *coarse.in_scene)
+    for whole, half in pairwise(reversed(list(zip(beyond, weights, strict=True)))):
+        halve_into(*whole, *half)  # the coarse weights stay as they are
+    for index, held in enumerate(levels[:-1]):
+        _carry_colors(held, canvases[index].scene_image, beyond[index], _COLORS_HOLD / 2**index)
+    for held in levels:
+        storage.delete(_beyond_name(held.level))
     return HeldLevels(tuple(levels), _facts(layers, counts))
+
+
+def _beyond_name(level: Level) -> str:
+    return f"beyond-{level.factor}"
 
 
 def _check_covered(job: OptimisedJob, covered: Sequence[int]) -> None:
@@ -176,7 +195,7 @@ class _Layer:
             same = unchanged(now, then, known & covered, self.before.light.bounds)
             squares = ((now - then) ** 2).mean(axis=-1)
         hold = same * soft_edge(covered * (1 - same))
-        further, falling = continued(pixels, hold)
+        further, falling = strokes(pixels, hold)
         return _Strip(
             np.where(beyond[..., np.newaxis], further, pixels),
             covered,
@@ -231,9 +250,10 @@ def _dates(scene: ComposedScene, before: StartingPicture) -> Iterator[tuple[Pixe
 
 
 def _strips(height: int) -> Iterator[tuple[slice, slice, slice]]:
-    """Yield strips of rows, the rows with REACH more around them, and the strip's own rows among these."""
+    """Yield strips of rows, the rows that they depend on, and the strip's own rows among these."""
+    reach = REACH + STROKES_REACH
     for rows in strips(height, _STRIP_ROWS):
-        outer = slice(max(0, rows.start - REACH), min(height, rows.stop + REACH))
+        outer = slice(max(0, rows.start - reach), min(height, rows.stop + reach))
         yield rows, outer, slice(rows.start - outer.start, rows.stop - outer.start)
 
 
@@ -262,13 +282,55 @@ def _stretch(job: OptimisedJob, scene: ComposedScene) -> Decisions:
     }
 
 
-def _fill(job: OptimisedJob, scene: ComposedScene, layers: Sequence[_Layer], finest: Held, counts: _Counts) -> None:
-    """Write the finest level's arrays strip by strip: the first map on top."""
+def _carry_colors(held: Held, scene: PixelArray, beyond: PixelArray, firmness: float) -> None:
+    """Hold a level's picture to the colours of the earlier maps around them, where it lies `beyond` them, (h, w, 1).
+
+    A descent changes strokes sooner than colours: the finer levels, which start from this one, keep them.
+    """
+    earlier, hold = held.in_scene
+    for inner, outer, own in _blocks(hold.shape):
+        share = beyond[inner][..., 0]
+        firm = hold[outer] >= FIRM
+        if not share.any() or not firm.any():
+            continue
+        found, counted = (each[own] for each in colors(scene[outer], earlier[outer], firm))
+        of_strokes = hold[inner]
+        together = np.maximum(of_strokes, np.float32(firmness) * counted * share)
+        part = (of_strokes / np.maximum(together, np.float32(1e-9)))[..., np.newaxis]
+        earlier[inner] = found + part * (earlier[inner] - found)
+        hold[inner] = together
+
+
+def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[Window, Window, Window]]:
+    """Yield blocks of pixels, the blocks that their colours depend on, and the former's place in the latter."""
+    for rows, columns in product(strips(shape[0], _BLOCK), strips(shape[1], _BLOCK)):
+        inner = rows, columns
+        outer = tuple(
+            slice(max(0, each.start - COLORS_REACH), min(size, each.stop + COLORS_REACH))
+            for each, size in zip(inner, shape, strict=True)
+        )
+        own = tuple(
+            slice(each.start - around.start, each.stop - around.start)
+            for each, around in zip(inner, outer, strict=True)
+        )
+        yield inner, outer, own
+
+
+def _fill(
+    job: OptimisedJob,
+    scene: ComposedScene,
+    layers: Sequence[_Layer],
+    finest: Held,
+    beyond: PixelArray,
+    counts: _Counts,
+) -> None:
+    """Write the finest level's arrays strip by strip, the first map on top, and where no map is, (h, w, 1)."""
     earlier, hold = finest.in_scene
     for rows, outer, inner in _strips(scene.weight.shape[0]):
         now, valid = scene.image[outer], scene.weight[outer] > 0
         parts = [layer.read(outer, now, valid).inside(inner) for layer in layers]
         earlier[rows], hold[rows] = _laid(parts, job, counts, valid[inner])
+        beyond[rows] = ~np.any([part.covered for part in parts], axis=0)[..., np.newaxis]
 
 
 def _laid(parts: Sequence[_Strip], job: OptimisedJob, counts: _Counts, valid: Mask) -> tuple[Pixels, Pixels]:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_rs.composite.change import BEYOND, EDGE, REACH, Likeness, continued, soft_edge, unchanged
+from nst_rs.composite.change import EDGE, REACH, Likeness, soft_edge, unchanged
 
 SHAPE = 90, 70
 SEEN = np.ones(SHAPE, bool)
@@ -66,34 +66,6 @@ def test_a_strip_with_what_is_around_it_is_weighted_as_the_whole(seed: int, top:
     part = unchanged(now[outer], then[outer], known[outer])[inner]
     np.testing.assert_allclose(part, unchanged(now, then, known)[whole], atol=1e-6)
     np.testing.assert_allclose(soft_edge(~known[outer])[inner], soft_edge(~known)[whole], atol=1e-6)
-
-
-def test_beyond_its_end_a_map_goes_on_as_its_mean_nearby_and_holds_less_and_less() -> None:
-    hold = np.zeros((40, 40), np.float32)
-    hold[:, :20] = 1
-    pixels = np.random.default_rng(1).uniform(0, 255, (40, 40, 3)).astype(np.float32)
-    colors, falling = continued(pixels, hold)
-    assert 0 < falling[20, 20] < 0.3
-    assert (np.diff(falling[20, 20:]) <= 0).all()
-    assert (falling[:, 20 + BEYOND :] == 0).all()
-    near = pixels[16:25, 16:20].reshape(-1, 3)
-    assert (near.min(axis=0) < colors[20, 20]).all()
-    assert (colors[20, 20] < near.max(axis=0)).all()
-
-
-@given(st.integers(0, 1000), st.integers(1, 60), st.integers(1, 30))
-def test_a_strip_with_what_is_around_it_goes_on_as_the_whole(seed: int, top: int, rows: int) -> None:
-    rng = np.random.default_rng(seed)
-    hold = (rng.random((9, 7)) > 0.5).repeat(10, 0).repeat(10, 1).astype(np.float32)
-    pixels = rng.uniform(0, 255, (*hold.shape, 3)).astype(np.float32)
-    stop = min(len(hold), top + rows)
-    outer = slice(max(0, top - BEYOND), min(len(hold), stop + BEYOND))
-    part = slice(top - outer.start, stop - outer.start)
-    (colors, falling), (whole, firmness) = continued(pixels[outer], hold[outer]), continued(pixels, hold)
-    # Running sums begin elsewhere, and round in another way.
-    np.testing.assert_allclose(falling[part], firmness[top:stop], atol=1e-6)
-    where = firmness[top:stop] > 0
-    np.testing.assert_allclose(colors[part][where], whole[top:stop][where], rtol=1e-4)
 
 
 def test_a_map_alone_tells_of_a_large_change_by_what_its_colours_are_elsewhere() -> None:

@@ -15,7 +15,8 @@ from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window
 
 import nst_rs
-from nst_rs.composite.change import BEYOND, EDGE
+from nst_rs.composite.beyond import COLORS, STROKES
+from nst_rs.composite.change import EDGE
 from nst_rs.config.loading import load_config, override
 from nst_rs.errors import ConfigError, NstError
 from nst_rs.files.storage import MemoryStorage
@@ -92,7 +93,8 @@ def levels_of(scene: Path, style: Path, settings: Settings, folder: Path) -> tup
     job = prepare(override(named, settings))
     assert isinstance(job, OptimisedJob)
     storage = MemoryStorage()
-    return job, compose_held(job, compose_levels(job, storage).scene, storage)
+    composed = compose_levels(job, storage)
+    return job, compose_held(job, composed.scene, composed.canvases, storage)
 
 
 @pytest.mark.parametrize("memory", ["2GB", "1MB"])
@@ -117,7 +119,7 @@ def test_up_to_an_earlier_maps_end_the_picture_is_the_map_and_soon_beyond_it_sta
     made = stylize(neighbour, {**settings, "style.agree": earlier.output}).read().astype(int)
     assert (made[:, :HALF] == earlier.read()[:, HALF:]).all()
     # A step of a millionth, up in one and down in the other, can turn x.5 over.
-    assert np.abs(made - plain)[:, HALF + BEYOND :].max() <= 1
+    assert np.abs(made - plain)[:, HALF + STROKES :].max() <= 1
     assert np.abs(made - plain)[:, HALF].mean() > 1
 
 
@@ -181,6 +183,35 @@ def test_every_level_is_held_to_the_earlier_map_reduced_as_the_run_reduces_pictu
         for found, expected in zip(below.in_scene, reduced, strict=True):
             assert (found[:, :] == expected).all()
     assert (fine.in_scene[0][:, :][fine.in_scene[1][:, :] == 1] % 1 == 0).all()
+
+
+def test_below_the_finest_level_the_colours_of_an_earlier_map_hold_beyond_its_end(
+    neighbour: Path, harvest: Path, quick: Settings, earlier: Result, tmp_path: Path
+) -> None:
+    settings = {**quick, "style.agree": earlier.output, "schedule.levels": 3, "schedule.iterations": 1}
+    _, held = levels_of(neighbour, harvest, settings, tmp_path)
+    *coarser, fine = (tuple(each[:, :] for each in level.in_scene) for level in held.levels)
+    assert not fine[1][:, HALF + STROKES :].any()
+    beside = []
+    for level, (colors, hold) in zip(held.levels, coarser, strict=False):
+        end = -(-HALF // level.level.factor)  # the first column that shows nothing of the map
+        beside.append(float(hold[:, end].mean()))
+        falling = hold[:, end:].mean(axis=0)
+        assert (np.diff(falling) <= 0).all()
+        assert not falling[COLORS:].any()
+        far = np.abs(colors[:, end].mean(axis=0) - colors[:, : end - 1].mean(axis=(0, 1)))
+        assert far.mean() < 25  # the map's colours, on other ground; with none they are 0, and over 60 away
+    assert beside[0] > 1.5 * beside[1] > 0
+
+
+def test_colours_are_not_carried_into_ground_that_has_changed(
+    may: Path, harvest: Path, quick: Settings, earlier: Result, tmp_path: Path
+) -> None:
+    settings = {**quick, "style.agree": earlier.output, "schedule.levels": 2, "schedule.iterations": 1}
+    _, held = levels_of(may, harvest, settings, tmp_path)
+    _, hold = held.levels[0].in_scene
+    rows, columns = (slice(-(-each.start // 2), each.stop // 2) for each in FIELD)
+    assert not hold[rows, columns].any()
 
 
 def test_a_strong_hold_keeps_unchanged_ground_and_lets_a_new_field_be_painted(

@@ -379,9 +379,9 @@ class Levels:
     def _held(self) -> HeldLevels | None:
         if not self._job.earlier:
             return None
-        scene = self._composed.scene
+        composed = self._composed
         with self._watch.timed("agree"):
-            return compose_held(self._job, scene, self._keeper.storage)
+            return compose_held(self._job, composed.scene, composed.canvases, self._keeper.storage)
 
     @cached_property
     def _network(self) -> tuple[WindowModel, Sequence[Objective]]:

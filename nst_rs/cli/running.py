@@ -14,6 +14,7 @@ from nst_rs.config.named_styles import SUFFIX
 from nst_rs.config.sections import RunConfig
 from nst_rs.errors import NstError
 from nst_rs.files.extras import naming_extras
+from nst_rs.files.failures import unwritable
 from nst_rs.files.quiet import native_notes_hidden
 
 
@@ -36,7 +37,7 @@ def errors_as_lines(verbose: bool, interrupted: str = "") -> Iterator[Console]:
             raise
         except OSError as error:  # of the terminal, or the file, that the output goes to: files of a run say theirs
             terminal.write_no_more()
-            terminal.say(screen, f"error: {NstError('output', expected='room and leave to write', got=str(error))}")
+            terminal.say(screen, f"error: {unwritable('output', error)}")
             raise typer.Exit(NstError.exit_code) from error
         except KeyboardInterrupt as error:
             terminal.say(screen, ": ".join(filter(None, ("interrupted", interrupted))))

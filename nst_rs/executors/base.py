@@ -88,6 +88,9 @@ class Executor(Protocol):
     traits: ClassVar[Traits]
     """What it can do, told before there is an instance."""
 
+    def reach(self) -> None:
+        """Find workers that run elsewhere, before anything is read or computed. Raises ResourceError for none."""
+
     def descend(self, task: LevelTask) -> State:
         """Compute a level from its start to its end.
 

@@ -18,6 +18,9 @@ class LocalExecutor:
     traits: ClassVar[Traits] = Traits(in_process=True, writes_cores=False, predicts=True)
     seconds_to_connect: float | None = None
 
+    def reach(self) -> None:
+        """Do nothing: there are no workers to find."""
+
     def descend(self, task: LevelTask) -> State:
         """Compute a level; see :class:`nst_rs.executors.base.Executor`."""
         problem = Problem.of(task.kernel, task.canvas, task.objective, task.keeper.storage)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nst_rs.errors import OutputError
+from nst_rs.files.failures import unwritable
 
 
 @contextmanager
@@ -19,6 +19,6 @@ def written_at_once(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise OutputError(f"output {path}", expected="room and leave to write", got=str(error)) from error
+        raise unwritable(f"output {path}", error) from error
     finally:
         temporary.unlink(missing_ok=True)

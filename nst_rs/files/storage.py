@@ -18,6 +18,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from nst_rs.errors import OutputError
+from nst_rs.files.failures import unwritable
 
 STRIP_ROWS = 512
 """Rows of a strip: the side of a stored chunk and of a GeoTIFF's block."""
@@ -303,9 +304,5 @@ def _missing(array: Path, got: str) -> OutputError:
 
 
 def _unusable(folder: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"workspace {folder}",
-        expected="room and leave to write",
-        got=str(error),
-        do="free some space; without a cluster, a larger compute.memory keeps the pixels in memory",
-    )
+    in_memory = "without a cluster, a larger compute.memory keeps the pixels in memory"
+    return unwritable(f"workspace {folder}", error, in_memory)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nst_rs.errors import OutputError
+from nst_rs.files.failures import unwritable
 from nst_rs.files.storage import DiskStorage
 
 
@@ -66,7 +66,7 @@ class Workspace:
         try:
             self.folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise OutputError(f"workspace {self.folder}", expected="leave to write", got=str(error)) from error
+            raise unwritable(f"workspace {self.folder}", error) from error
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -104,4 +104,4 @@ def _replace(path: Path, data: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps(data), encoding="utf-8")
         os.replace(temporary, path)
     except OSError as error:
-        raise OutputError(f"workspace {path.parent}", expected="room and leave to write", got=str(error)) from error
+        raise unwritable(f"workspace {path.parent}", error) from error

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from nst_rs.errors import OutputError
+from nst_rs.files.failures import unwritable
 from nst_rs.files.workspace import Workspace
 from nst_rs.neural.trainer import Memory
 
@@ -45,7 +45,7 @@ class LearningCheckpoint:
             temporary.write_bytes(save(tensors, {"told": json.dumps(told)}))
             os.replace(temporary, workspace.learning)
         except OSError as error:
-            raise OutputError(f"workspace {workspace.folder}", expected="room to write", got=str(error)) from error
+            raise unwritable(f"workspace {workspace.folder}", error) from error
 
     @classmethod
     def read(cls, workspace: Workspace, run: Mapping[str, Any]) -> "LearningCheckpoint | None":

@@ -11,7 +11,7 @@ import psutil
 from nst_rs.composite.rendering import Rendering, open_rendering
 from nst_rs.config.loading import Decisions, override
 from nst_rs.config.named_styles import SUFFIX
-from nst_rs.config.sections import RunConfig
+from nst_rs.config.sections import RunConfig, trunk_of
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.files import lock
 from nst_rs.files.locations import absolute
@@ -21,6 +21,7 @@ from nst_rs.learned.style_file import LearnedStyle, is_learned, read_learned
 from nst_rs.neural.device import Device, choose_device, choose_precision
 from nst_rs.neural.trainer import refuse_untaught
 from nst_rs.objective.terms.registry import chosen_terms
+from nst_rs.pyramid.tiling import make_plan
 from nst_rs.style.images import read_styles
 from nst_rs.style.picture import Style
 from nst_rs.style.stroke import settle_learned_stroke
@@ -94,8 +95,27 @@ def prepare(config: RunConfig) -> LearningJob:
     device = choose_device(config.compute.device)
     precision = choose_precision(config.compute.precision, device)
     config = override(config, {**decisions, "compute.precision": precision}, place=absolute)
+    _check_levels(config, held_out or scenes)
     styles = read_styles(config.style.shares, config.style.size)
     return LearningJob(config, scenes, held_out, styles, start, device, output)
+
+
+def held_out_side(config: RunConfig, shape: tuple[int, int]) -> int:
+    """Return the side in pixels of a window that is held out of a scene of `shape`, by which the style is judged."""
+    side = min(config.learn.held_out_size, *(size // 16 * 16 for size in shape))
+    if config.learn.held_out:
+        return side
+    return min(side, max(16, min(shape) // 3 // 16 * 16))  # the rest is to be learned from
+
+
+def _check_levels(config: RunConfig, scenes: Sequence[Rendering]) -> None:
+    """Refuse levels that the windows held out have not: at the end `stylize` is measured on them.
+
+    Raises ConfigError, before hours of learning.
+    """
+    for rendering in scenes:
+        side = held_out_side(config, rendering.scene.grid.shape)
+        make_plan((side, side), levels=config.schedule.levels, tile=2 * side, trunk=trunk_of(config))
 
 
 def _checked_output(config: RunConfig) -> Path:

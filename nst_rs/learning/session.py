@@ -34,7 +34,7 @@ from nst_rs.learned.style_file import Facts, HeldOut, LearnedStyle, Learning, So
 from nst_rs.learned.windows import paint
 from nst_rs.learning.baseline import Reference
 from nst_rs.learning.checkpoint import LearningCheckpoint
-from nst_rs.learning.job import LearningJob
+from nst_rs.learning.job import LearningJob, held_out_side
 from nst_rs.learning.lessons import Lessons
 from nst_rs.neural.build import build_kernel, build_objective
 from nst_rs.neural.device import rounded_products
@@ -256,9 +256,8 @@ class LearningSession:
         places: list[tuple[TrainingScene, Rectangle]] = []
         for index in range(section.held_out_windows):
             scene = scenes[index % len(scenes)]
-            side = min(section.held_out_size, *(size // 16 * 16 for size in scene.weight.shape))
-            if not self.job.held_out:
-                side = min(side, max(16, min(scene.weight.shape) // 3 // 16 * 16))  # the rest is to be learned from
+            height, width = scene.weight.shape
+            side = held_out_side(self.job.config, (height, width))
             taken = tuple(box for other, box in places if other is scene)
             places.append((scene, replace(scene, kept_out=taken).place(side, generator)))
         return places

@@ -12,7 +12,8 @@ from pystac import Asset
 from rasterio._err import CPLE_BaseError  # rasterio has no public name for it
 
 from nst_rs.composite.rendering import Rendering
-from nst_rs.errors import NstError, OutputError
+from nst_rs.errors import NstError
+from nst_rs.files.failures import unwritable
 from nst_rs.files.workspace import Workspace
 from nst_rs.geo.grid import Grid
 from nst_rs.output.companion import Companion, FinishedMap, MapContents
@@ -53,7 +54,7 @@ def publish(
             verify()
             _move(made, outputs)
     except (OSError, CPLE_BaseError) as error:  # GDAL reports a full disk as either
-        raise OutputError(f"output {outputs.tif}", expected="room and leave to write", got=str(error)) from error
+        raise unwritable(f"output {outputs.tif}", error) from error
 
 
 def _write_companions(

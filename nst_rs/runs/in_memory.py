@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from nst_rs.errors import OutputError, SceneError, StyleError
+from nst_rs.errors import SceneError, StyleError
+from nst_rs.files.failures import unwritable
 from nst_rs.scene.array import SceneArray
 from nst_rs.style.picture_file import write_picture
 
@@ -56,7 +57,7 @@ class InputFiles:
                 else:
                     os.replace(new, path)
             except OSError as error:
-                raise OutputError(f"input {path}", expected="room and leave to write it", got=str(error)) from error
+                raise unwritable(f"input {path}", error) from error
             finally:
                 new.unlink(missing_ok=True)
 

@@ -76,7 +76,8 @@ class Session:
         self._executor.close()
 
     def compose(self) -> None:
-        """Read the scene and map it to RGB, once."""
+        """Read the scene and map it to RGB, once; workers that run elsewhere are found first. Raises NstError."""
+        self._executor.reach()
         self._work.compose()
 
     def compute(self, index: int) -> None:

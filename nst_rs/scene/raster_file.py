@@ -20,6 +20,7 @@ from rasterio.transform import Affine
 
 from nst_rs.errors import PixelTypeError, SceneError
 from nst_rs.files.documents import DocumentError, read_text
+from nst_rs.files.failures import said_by
 from nst_rs.files.locations import file_of, is_path, subdataset
 from nst_rs.files.undecodable import undecodable
 from nst_rs.geo.grid import Box, Grid
@@ -122,7 +123,7 @@ def opened(location: str, expected: str = "a raster that GDAL can read") -> Iter
             if lost:  # rasterio goes on as if nothing had failed
                 raise RasterioError(lost[-1])
     except _FAILURES as error:
-        said = _said(error)
+        said = said_by(error)
         raise SceneError(f"scene {location}", expected=expected, got=said, do=_remedy(location, said)) from error
 
 
@@ -336,20 +337,6 @@ def _labels(descriptions: Sequence[str], colors: Sequence[ColorInterp]) -> tuple
         named = color in (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
         labels.append(Label.of(description or (color.name if named else "")))
     return tuple(labels)
-
-
-def _said(error: BaseException) -> str:
-    """Return what GDAL says: of a failed read, rasterio has it in what caused the error."""
-    said = [str(error) or type(error).__name__]
-    cause = error.__cause__
-    while cause is not None and len(said) < _MOST_CAUSES:
-        said.append(getattr(cause, "errmsg", str(cause)))
-        cause = cause.__cause__
-    known = [text for text in said if text and "previous exception" not in text]
-    return (": ".join(dict.fromkeys(known)) or said[0]).rstrip(".")
-
-
-_MOST_CAUSES = 4
 
 
 def check_extent(what: str, box: Box) -> None:

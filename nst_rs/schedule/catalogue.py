@@ -16,6 +16,7 @@ from typing import Any, Literal
 from nst_rs.config.sections import ELSEWHERE, NAMED_WEIGHTS, RunConfig
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.files import lock
+from nst_rs.files.failures import unwritable
 from nst_rs.files.fingerprint import fingerprint
 from nst_rs.schedule.inbox import Arrival
 
@@ -141,7 +142,7 @@ class Catalogue:
             temporary.write_text(text + "\n", encoding="utf-8")
             os.replace(temporary, path)
         except OSError as error:
-            raise OutputError(f"catalogue {path}", expected="room and leave to write", got=str(error)) from error
+            raise unwritable(f"catalogue {path}", error) from error
 
     def due(self, arrivals: Iterable[Arrival], most_attempts: int) -> list[Arrival]:
         """Return the scenes to try: those newly delivered, and those that failed fewer than `most_attempts` times.

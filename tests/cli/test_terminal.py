@@ -128,4 +128,7 @@ def test_an_output_that_cannot_be_written_to_is_one_line() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == "error: output: expected room and leave to write, got No space left on device\n"
+    assert done.stderr == (
+        "error: output: expected room and leave to write, got No space left on device; "
+        "free some space, then try again\n"
+    )

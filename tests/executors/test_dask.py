@@ -269,6 +269,21 @@ def test_what_can_be_no_schedulers_address_is_told_before_the_scene_is_read(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("style", ["harvest", "an image"])
+def test_a_scheduler_that_does_not_answer_is_told_before_the_scene_is_read(
+    style: str, small: Path, harvest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError("the scene was read")
+
+    monkeypatch.setattr(dask, "SECONDS_TO_ANSWER", 0.2)
+    monkeypatch.setattr("nst_rs.runs.compose.compose", read)
+    settings = {"compute.executor": "dask", "compute.address": free_address()}
+    with pytest.raises(ResourceError, match=r"^compute.address tcp://.*: expected a Dask scheduler, such as tcp://"):
+        nst_rs.stylize(small, harvest if style == "an image" else style, tmp_path / "map.tif", settings=settings)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_tls_without_certificates_is_told_in_one_line() -> None:
     with pytest.raises(ResourceError, match=r"^address tls://host:8786: expected certificates for tls, .*, got none; "):
         dask.check_address("address tls://host:8786", "tls://host:8786")

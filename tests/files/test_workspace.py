@@ -23,5 +23,5 @@ def test_a_workspace_keeps_its_arrays_until_it_is_removed(tmp_path: Path) -> Non
 
 
 def test_a_workspace_that_cannot_be_made_is_told_in_plain_words(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"workspace .*\.map\.tif\.work: expected leave to write, got"):
+    with pytest.raises(OutputError, match=r"workspace .*\.map\.tif\.work: expected room and leave to write, got"):
         Workspace(tmp_path / "no" / "map.tif").create()

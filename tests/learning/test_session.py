@@ -183,6 +183,17 @@ def test_a_stroke_asks_for_scenes_of_one_resolution(config: RunConfig, olinda: P
     assert job.config.style.size == 320  # a stroke of ten pixels, 32 of which are the style
 
 
+@pytest.mark.parametrize("held_out", [False, True])
+def test_levels_that_a_window_held_out_has_not_are_refused_before_anything_is_learned(
+    config: RunConfig, olinda: Path, tmp_path: Path, held_out: bool
+) -> None:
+    small = {"learn__held_out": [str(olinda)]} if held_out else {}
+    refused = with_output(config, tmp_path / "deep.style", schedule__levels=7, schedule__iterations=2, **small)
+    with pytest.raises(ConfigError, match=r"schedule.levels 7: expected a coarsest level of .* for a scene of 64 × 64"):
+        prepare(refused)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_output_is_a_style(config: RunConfig, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"a name ending in \.style"):
         prepare(with_output(config, tmp_path / "map.tif"))

@@ -19,7 +19,8 @@ from distributed.comm.addressing import parse_address, parse_host_port
 from distributed.comm.registry import get_backend
 from distributed.security import Security
 
-from nst_rs.errors import OutputError, ResourceError
+from nst_rs.errors import ResourceError
+from nst_rs.files.failures import unwritable
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class Cluster:
             with self._answering():
                 answers: dict[str, str] = self.client.run(read_token, str(path), on_error="ignore")
         except OSError as error:
-            raise OutputError(f"folder {folder}", expected="room and leave to write", got=str(error)) from error
+            raise unwritable(f"folder {folder}", error) from error
         finally:
             path.unlink(missing_ok=True)
         blind = {worker: answer for worker, answer in sorted(answers.items()) if answer != token}

@@ -37,6 +37,11 @@ class DaskExecutor:
         """Raise ResourceError where `address`, that of ``compute.address``, can be no scheduler's."""
         check_address(f"compute.address {address}", address)
 
+    def reach(self) -> None:
+        """Connect to the scheduler at the address, where one is named; workers of its own are started later."""
+        if self._address is not None:
+            self._found()
+
     def descend(self, task: LevelTask) -> State:
         """Compute a level; see :class:`nst_rs.executors.base.Executor`. The state that it ends in lies on disk."""
         with self._connected(task.folder) as cluster:
@@ -68,13 +73,18 @@ class DaskExecutor:
         """
         with ExitStack() as failing:
             failing.callback(self.close)
-            if self._cluster is None:
-                started = time.perf_counter()
-                self._cluster = self._open.enter_context(self._connecting(self._address, self._workers, self._threads))
-                self.seconds_to_connect = time.perf_counter() - started
-            self._cluster.prove(folder)
-            yield self._cluster
+            cluster = self._found()
+            cluster.prove(folder)
+            yield cluster
             failing.pop_all()
+
+    def _found(self) -> Cluster:
+        """Return the cluster; find or start it where there is none yet. Raises ResourceError."""
+        if self._cluster is None:
+            started = time.perf_counter()
+            self._cluster = self._open.enter_context(self._connecting(self._address, self._workers, self._threads))
+            self.seconds_to_connect = time.perf_counter() - started
+        return self._cluster
 
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ are millimetres.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib as mpl
@@ -113,8 +114,10 @@ def draw(path: Path, page: Page, grid: Grid, picture: npt.NDArray[np.uint8]) -> 
     _title(figure, layout, page.title)
     _foot(figure, layout, page, grid)
     # Letters stay letters, and the same map makes the same file.
+    whole = BytesIO()  # on a full disk Matplotlib would fail with errors that tell of its own state
     with mpl.rc_context({"pdf.fonttype": 42}):
-        figure.savefig(path, format="pdf", dpi=page.dpi, metadata={"Title": page.title, "CreationDate": None})
+        figure.savefig(whole, format="pdf", dpi=page.dpi, metadata={"Title": page.title, "CreationDate": None})
+    path.write_bytes(whole.getbuffer())
 
 
 def metres_across(grid: Grid) -> float | None:

@@ -25,6 +25,7 @@ from rasterio.windows import Window
 
 from nst_rs.composite.rendering import Rendering
 from nst_rs.errors import OutputError
+from nst_rs.files.failures import unwritable
 from nst_rs.geo.footprint import bounding_box, degrees, footprint, turned
 from nst_rs.geo.grid import Grid
 from nst_rs.geo.webgrid import CRS_OF_WEB, MOST_NORTHERN, SIDE, WORLD, zoom_of
@@ -340,7 +341,7 @@ def _mbtiles(path: Path, summary: _Summary) -> Iterator[_Archive]:
             database.execute("CREATE UNIQUE INDEX tile_index ON tiles (zoom_level, tile_column, tile_row)")
             database.commit()
     except sqlite3.Error as error:
-        raise OutputError(f"output {path.name}", expected="room and leave to write", got=str(error)) from error
+        raise unwritable(f"output {path.name}", error) from error
 
 
 def _check(path: Path, rendering: Rendering) -> None:

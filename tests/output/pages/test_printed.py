@@ -24,6 +24,7 @@ from nst_rs.output.pages.print_page import Layout, Page, draw, lines_between, me
 from nst_rs.output.pages.printed import COMPANION, in_words, print_beside, print_map
 from nst_rs.output.rasters.geotiff import StyledMap
 from tests.finished_runs import record_of
+from tests.full_disk import files_of_at_most
 from tests.places import EVERYWHERE, ORDINARY
 from tests.published import publish_alone
 from tests.rasters import NORTH_UP, UTM, random_values, write_raster
@@ -183,16 +184,12 @@ def test_a_run_makes_a_page_where_it_is_asked_for(tmp_path: Path) -> None:
     assert "page" not in Outputs(tmp_path / "map.tif").companions
 
 
-def test_a_page_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("room", [0, 100, 10_000])
+def test_a_page_is_whole_or_not_there_wherever_the_disk_becomes_full(tmp_path: Path, room: int) -> None:
     tif, target = map_on(ORDINARY["UTM"], tmp_path), tmp_path / "page.pdf"
     target.write_bytes(b"earlier")
-
-    def full(path: Path, *_: Any) -> None:
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("nst_rs.output.pages.print_page.draw", full)
-    with pytest.raises(OutputError, match=r"page\.pdf: expected room and leave to write, got .*No space left"):
+    complaint = r"page\.pdf: expected room and leave to write, got .*; free some space"
+    with files_of_at_most(room), pytest.raises(OutputError, match=complaint):
         print_beside(tif, target, PrintedPage())
     assert target.read_bytes() == b"earlier"
     assert {path.name for path in tmp_path.iterdir()} == {"map.tif", "page.pdf"}

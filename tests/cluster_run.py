@@ -16,7 +16,7 @@ from nst_rs.optimise.state import Form, State
 from tests.pixel_kernel import PixelKernel, canvas_of, problem_of, state_of
 
 CANVAS = canvas_of((90, 150), 64)
-DESCENT = Descent(6, 4.0)
+DESCENT = Descent(4, 4.0)
 RUN = {"run": "the tests'"}
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 from nst_rs.objective.terms import registry
+from tests.forkserver import fork_dasks_workers
 from tests.toy_terms import WITH_TOYS
 
 # No test is a matter of time: the machine may be busy.
@@ -52,6 +53,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files: at the end, when no file is left to begin, no process waits long for another."""
     ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_workers() -> None:
+    """Workers that a test's own process starts begin at once."""
+    fork_dasks_workers()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Runs in processes of their own, forked from one that has imported TensorFlow, to be stopped and killed."""
 
 import math
-import multiprocessing
 import os
 import signal
 import sys
@@ -23,10 +22,9 @@ from nst_rs.runs.painted import painting
 from nst_rs.runs.prepare import prepare
 from nst_rs.runs.progress import Progress
 from nst_rs.runs.session import run
+from tests.forkserver import FORKING
 from tests.pixel_kernel import OBJECTIVE, PixelKernel, PixelRecipe
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload([__name__, "nst_rs.executors.dask.executor"])
 _PATIENCE = 120.0
 """Seconds to wait for a run at most."""
 
@@ -64,8 +62,8 @@ class ForkedRun:
 
     def __init__(self, orders: Orders) -> None:
         """Start it."""
-        self._here, there = _CONTEXT.Pipe()
-        self.process: BaseProcess = _CONTEXT.Process(target=_run, args=(orders, there))
+        self._here, there = FORKING.Pipe()
+        self.process: BaseProcess = FORKING.Process(target=_run, args=(orders, there))
         self.process.start()
         there.close()
 
@@ -89,7 +87,7 @@ class ForkedCommand:
 
     def __init__(self, arguments: list[str], temporary: Path, messages: Path) -> None:
         """Start it."""
-        self.process: BaseProcess = _CONTEXT.Process(target=_command, args=(arguments, temporary, messages))
+        self.process: BaseProcess = FORKING.Process(target=_command, args=(arguments, temporary, messages))
         self.process.start()
 
     def stop(self, how: signal.Signals) -> int | None:
@@ -102,8 +100,8 @@ class ForkedCommand:
 
 def from_a_process(work: Callable[..., Any], *arguments: Any) -> Any:
     """Return what a function of a module returns in a process of its own; both ends must be picklable."""
-    here, there = _CONTEXT.Pipe()
-    process = _CONTEXT.Process(target=_answer, args=(there, work, arguments))
+    here, there = FORKING.Pipe()
+    process = FORKING.Process(target=_answer, args=(there, work, arguments))
     process.start()
     assert here.poll(_PATIENCE)
     found = here.recv()

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import psutil
+import tensorflow as tf
 
 from nst_rs.errors import ResourceError
 from nst_rs.files.extras import naming_extras
 from nst_rs.files.quiet import native_notes_hidden
 from nst_rs.neural.heap import keep_few_heaps
-from nst_rs.neural.without_keras import tf
 
 log = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tensorflow as tf
 
 from nst_rs.arrays import Pixels
 from nst_rs.learned.architecture import STRIDE, Architecture, Weights
 from nst_rs.learned.windows import Network
 from nst_rs.neural.folding import folded
-from nst_rs.neural.without_keras import tf
 
 
 class GeneratorNetwork:

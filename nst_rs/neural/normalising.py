@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from nst_rs.learned.architecture import Architecture, Weights
 from nst_rs.learned.normalising import LEAST_VARIANCE, Moments, Sample, adapted, gain, is_normalised
 from nst_rs.neural.folding import folded
 from nst_rs.neural.generator import applied, middle
-from nst_rs.neural.without_keras import tf
 
 _GRIDS = {"first": 2, "detail": 2, "up2": 2, "deep": 8, "up0": 8}
 """Convolution → pixels along a side of the cells that its values stand for, where they are not 4."""

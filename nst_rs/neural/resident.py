@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from nst_rs.arrays import Pixels
 from nst_rs.files.storage import Window
 from nst_rs.neural.resident_step import Border, Part, adam_step, bfgs_step, curvature
 from nst_rs.neural.window_model import WindowModel, on_host
-from nst_rs.neural.without_keras import tf
 from nst_rs.objective.losses import Losses
 from nst_rs.objective.moments import Moments, Total
 from nst_rs.objective.problem import Problem

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
-from nst_rs.neural.without_keras import tf
 from nst_rs.optimise import adam
 from nst_rs.pyramid.resample import mirrored_places
 from nst_rs.pyramid.tiling import Axis, Level

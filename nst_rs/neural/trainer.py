@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from nst_rs.arrays import Pixels
 from nst_rs.errors import ConfigError
@@ -19,7 +20,6 @@ from nst_rs.learned.architecture import Architecture, Weights
 from nst_rs.neural.generator import corrected
 from nst_rs.neural.normalising import normalised_by_itself
 from nst_rs.neural.vgg16 import Encoder
-from nst_rs.neural.without_keras import tf
 from nst_rs.objective.losses import Objective
 from nst_rs.objective.terms.base import Term
 from nst_rs.objective.terms.content import Content, Normalization

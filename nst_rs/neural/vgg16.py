@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import h5py
+import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from nst_rs.errors import ModelError
-from nst_rs.neural.without_keras import tf
 from nst_rs.vgg16 import VGG16
 
 Pooling = Literal["max", "average"]
@@ -87,8 +88,6 @@ def _read(path: Path) -> list[Convolution]:
 
 
 def _keras_model(path: str) -> Any:
-    import keras
-
     try:
         return keras.applications.VGG16(include_top=False, weights=path)
     except (OSError, ValueError, KeyError) as error:
@@ -99,8 +98,6 @@ def _keras_model(path: str) -> Any:
 
 
 def _downloaded_model() -> Any:
-    import keras
-
     try:
         return keras.applications.VGG16(include_top=False, weights="imagenet")
     except Exception as error:  # Keras' downloader raises a bare Exception when there is no network.

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from nst_rs.neural.vgg16 import Encoder
-from nst_rs.neural.without_keras import tf
 from nst_rs.objective.moments import Moments, Pull, Statistics, in_class, layer_of
 from nst_rs.objective.problem import Features, Forward, Kernel
 from nst_rs.vgg16 import VGG16

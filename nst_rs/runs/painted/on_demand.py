@@ -7,9 +7,9 @@ from types import TracebackType
 from nst_rs.composite.overlay import with_unstyled
 from nst_rs.executors.choice import executor_for
 from nst_rs.files.storage import PixelArray
-from nst_rs.geo.grid import Box, Grid
-from nst_rs.learned.painter import paint_tile
-from nst_rs.learned.windows import MapTile
+from nst_rs.geo.grid import Box, Grid, union
+from nst_rs.learned.painter import paint_in_turn
+from nst_rs.learned.windows import MapTile, cut
 from nst_rs.output.rasters.geotiff import StyledMap
 from nst_rs.runs import progress
 from nst_rs.runs.painted.job import LearnedJob
@@ -58,23 +58,34 @@ class MapOnDemand:
                 self._opened[zoom] = self._painting.begin(zoom)
             return self._opened[zoom]
 
-    def part(self, box: Box, zoom: int = 0) -> StyledMap:
-        """Return the map's pixels in `box`, which lies inside of it, and paint what is not painted yet.
+    def paint(self, box: Box, zoom: int = 0) -> Box:
+        """Paint the tiles that `box`, inside the map or its picture for a zoom, meets and that are not painted yet.
+
+        Whoever asks for the same tiles meanwhile waits for them. Returns the box of those tiles. Raises OutputError
+        where they find no room.
+        """
+        with self._turn:
+            begun = self.begun(zoom)
+            paint_in_turn(begun.painter, [tile for tile in begun.left if _meets(tile, box)], begun.note)
+        canvas = self._job.canvas(zoom)
+        tiles = cut(canvas.grid.shape, canvas.tile, canvas.before)
+        met = [tile.inside(canvas.grid.shape) for tile in tiles if _meets(tile, box)]
+        return union([(rows.start, columns.start, rows.stop, columns.stop) for rows, columns in met])
+
+    def is_painted(self, box: Box, zoom: int = 0) -> bool:
+        """Whether nothing that `box` meets is left to paint."""
+        return not any(_meets(tile, box) for tile in self.begun(zoom).left)
+
+    def pixels(self, box: Box, zoom: int = 0) -> StyledMap:
+        """Return the map's pixels in `box`, which lies inside of it, as far as they are painted; others may be black.
 
         At a coarser zoom they are those of its own picture, which is as large as the map's grid reduced 2^zoom times.
-        Whoever asks for the same tiles meanwhile waits for them. Raises OutputError where they find no room.
         """
         top, left, bottom, right = box
         with self._turn:
-            begun = self.begun(zoom)
-            for tile in begun.left:
-                if _meets(tile, box):
-                    paint_tile(begun.painter, tile)
-                    begun.note(tile)
-            weight, unstyled = self._painting.sheets(zoom)[1], self._unstyled[zoom]
-        place = slice(top, bottom), slice(left, right)
-        picture, weight = with_unstyled(begun.painter.result, weight, unstyled)
-        grid = self.grid.reduced(2**zoom).cut(box)
+            result, weight, unstyled = self.begun(zoom).painter.result, self._painting.sheets(zoom)[1], self._unstyled
+        picture, weight = with_unstyled(result, weight, unstyled[zoom])
+        place, grid = (slice(top, bottom), slice(left, right)), self.grid.reduced(2**zoom).cut(box)
         return StyledMap(picture[place], weight[place], grid, self._job.config.output.profile)
 
     @cached_property

@@ -19,7 +19,7 @@ from rio_tiler.models import ImageData
 from nst_rs.geo.grid import Box, Grid, intersection, union
 from nst_rs.output.rasters.cog import write_cog
 from nst_rs.output.rasters.geotiff import BLOCK, StyledMap
-from nst_rs.output.rasters.placed import on_blocks, write_placed
+from nst_rs.output.rasters.placed import is_placed, on_blocks, write_placed
 from nst_rs.output.rasters.webtiles import finest_zoom, map_bounds
 from nst_rs.view.server import Choice, View
 
@@ -66,24 +66,31 @@ def painted(name: str, map_: PaintedMap, choice: Choice | None = None) -> Iterat
     with TemporaryDirectory(prefix="nst-rs-serve.") as folder:
         scene = Path(folder) / "scene.tif"
         reader = _reader(_Parts(map_, Path(folder)))
-        opening = _Once(lambda: write_cog(scene, map_.scene))
+        opening = _Once(scene, lambda: write_cog(scene, map_.scene))
         least = 1 if map_.zooms else _least_zoom(grid, finest)
         yield View(name, (scene,), (scene,), bounds, finest, reader, least, choice, opening)
 
 
 class _Once:
-    """Does something once, whoever asks for it first; others wait for it."""
+    """Writes a file once, whoever asks for it first, and again where it is gone; others wait for it."""
 
-    def __init__(self, work: Callable[[], None]) -> None:
-        self._work = work
+    def __init__(self, path: Path, write: Callable[[], None]) -> None:
+        self._path = path
+        self._write = write
         self._turn = threading.Lock()
         self._done = False
 
     def __call__(self) -> None:
         with self._turn:
-            if not self._done:
-                self._work()
+            if not (self._done and self._path.exists()):
+                _make_temporary(self._path.parent)
+                self._write()
                 self._done = True
+
+
+def _make_temporary(folder: Path) -> None:
+    """Make a temporary folder anew where it is gone: systems clear what was not used for days."""
+    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,8 @@ class _Parts:
             self._waiting.remove(wanted)
 
     def _find(self, wanted: _Wanted) -> Path | None:
-        return next((path for path, shown in list(self._written.items()) if wanted.is_in(shown)), None)
+        holding = (path for path, shown in list(self._written.items()) if wanted.is_in(shown))
+        return next((path for path in holding if is_placed(path)), None)
 
     def _write(self, wanted: _Wanted, grid: Grid) -> Path:
         """Write a file for a request, and for others beside it that wait and for which all is painted then."""
@@ -154,6 +162,7 @@ class _Parts:
         box = reduce(partial(self._with, grid=grid, zoom=wanted.zoom), list(self._waiting), wanted.box)
         painted_box = self._map.paint(box, wanted.zoom)  # is painted already
         blocks = on_blocks(box, grid)
+        _make_temporary(self._folder)
         path = self._folder / f"{len(self._written)}.vrt"
         write_placed(path, self._map.pixels(blocks, wanted.zoom), blocks, grid)
         self._written[path] = _Wanted(wanted.zoom, intersection(blocks, painted_box))

@@ -132,7 +132,7 @@ def application(*views: View) -> FastAPI:
     # What rio-tiler complains about is the request: the files are ours, and what GDAL complains about is one of them.
     add_exception_handlers(app, {**DEFAULT_STATUS_CODES, RioTilerError: 400, PointOutsideBounds: 404})
     gdals = [error for error in DEFAULT_STATUS_CODES if error.__module__.startswith("rasterio.")]
-    for error in (NstError, *gdals):
+    for error in (NstError, OSError, *gdals):  # a disk that is full, a file that is gone
         app.add_exception_handler(error, _as_a_line)
     for view in views:
         for name, router in _routers(view).items():

@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -220,7 +221,7 @@ class Blocks:
 
     @property
     def scene(self) -> StyledMap:
-        return StyledMap(self._result, np.ones(self.grid.shape, bool), self.grid)
+        return StyledMap(255 - self._colors, np.ones(self.grid.shape, bool), self.grid)
 
     def paint(self, box: Box, zoom: int = 0) -> Box:
         assert zoom == 0
@@ -377,6 +378,70 @@ def test_tiles_asked_for_at_once_have_the_whole_maps_bytes(folder: Path, tmp_pat
         with listening(view) as server, ThreadPoolExecutor(12) as pool:
             found = list(pool.map(server.fetched, paths))
         assert found == [(answer.status_code, answer.content) for answer in map(whole.get, paths)]
+
+
+def test_what_was_cleared_from_the_temporary_folder_is_made_anew(alone: dict[str, tuple[int, bytes]]) -> None:
+    path = next(iter(alone))
+    with painted("blocks", Blocks()) as view, listening(view) as server:
+        scene = server.fetched(path.replace("/map/", "/scene/"))
+        for clear in (lambda file: file.unlink(), lambda file: shutil.rmtree(file.parent, ignore_errors=True)):
+            assert server.fetched(path) == alone[path]
+            for file in list(view.map[0].parent.iterdir()):
+                clear(file)
+            assert server.fetched(path) == alone[path]
+            assert server.fetched(path.replace("/map/", "/scene/")) == scene
+
+
+def told(server: Listening, path: str) -> str:
+    """The reason of a failure, a line."""
+    status, body = server.fetched(path)
+    assert status == 500
+    reason = json.loads(body)["detail"]
+    assert "\n" not in reason
+    return str(reason)
+
+
+def test_inputs_that_are_gone_or_others_before_they_are_read_are_told_and_read_when_they_are_back(
+    folder: Path, tmp_path: Path
+) -> None:
+    for name in ("part.tif", "small.style"):
+        shutil.copy(folder / name, tmp_path)
+    kept = tmp_path / "kept"
+    with MapOnDemand(job_of(tmp_path, tmp_path / "map.tif", "part.tif")) as map_, painted("part", map_) as view:
+        first, *others = tiles_of(view.bounds, view.zoom - 1)
+        with listening(view) as server:
+            for file in (tmp_path / "part.tif", tmp_path / "small.style"):
+                file.rename(kept)
+                assert "got nothing of that name; give the command again" in told(server, first)
+                file.write_bytes(kept.read_bytes()[:-9])
+                assert "got another one than at the start; give the command again" in told(server, first)
+                kept.rename(file)
+            shown = server.fetched(first)
+            assert shown[0] == 200
+            (tmp_path / "part.tif").unlink()  # it was read
+            assert {server.fetched(each)[0] for each in others} <= {200, 404}
+            assert server.fetched(first) == shown
+
+
+def test_a_cache_that_is_gone_or_another_is_told_and_not_written_to(folder: Path, tmp_path: Path) -> None:
+    cache, kept = tmp_path / "cache", tmp_path / "kept"
+    cache.mkdir()
+    with MapOnDemand(job_of(folder, cache / "map.tif", "part.tif")) as map_, painted("part", map_) as view:
+        (west, south, east, north), first = view.bounds, tiles_of(view.bounds, view.zoom)[0]
+        x, y = west + 0.8 * (east - west), south + 0.2 * (north - south)
+        (other,) = tiles_of((x, y, x, y), view.zoom)
+        with listening(view) as server:
+            shown = server.fetched(first)
+            cache.rename(kept)
+            assert "got nothing of that name; put it back, or give the command again" in told(server, other)
+            assert server.fetched(first) == shown
+            shutil.copytree(kept, cache)
+            before = {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
+            assert "got another one than at the start; put it back" in told(server, other)
+            assert {path: path.stat().st_mtime_ns for path in cache.rglob("*")} == before
+            shutil.rmtree(cache)
+            kept.rename(cache)
+            assert server.fetched(other)[0] == 200
 
 
 def test_nothing_is_served_but_tiles_their_description_and_the_scene(view: View) -> None:

@@ -5,6 +5,7 @@ from functools import cached_property
 from types import TracebackType
 
 from nst_rs.composite.overlay import with_unstyled
+from nst_rs.errors import OutputError
 from nst_rs.executors.choice import executor_for
 from nst_rs.files.storage import PixelArray
 from nst_rs.geo.grid import Box, Grid, union
@@ -30,6 +31,8 @@ class MapOnDemand:
         self._executor = executor_for(job.config.compute, job.workers, None)
         self._painting = Painting(job, self._executor, Stopwatch(), progress.ignore)
         self._opened: dict[int, Begun] = {}
+        self._folder: tuple[int, int] | None = None
+        """The workspace's device and inode, once it is there."""
         self._turn = threading.RLock()
 
     def __enter__(self) -> "MapOnDemand":
@@ -37,8 +40,9 @@ class MapOnDemand:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._executor.close()
-        for begun in self._opened.values():
-            begun.painted.flush()
+        if self._folder is not None and self._folder == self._workspace():
+            for begun in self._opened.values():
+                begun.painted.flush()
 
     @property
     def scene(self) -> StyledMap:
@@ -50,13 +54,35 @@ class MapOnDemand:
         """Return the map, or its picture for a coarser zoom, as far as it is painted.
 
         At first the scene is read, and its statistics at the zoom are found where the style needs them. Raises
-        NstError.
+        NstError, also where the scene is no longer there before it is read, or the workspace after.
         """
         with self._turn:
-            if zoom not in self._opened:
+            if self._folder is None:
+                self._job.inputs.check_unchanged()  # another one in its place may be read in another way
                 self._painting.compose()
+                self._folder = self._workspace()
+            self._check_workspace()
+            if zoom not in self._opened:
                 self._opened[zoom] = self._painting.begin(zoom)
             return self._opened[zoom]
+
+    def _check_workspace(self) -> None:
+        """Raise OutputError where the workspace is gone, or another one, perhaps another run's, is in its place."""
+        now = self._workspace()
+        if now != self._folder:
+            raise OutputError(
+                f"workspace {self._job.workspace.folder}",
+                expected="the folder that keeps what is painted",
+                got="nothing of that name" if now is None else "another one than at the start",
+                do="put it back, or give the command again",
+            )
+
+    def _workspace(self) -> tuple[int, int] | None:
+        try:
+            state = self._job.workspace.folder.stat()
+        except OSError:
+            return None
+        return state.st_dev, state.st_ino
 
     def paint(self, box: Box, zoom: int = 0) -> Box:
         """Paint the tiles that `box`, inside the map or its picture for a zoom, meets and that are not painted yet.

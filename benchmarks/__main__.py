@@ -49,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "a learned style's memory at 4 and 120 megapixels": learned.memory,
     "colours over the borders of land cover": land_cover.of_classes,
     "tiles painted as they are asked for": tiles.of_served_maps,
+    "tiles asked for at once": tiles.at_once,
 }
 NAMED: dict[str, Callable[[], dict[str, float]]] = {"peers: L-BFGS at one level": peers.against_l_bfgs}
 """Those that run only where they are named: they need what the program does not."""

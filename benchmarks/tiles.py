@@ -3,7 +3,9 @@
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import morecantile
@@ -35,16 +37,32 @@ def of_served_maps() -> dict[str, float]:
     return figures
 
 
+def at_once() -> dict[str, float]:
+    """Twelve neighbouring tiles of 256 pixels, asked for at the same time: processor time, and who waits how long."""
+    with tempfile.TemporaryDirectory() as folder, _shown(Path(folder), SIDE // 2) as (view, client):
+        wanted, ended = _places(view, 256, (4, 3)), []
+
+        def fetch(path: str) -> None:
+            client.get(f"/map{path}").raise_for_status()
+            ended.append(time.perf_counter())
+
+        client.get(f"/scene{wanted[0]}")  # what is imported late
+        figures = {}
+        for state in ("while they are painted", "once they are painted"):
+            ended.clear()
+            started, spent = time.perf_counter(), time.process_time()
+            with ThreadPoolExecutor(len(wanted)) as pool:
+                list(pool.map(fetch, wanted))
+            figures[f"processor seconds a tile {state}"] = (time.process_time() - spent) / len(wanted)
+            figures[f"the first of them {state}, seconds"] = ended[0] - started
+            figures[f"the last of them {state}, seconds"] = ended[-1] - started
+    return figures
+
+
 def _figures(folder: Path, size: int) -> dict[str, float]:
-    write_scene(folder / "scene.tif", (SIDE, SIDE))
-    named = name_files(RunConfig(), [folder / "scene.tif"], [shipped_folder() / "harvest.style"], folder / "map.tif")
-    job = prepare(named)
-    if not isinstance(job, LearnedJob):
-        raise TypeError("a learned style was named")
-    with MapOnDemand(job) as map_, painted("scene", map_) as view, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Dataset has no geotransform")
+    with _shown(folder, SIDE) as (view, client):
         opening = _seconds(view.open)
-        client, places = TestClient(application(view), base_url=f"http://{HOST}"), _places(view, size)
+        places = _places(view, size, (AROUND * 256 // size,) * 2)
 
         def fetch(layer: str, wanted: list[str]) -> float:
             return _seconds(lambda: [client.get(f"/{layer}{path}").raise_for_status() for path in wanted])
@@ -62,16 +80,29 @@ def _figures(folder: Path, size: int) -> dict[str, float]:
     }
 
 
-def _places(view: View, size: int) -> list[str]:
-    """Return the tiles of a square in the map's middle."""
+@contextmanager
+def _shown(folder: Path, side: int) -> Iterator[tuple[View, TestClient]]:
+    """Show a scene of `side` pixels along its sides, of which nothing is painted yet."""
+    write_scene(folder / "scene.tif", (side, side))
+    named = name_files(RunConfig(), [folder / "scene.tif"], [shipped_folder() / "harvest.style"], folder / "map.tif")
+    job = prepare(named)
+    if not isinstance(job, LearnedJob):
+        raise TypeError("a learned style was named")
+    with MapOnDemand(job) as map_, painted("scene", map_) as view, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Dataset has no geotransform")
+        yield view, TestClient(application(view), base_url=f"http://{HOST}")
+
+
+def _places(view: View, size: int, count: tuple[int, int]) -> list[str]:
+    """Return so many columns and rows of tiles in the map's middle."""
     west, south, east, north = view.bounds
-    zoom, count = view.zoom - 1 - (size == 512), AROUND * 256 // size
+    (columns, rows), zoom = count, view.zoom - 1 - (size == 512)
     middle = morecantile.tms.get("WebMercatorQuad").tile((west + east) / 2, (south + north) / 2, zoom)
     query = f"?resampling=bilinear&reproject=bilinear&tilesize={size}"
     return [
-        f"/tiles/WebMercatorQuad/{zoom}/{middle.x + x - count // 2}/{middle.y + y - count // 2}.png{query}"
-        for y in range(count)
-        for x in range(count)
+        f"/tiles/WebMercatorQuad/{zoom}/{middle.x + x - columns // 2}/{middle.y + y - rows // 2}.png{query}"
+        for y in range(rows)
+        for x in range(columns)
     ]
 
 

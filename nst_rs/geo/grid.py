@@ -193,6 +193,15 @@ def union(boxes: list[Box]) -> Box:
     return min(tops), min(lefts), max(bottoms), max(rights)
 
 
+def intersection(box: Box, other: Box) -> Box:
+    """Return what two boxes that meet have in common.
+
+    >>> intersection((0, 0, 2, 2), (-1, 1, 1, 5))
+    (0, 1, 1, 2)
+    """
+    return max(box[0], other[0]), max(box[1], other[1]), min(box[2], other[2]), min(box[3], other[3])
+
+
 def crs_name(crs: CRS) -> str:
     """Return a CRS as people say it: ``EPSG:32621``, or its WKT's name."""
     code = crs.to_epsg()

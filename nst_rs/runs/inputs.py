@@ -35,11 +35,12 @@ class Inputs:
     def check_unchanged(self) -> None:
         """Raise SceneError where a file is no longer the one that the run was prepared with."""
         for location in self.files:
-            if stamp(location) != self.stamps[location]:
+            now = stamp(location)
+            if now != self.stamps[location]:
                 raise SceneError(
                     f"input {location}",
                     expected="a file that stays as it is while it is read",
-                    got="another one than at the start",
+                    got="nothing of that name" if now is None else "another one than at the start",
                     do="give the command again when it is whole",
                 )
 

@@ -22,6 +22,7 @@ from rio_tiler.errors import EmptyMosaicError, PointOutsideBounds, RioTilerError
 from rio_tiler.io import Reader
 from rio_tiler.models import ImageData
 from rio_tiler.mosaic import mosaic_reader
+from starlette.datastructures import QueryParams
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 from titiler.core.errors import DEFAULT_STATUS_CODES, add_exception_handlers
@@ -130,9 +131,8 @@ def application(*views: View) -> FastAPI:
     app.add_middleware(_HeadsToo)
     # What rio-tiler complains about is the request: the files are ours, and what GDAL complains about is one of them.
     add_exception_handlers(app, {**DEFAULT_STATUS_CODES, RioTilerError: 400, PointOutsideBounds: 404})
-    app.add_exception_handler(IndexError, _as_no_band)
     gdals = [error for error in DEFAULT_STATUS_CODES if error.__module__.startswith("rasterio.")]
-    for error in (NstError, *gdals):
+    for error in (NstError, OSError, *gdals):  # a disk that is full, a file that is gone
         app.add_exception_handler(error, _as_a_line)
     for view in views:
         for name, router in _routers(view).items():
@@ -174,14 +174,25 @@ def _check_request(
     nodata = request.query_params.get("nodata", "0")
     if not 0 <= _number(nodata) <= 255:  # not a number neither
         raise HTTPException(400, f"nodata: expected a value from 0 to 255, got {nodata:.20}")
+    _check_counted(request.query_params)
 
 
-def _number(text: str) -> float:
-    """Return what a request says, or 0 for what is no number, which others refuse."""
+def _check_counted(asked: QueryParams) -> None:
+    """Refuse a band or a percentile beyond what there is, which rio-tiler takes for any other IndexError."""
+    bands = [*asked.getlist("bidx"), *re.findall(r"\bb(\d+)\b", asked.get("expression", ""), re.IGNORECASE)]
+    for name, least, most, counted in (("band", 1, 3, bands), ("percentile", 0, 100, asked.getlist("p"))):
+        for text in counted:
+            if not least <= _number(text, otherwise=least) <= most:
+                there_are = "bands are 1, red, 2, green, and 3, blue; percentiles are 0 to 100"
+                raise HTTPException(400, f"there is no {name} {text:.20}: {there_are}")
+
+
+def _number(text: str, otherwise: float = 0.0) -> float:
+    """Return what a request says, or something else for what is no number, which others refuse."""
     try:
         return float(text)
     except ValueError:
-        return 0.0
+        return otherwise
 
 
 def serve(views: Sequence[View], port: int, ready: Callable[[str], None]) -> None:
@@ -298,12 +309,6 @@ def _capabilities(views: Sequence[View], request: Request) -> Response:
     """Return the description of all tiles that QGIS and others ask for."""
     layers = [layer for view in views for layer in view.layers]
     return Response(capabilities(views[0].name, layers, str(request.base_url)), media_type="application/xml")
-
-
-def _as_no_band(*_: object) -> Response:
-    """Refuse a request that counts beyond what there is."""
-    detail = "there is no such band or percentile: bands are 1, red, 2, green, and 3, blue; percentiles are 0 to 100"
-    return JSONResponse({"detail": detail}, status_code=400)
 
 
 def _as_a_line(_: Request, error: Exception) -> Response:

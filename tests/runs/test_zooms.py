@@ -24,11 +24,9 @@ from nst_rs.pyramid.resample import halve
 from nst_rs.pyramid.tiling import Span
 from nst_rs.runs.finish import Result
 from nst_rs.runs.optimised.levels import Levels
-from nst_rs.runs.painted import painting
 from nst_rs.runs.painted.painting import Painting
 from nst_rs.runs.painted.scene_statistics import moments_of
 from nst_rs.runs.prepare import forecast, prepare
-from nst_rs.runs.progress import PaintingProgress
 from nst_rs.runs.session import Session, run
 from nst_rs.runs.zooms import Zoom, with_clouds
 from tests.forked import ForkedRun, Orders, Tally, use_pixels_for_features
@@ -409,28 +407,23 @@ def test_a_learned_styles_map_is_the_same_as_without_them(painted: Result, scene
     np.testing.assert_array_equal(overviews(plain.output)[0][0], overviews(painted.output)[0][0])
 
 
-@pytest.mark.parametrize("after", [4, 6])
 def test_a_painting_that_is_killed_goes_on_to_the_same_map_and_zooms(
-    painted: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+    painted: Result, scene: Path, tmp_path: Path
 ) -> None:
-    config = override(load_config(painted.record), {"output.path": tmp_path / "map.tif"})
-
-    class KilledError(Exception):
-        pass
-
-    heard: list[PaintingProgress] = []
-
-    def kill(state: Any) -> None:
-        heard.append(state)
-        if len(heard) == after:
-            raise KilledError
-
-    monkeypatch.setattr(painting, "_SECONDS_BETWEEN_NOTES", 0.0)
-    with pytest.raises(KilledError):
-        run(prepare(config), kill)
+    """Killed after the map's three tiles and the first of the next zoom's two."""
+    files = (f"scene.paths=[{scene}]", f"style.images={scene.with_name('small.style')}")
+    orders = Orders(
+        (*files, f"output.path={tmp_path / 'map.tif'}", "compute.precision=float32", "output.zooms=styled"),
+        network=True,
+        wait_after=4,
+    )
+    killed = ForkedRun(orders)
+    assert killed.said() == "waiting"
+    killed.process.kill()
+    assert killed.end() == -signal.SIGKILL
     again: list[Any] = []
-    result = run(prepare(config), again.append)
-    assert len(again) == 7 - after
+    result = run(prepare(load_config(None, orders.assignments)), again.append)
+    assert len(again) == 3
     assert [state.fraction for state in again] == sorted(state.fraction for state in again)
     assert again[-1].fraction == pytest.approx(1)
     assert str(again[-1]).startswith("zoom 1:8, tile 1/1")

@@ -4,16 +4,21 @@ import io
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import threading
+import time
+import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +27,7 @@ import morecantile
 import numpy as np
 import pytest
 import rasterio
+import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
@@ -30,13 +36,16 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
+from starlette.types import Receive, Scope, Send
 
 import nst_rs
 from nst_rs.cli import app
 from nst_rs.cli.serving import offers
 from nst_rs.config.loading import load_config, name_files, override
 from nst_rs.config.sections import RunConfig
-from nst_rs.errors import ConfigError
+from nst_rs.errors import ConfigError, OutputError
+from nst_rs.geo.grid import Box, Grid
+from nst_rs.output.rasters.geotiff import StyledMap
 from nst_rs.runs.painted.job import LearnedJob
 from nst_rs.runs.painted.on_demand import MapOnDemand
 from nst_rs.runs.prepare import prepare
@@ -155,7 +164,7 @@ def test_tiles_painted_at_several_zooms_in_turn_are_all_kept(folder: Path, tmp_p
         with MapOnDemand(job_of(folder, tmp_path / "map.tif", "part.tif", **STYLED_ZOOMS)) as map_:
             painted_before += [len(map_.begun(zoom).tiles) - len(map_.begun(zoom).left) for zoom in (0, 1, 2)]
             for zoom in (1, 0):
-                map_.part((0, 0, 9, 9), zoom)
+                map_.paint((0, 0, 9, 9), zoom)
     assert painted_before == [0, 0, 0, 1, 1, 0]
 
 
@@ -181,7 +190,7 @@ def test_what_is_painted_stays_for_the_next_time(folder: Path, tmp_path: Path) -
     for expected in (0, 1):
         with MapOnDemand(job_of(folder, tmp_path / "map.tif")) as map_:
             assert len(map_.begun().tiles) - len(map_.begun().left) == expected
-            map_.part((0, 0, 10, 10))
+            map_.paint((0, 0, 10, 10))
 
 
 def test_many_requests_for_one_place_paint_it_once(view: View) -> None:
@@ -191,6 +200,248 @@ def test_many_requests_for_one_place_paint_it_once(view: View) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: served.get(path).content, range(16)))
     assert len(set(found)) == 1
+
+
+class Blocks:
+    """A map of blocks that do not begin where a file's do; what is painted has its place's colour."""
+
+    zooms = 0
+
+    def __init__(self, side: int = 1024) -> None:
+        place = ORDINARY["UTM"]
+        self.grid = Grid(place.crs, place.transform, side, side)
+        self.painted: list[tuple[int, int]] = []
+        self.read: list[Box] = []
+        self.fails: set[tuple[int, int]] = set()
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self._result = np.zeros((side, side, 3), np.uint8)
+        rows, columns = np.mgrid[:side, :side]
+        self._colors = np.stack([rows % 251, columns % 241, (rows + columns) % 239], axis=-1)
+
+    @property
+    def scene(self) -> StyledMap:
+        return StyledMap(255 - self._colors, np.ones(self.grid.shape, bool), self.grid)
+
+    def paint(self, box: Box, zoom: int = 0) -> Box:
+        assert zoom == 0
+        for corner in self._met(box):
+            if corner not in self.painted:
+                assert self.go_on.wait(60)
+                if corner in self.fails:
+                    raise OutputError("workspace", expected="room", got="none")
+                self._result[self._place(corner)] = self._colors[self._place(corner)]
+                self.painted.append(corner)
+        first, last = self._place(self._met(box)[0]), self._place(self._met(box)[-1])
+        return first[0].start, first[1].start, last[0].stop, last[1].stop
+
+    def is_painted(self, box: Box, zoom: int = 0) -> bool:
+        return zoom == 0 and set(self._met(box)) <= set(self.painted)
+
+    def pixels(self, box: Box, zoom: int = 0) -> StyledMap:
+        assert zoom == 0
+        self.read.append(box)
+        top, left, bottom, right = box
+        picture = self._result[top:bottom, left:right].copy()
+        return StyledMap(picture, np.ones(picture.shape[:2], bool), self.grid.cut(box))
+
+    def _met(self, box: Box) -> list[tuple[int, int]]:
+        """The corners of the blocks that a box meets: of 512 pixels, the first 4 before the map's first pixel."""
+        tops, lefts = (range((box[axis] + 4) // 512 * 512 - 4, box[axis + 2], 512) for axis in (0, 1))
+        return list(itertools.product(tops, lefts))
+
+    def _place(self, corner: tuple[int, int]) -> tuple[slice, slice]:
+        sides = zip(corner, self.grid.shape, strict=True)
+        rows, columns = (slice(max(0, start), min(size, start + 512)) for start, size in sides)
+        return rows, columns
+
+
+@dataclass(frozen=True)
+class Listening:
+    """A map that is served over HTTP by this process."""
+
+    port: int
+    asked: list[str]
+    """The paths that were asked for so far."""
+
+    def fetched(self, path: str) -> tuple[int, bytes]:
+        asked = f"http://{HOST}:{self.port}{path}"
+        try:
+            with urllib.request.urlopen(asked, timeout=60) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+    def wait_for(self, count: int) -> None:
+        """Wait until so many requests have come, and have had time to queue."""
+        until = time.monotonic() + 60
+        while len(self.asked) < count and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.3)
+
+
+@contextmanager
+def listening(view: View) -> Iterator[Listening]:
+    # The command hides this about rio-tiler's PNGs, but a thread's filters are any other's too.
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
+    app, asked = application(view), []
+
+    async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append(scope["path"])
+        await app(scope, receive, send)
+
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        listener.listen(128)
+        server = uvicorn.Server(uvicorn.Config(noting, log_level="critical", lifespan="off"))
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield Listening(listener.getsockname()[1], asked)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[str, tuple[int, bytes]]:
+    """Path → the answer with a tile of the whole map of blocks, painted before anything was asked for."""
+    map_ = Blocks()
+    map_.paint((0, 0, *map_.grid.shape))
+    with painted("blocks", map_) as view, listening(view) as server:
+        return {
+            path: server.fetched(path)
+            for zoom in (view.zoom - 1, view.zoom - 2)
+            for path in tiles_of(view.bounds, zoom)
+        }
+
+
+def test_tiles_asked_for_at_once_are_painted_once_and_read_together(alone: dict[str, tuple[int, bytes]]) -> None:
+    map_ = Blocks()
+    map_.go_on.clear()
+    with painted("blocks", map_) as view, listening(view) as server, ThreadPoolExecutor(24) as pool:
+        paths = list(alone)[:12] * 2
+        answers = [pool.submit(server.fetched, path) for path in paths]
+        server.wait_for(len(paths))
+        map_.go_on.set()
+        assert [answer.result() for answer in answers] == [alone[path] for path in paths]
+    assert len(map_.painted) == len(set(map_.painted))
+    assert len(map_.read) <= 6
+
+
+def test_no_block_is_painted_that_a_tile_does_not_show(alone: dict[str, tuple[int, bytes]]) -> None:
+    """Its file has a block of 512 pixels, the last of which are of four other blocks of the map."""
+    map_, path = Blocks(), next(iter(alone))
+    with painted("blocks", map_) as view, listening(view) as server:
+        assert server.fetched(path) == alone[path]
+        assert map_.painted == [(-4, -4)]
+        assert [server.fetched(path) for path in alone] == list(alone.values())
+
+
+def test_what_is_painted_is_sent_while_more_is_painted(alone: dict[str, tuple[int, bytes]]) -> None:
+    map_, (first, *_, last) = Blocks(), list(alone)
+    with painted("blocks", map_) as view, listening(view) as server, ThreadPoolExecutor(1) as pool:
+        assert server.fetched(first) == alone[first]
+        map_.go_on.clear()
+        coming = pool.submit(server.fetched, last)
+        server.wait_for(2)
+        assert server.fetched(first) == alone[first]
+        assert not coming.done()
+        map_.go_on.set()
+        assert coming.result() == alone[last]
+
+
+def test_a_client_that_goes_away_or_is_failed_stops_nothing_for_others(alone: dict[str, tuple[int, bytes]]) -> None:
+    map_, paths = Blocks(), list(alone)[:8]
+    map_.go_on.clear()
+    map_.fails = {(-4, -4)}
+    with painted("blocks", map_) as view, listening(view) as server, ThreadPoolExecutor(8) as pool:
+        for path in paths:
+            with socket.create_connection((HOST, server.port)) as gone:
+                gone.sendall(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        answers = [pool.submit(server.fetched, path) for path in paths]
+        server.wait_for(2 * len(paths))
+        map_.go_on.set()
+        found = dict(zip(paths, (answer.result() for answer in answers), strict=True))
+        failed = {path for path, (status, _) in found.items() if status == 500}
+        assert 0 < len(failed) < len(paths)
+        assert all(found[path] == alone[path] for path in set(paths) - failed)
+        map_.fails.clear()
+        assert all(server.fetched(path) == alone[path] for path in failed)
+    assert len(map_.painted) == len(set(map_.painted))
+
+
+def test_tiles_asked_for_at_once_have_the_whole_maps_bytes(folder: Path, tmp_path: Path, whole: TestClient) -> None:
+    with MapOnDemand(job_of(folder, tmp_path / "map.tif")) as map_, painted("scene", map_) as view:
+        paths = tiles_of(view.bounds, view.zoom - 1)[:12]
+        with listening(view) as server, ThreadPoolExecutor(12) as pool:
+            found = list(pool.map(server.fetched, paths))
+        assert found == [(answer.status_code, answer.content) for answer in map(whole.get, paths)]
+
+
+def test_what_was_cleared_from_the_temporary_folder_is_made_anew(alone: dict[str, tuple[int, bytes]]) -> None:
+    path = next(iter(alone))
+    with painted("blocks", Blocks()) as view, listening(view) as server:
+        scene = server.fetched(path.replace("/map/", "/scene/"))
+        for clear in (lambda file: file.unlink(), lambda file: shutil.rmtree(file.parent, ignore_errors=True)):
+            assert server.fetched(path) == alone[path]
+            for file in list(view.map[0].parent.iterdir()):
+                clear(file)
+            assert server.fetched(path) == alone[path]
+            assert server.fetched(path.replace("/map/", "/scene/")) == scene
+
+
+def told(server: Listening, path: str) -> str:
+    """The reason of a failure, a line."""
+    status, body = server.fetched(path)
+    assert status == 500
+    reason = json.loads(body)["detail"]
+    assert "\n" not in reason
+    return str(reason)
+
+
+def test_inputs_that_are_gone_or_others_before_they_are_read_are_told_and_read_when_they_are_back(
+    folder: Path, tmp_path: Path
+) -> None:
+    for name in ("part.tif", "small.style"):
+        shutil.copy(folder / name, tmp_path)
+    kept = tmp_path / "kept"
+    with MapOnDemand(job_of(tmp_path, tmp_path / "map.tif", "part.tif")) as map_, painted("part", map_) as view:
+        first, *others = tiles_of(view.bounds, view.zoom - 1)
+        with listening(view) as server:
+            for file in (tmp_path / "part.tif", tmp_path / "small.style"):
+                file.rename(kept)
+                assert "got nothing of that name; give the command again" in told(server, first)
+                file.write_bytes(kept.read_bytes()[:-9])
+                assert "got another one than at the start; give the command again" in told(server, first)
+                kept.rename(file)
+            shown = server.fetched(first)
+            assert shown[0] == 200
+            (tmp_path / "part.tif").unlink()  # it was read
+            assert {server.fetched(each)[0] for each in others} <= {200, 404}
+            assert server.fetched(first) == shown
+
+
+def test_a_cache_that_is_gone_or_another_is_told_and_not_written_to(folder: Path, tmp_path: Path) -> None:
+    cache, kept = tmp_path / "cache", tmp_path / "kept"
+    cache.mkdir()
+    with MapOnDemand(job_of(folder, cache / "map.tif", "part.tif")) as map_, painted("part", map_) as view:
+        (west, south, east, north), first = view.bounds, tiles_of(view.bounds, view.zoom)[0]
+        x, y = west + 0.8 * (east - west), south + 0.2 * (north - south)
+        (other,) = tiles_of((x, y, x, y), view.zoom)
+        with listening(view) as server:
+            shown = server.fetched(first)
+            cache.rename(kept)
+            assert "got nothing of that name; put it back, or give the command again" in told(server, other)
+            assert server.fetched(first) == shown
+            shutil.copytree(kept, cache)
+            before = {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
+            assert "got another one than at the start; put it back" in told(server, other)
+            assert {path: path.stat().st_mtime_ns for path in cache.rglob("*")} == before
+            shutil.rmtree(cache)
+            kept.rename(cache)
+            assert server.fetched(other)[0] == 200
 
 
 def test_nothing_is_served_but_tiles_their_description_and_the_scene(view: View) -> None:

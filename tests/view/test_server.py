@@ -203,7 +203,7 @@ def test_nothing_but_the_map_and_its_scene_is_served(
     [
         *((f"TILE?{query}", 400) for query in ("bidx=9", "bidx=0", "bidx=-1", "expression=b9", "expression=b1;b9")),
         *((f"TILE?{query}", 400) for query in ("buffer=0.3", "nodata=nan", "nodata=inf", "nodata=-1", "nodata=256")),
-        *((f"statistics?{query}", 400) for query in ("bidx=9", "expression=b9", "p=500")),
+        *((f"statistics?{query}", 400) for query in ("bidx=9", "expression=b9", "p=500", "p=-1", "p=2&p=nan")),
         *((f"point/{place}", 404) for place in ("0,0", "999,0", "0,999", "inf,0")),
     ],
 )
@@ -218,6 +218,14 @@ def test_what_there_is_not_in_a_map_is_refused_with_a_reason(
     told, text = server.status(f"{layer}/{asked.replace('TILE', place)}")
     assert told == status
     assert len(json.loads(text)["detail"]) > 10
+
+
+def test_a_fault_of_the_program_is_not_taken_for_the_requests(made: Path) -> None:
+    def fault() -> None:
+        raise IndexError("list index out of range")
+
+    with viewing(made) as view, pytest.raises(IndexError):
+        asked(application(replace(view, open=fault)), "/map/info", "")
 
 
 def test_a_map_that_is_removed_while_it_is_shown_is_told_in_one_line(

@@ -22,9 +22,18 @@ def on_blocks(box: Box, grid: Grid) -> Box:
 
 def write_placed(path: Path, part: StyledMap, box: Box, grid: Grid) -> None:
     """Write a part of a map on `grid` as a VRT, and its pixels beside it; `part` is that of `box`, on blocks."""
-    pixels = path.with_suffix(".tif")
+    pixels = _pixels_of(path)
     write_cog(pixels, part, overviews_of(grid))
     path.write_bytes(_vrt(pixels.name, box, grid))
+
+
+def is_placed(path: Path) -> bool:
+    """Whether a part's VRT and its pixels are there."""
+    return path.exists() and _pixels_of(path).exists()
+
+
+def _pixels_of(path: Path) -> Path:
+    return path.with_suffix(".tif")
 
 
 def _vrt(name: str, box: Box, grid: Grid) -> bytes:

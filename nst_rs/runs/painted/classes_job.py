@@ -17,6 +17,7 @@ from nst_rs.runs.ground import sketched
 from nst_rs.runs.inputs import Inputs
 from nst_rs.runs.job import Job
 from nst_rs.runs.painted.job import LearnedJob, LearnedKind
+from nst_rs.runs.zooms import zoom_shapes
 from nst_rs.style.picture import Style
 
 
@@ -35,14 +36,15 @@ class LearnedClassesJob(Job):
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """One stage per styled class."""
-        return tuple(f"apply {region.name}" for region in self.regions)
+        """One stage per styled class, and one more for each of its zooms that have pictures of their own."""
+        parts = zip(self.regions, self.parts, strict=True)
+        return tuple(f"{stage} {region.name}" for region, part in parts for stage in part.stages)
 
     @property
     def outline(self) -> tuple[Mapping[str, str], ...]:
-        """One row per styled class, as if it were all of the scene."""
+        """One row per styled class and zoom, as if it were all of the scene."""
         parts = zip(self.regions, self.parts, strict=True)
-        return tuple({"class": region.name, **part.outline[0]} for region, part in parts)
+        return tuple({"class": region.name, **row} for region, part in parts for row in part.outline)
 
     @property
     def ground(self) -> tuple[Mapping[str, str], ...]:
@@ -64,9 +66,11 @@ class LearnedClassesJob(Job):
     def kept(self) -> Kept:
         """What one style's run keeps, a picture for each further one, and the classes and their shares."""
         (first, *others), shape = self.parts, self.inputs.scene.grid.shape
-        pictures = [((*shape, 3), "uint8") for _ in others]
-        classes = (shape, "uint8"), ((*shape, len(self.parts)), "float32")
-        return Kept((*first.kept.canvases, *pictures, *classes), ())
+        zoomed = zoom_shapes(shape, self.zooms)
+        pictures = [((*each, 3), "uint8") for _ in others for each in (shape, *zoomed)]
+        shares = [((*each, len(self.parts)), "float32") for each in (shape, *zoomed)]
+        weights = [(each, "float32") for each in zoomed]
+        return Kept((*first.kept.canvases, *pictures, (shape, "uint8"), *shares, *weights), ())
 
     @property
     def kept_bytes(self) -> float:
@@ -120,9 +124,6 @@ class LearnedClassesKind:
         if config.style.statistics is not None:
             expected = "no earlier run's beside style.regions: every class's style has its own"
             raise ConfigError("style.statistics", expected=expected, got=config.style.statistics.name)
-        if config.output.zooms == "styled":
-            expected = "averaged with learned styles by class; classes after paintings may have styled ones"
-            raise ConfigError("output.zooms", expected=expected, got="styled")
         return cls(tuple(LearnedKind.read(path) for region in styled for path in region.images))
 
     def completed(self, config: RunConfig) -> RunConfig:

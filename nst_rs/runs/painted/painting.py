@@ -7,7 +7,7 @@ which is read meanwhile. A killed run goes on with the tiles that are not painte
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +16,7 @@ import numpy as np
 
 from nst_rs.errors import OutputError
 from nst_rs.executors.base import Executor, PaintTask
-from nst_rs.files.storage import PixelArray, check_written
+from nst_rs.files.storage import PixelArray, Storage, check_written
 from nst_rs.files.workspace import Workspace
 from nst_rs.learned.painter import Manner, TilePainter
 from nst_rs.learned.windows import MapTile, cut
@@ -51,6 +51,27 @@ class Notes(Protocol):
         """Replace it, at once. Raises OutputError."""
 
 
+class Halved:
+    """Pixels, (H, W, channels), and their weight, (H, W), and both as they are halved for every zoom."""
+
+    def __init__(self, finest: Sheets, arrays: Storage, names: tuple[str, str]) -> None:
+        """Keep what is halved in `arrays`, under these names for pixels and weight."""
+        self._arrays = arrays
+        self._names = names
+        self._sheets = [finest]
+
+    def at(self, zoom: int) -> Sheets:
+        """Return both for a zoom, halved when they are first asked for; 0 is the map."""
+        while len(self._sheets) <= zoom:
+            finer, factor = self._sheets[-1], 2 ** len(self._sheets)
+            shapes = ((*(-(-side // 2) for side in array.shape[:2]), *array.shape[2:]) for array in finer)
+            sheets = zip(self._names, shapes, strict=True)
+            image, weight = (self._arrays.create(f"{name}-{factor}", shape, np.float32) for name, shape in sheets)
+            halve_into(*finer, image, weight)
+            self._sheets.append((image, weight))
+        return self._sheets[zoom]
+
+
 @dataclass(frozen=True)
 class Part:
     """A part of a scene that is painted by itself: a class of its ground."""
@@ -60,8 +81,10 @@ class Part:
     """Its place among the parts."""
     scene: ComposedScene
     """The whole scene, composed already."""
-    weight: PixelArray  # (H, W)
-    """0 where nothing need be painted."""
+    halved: Halved
+    """The whole scene at every zoom."""
+    weight: Callable[[int], PixelArray]
+    """Zoom → the weight, (h, w), that is 0 where nothing need be painted."""
     notes: Notes
 
 
@@ -89,7 +112,6 @@ class Painting:
         self._notes: Notes = job.workspace if part is None else part.notes
         self._results: dict[int, PixelArray] = {}
         """Zoom → the picture that is painted for it; 0 is the map."""
-        self._halved: dict[int, Sheets] = {}
         self._statistics: dict[int, Recorded] = {}
         """Zoom → what the network is normalised by, where it is."""
 
@@ -125,7 +147,7 @@ class Painting:
         """
         job, scene, canvas = self._job, self._scene, self._job.canvas(zoom)
         image, weight = self.sheets(zoom)
-        weight = weight if self._part is None else self._part.weight
+        weight = weight if self._part is None else self._part.weight(zoom)
         painted, result = self._kept(zoom)
         tiles = [tile for tile in cut(weight.shape, canvas.tile, canvas.before) if _is_valid(weight, tile)]
         manner = Manner(job.style.facts.color, job.color, job.config.style.strength)
@@ -137,7 +159,11 @@ class Painting:
     @property
     def result(self) -> PixelArray:
         """The painted picture, (H, W, 3) uint8; needs the tiles to be painted."""
-        return self._results[0]
+        return self.picture(0)
+
+    def picture(self, zoom: int) -> PixelArray:
+        """Return the picture that is painted for a zoom, (h, w, 3) uint8; needs its tiles to be painted."""
+        return self._results[zoom]
 
     @property
     def seconds_in_network(self) -> float | None:
@@ -184,15 +210,13 @@ class Painting:
 
     def sheets(self, zoom: int) -> Sheets:
         """Return the scene as RGB and its weight as they are halved for a zoom; 0 is the map."""
-        if zoom == 0:
-            return self._scene.image, self._scene.weight
-        if zoom not in self._halved:
-            arrays, (height, width) = self._job.workspace.arrays, self._job.canvas(zoom).grid.shape
-            image = arrays.create(f"composite-{2**zoom}", (height, width, 3), np.float32)
-            weight = arrays.create(f"weight-{2**zoom}", (height, width), np.float32)
-            halve_into(*self.sheets(zoom - 1), image, weight)
-            self._halved[zoom] = image, weight
-        return self._halved[zoom]
+        return self._halved.at(zoom)
+
+    @cached_property
+    def _halved(self) -> Halved:
+        if self._part is not None:
+            return self._part.halved
+        return halved_scene(self._scene, self._job.workspace.arrays)
 
     def _find_statistics(self, painted: "_PaintedTiles", zoom: int) -> None:
         """Find what the style is normalised by, where it is: an earlier run's, or those of the scene at the zoom.
@@ -249,6 +273,11 @@ def composed_on_disk(job: Job) -> ComposedScene:
         return image, arrays.create("weight", shape, np.float32)
 
     return compose_scene(job, arrays, create)
+
+
+def halved_scene(scene: ComposedScene, arrays: Storage) -> Halved:
+    """Return a composed scene at every zoom, which is kept in `arrays`."""
+    return Halved((scene.image, scene.weight), arrays, ("composite", "weight"))
 
 
 @dataclass(frozen=True)

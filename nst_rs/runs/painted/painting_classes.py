@@ -6,7 +6,7 @@ and a killed run goes on with the tiles that are not painted yet.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,13 @@ from nst_rs.runs.compose import ComposedScene
 from nst_rs.runs.finish import Finished
 from nst_rs.runs.ground import Ground, divide
 from nst_rs.runs.painted.classes_job import LearnedClassesJob
-from nst_rs.runs.painted.painting import Painting, Part, composed_on_disk
+from nst_rs.runs.painted.painting import Halved, Painting, Part, composed_on_disk, halved_scene
 from nst_rs.runs.progress import Stopwatch
+from nst_rs.runs.zooms import Zoom
 
 
 class PaintingClasses:
-    """The stages of a divided ground: one per styled class. See :class:`nst_rs.runs.session.Work`."""
+    """The stages of a divided ground: one per styled class and zoom. See :class:`nst_rs.runs.session.Work`."""
 
     def __init__(
         self, job: LearnedClassesJob, executor: Executor, watch: Stopwatch, listener: progress.Listener
@@ -41,14 +42,14 @@ class PaintingClasses:
         _ = self._scene
 
     def compute(self, index: int) -> None:
-        """Paint the tiles that a class is in, and that are not painted yet; none for one that has joined another."""
-        if index in self._paintings:
-            self._paintings[index].compute(0)
+        """Paint the tiles that a class is in at a zoom and that are not painted yet; none for one that has joined."""
+        place, zoom = divmod(index, self._job.zooms + 1)
+        if place in self._paintings:
+            self._paintings[place].compute(zoom)
 
     def finished(self) -> Finished:
         """Return the finished picture with all that goes into the map and the record; needs all tiles to be painted."""
-        scene, ground, shares = self._scene
-        pictures = tuple(painting.result for painting in self._paintings.values())
+        scene, ground, _ = self._scene
         legend = ground.legend(self._job.inputs.styles)
         of_style = dict(zip((region.name for region in self._job.regions), self._job.parts, strict=True))
         for entry in legend:
@@ -58,22 +59,54 @@ class PaintingClasses:
         record = {"levels": [], "regions": legend}
         taken = [painting.seconds_in_network for painting in self._paintings.values()]
         in_network = sum(seconds for seconds in taken if seconds is not None) if self._job.traits.in_process else None
-        joined = Joined(scene.image, pictures, shares)
-        return Finished(scene, joined, seams, (), record, ground=ground, seconds_in_network=in_network)
+        weights = [self._sheets.at(zoom)[1] for zoom in range(self._job.zooms + 1)]
+        joined, *zooms = (Zoom(2**zoom, self._joined(zoom), weight) for zoom, weight in enumerate(weights))
+        return Finished(
+            scene,
+            joined.picture,
+            seams,
+            (),
+            record,
+            ground=ground,
+            zooms=tuple(zooms),
+            seconds_in_network=in_network,
+        )
+
+    def _joined(self, zoom: int) -> "Joined":
+        """Return the picture of a zoom, or the map at 0, with all classes in it."""
+        pictures = tuple(painting.picture(zoom) for painting in self._paintings.values())
+        return Joined(self._sheets.at(zoom)[0], pictures, self._shares.at(zoom)[0])
+
+    @cached_property
+    def _sheets(self) -> Halved:
+        """The scene at every zoom."""
+        return halved_scene(self._scene[0], self._job.workspace.arrays)
+
+    @cached_property
+    def _shares(self) -> Halved:
+        """The classes' shares at every zoom."""
+        scene, _, shares = self._scene
+        return Halved((shares, scene.weight), self._job.workspace.arrays, ("class-shares", "class-weight"))
 
     @cached_property
     def _paintings(self) -> dict[int, Painting]:
         """Stage → the painting of its class, of those that are in the scene."""
-        scene, ground, shares = self._scene
+        scene, ground, _ = self._scene
         names = [region.name for region in self._job.regions]
         paintings = {}
         for plane, number in enumerate(ground.styled):
             name = ground.regions[number].name
             place = names.index(name)
-            part = Part(name, place, scene, Plane(shares, plane), ClassNotes(self._job.workspace, name))
+            part = Part(
+                name, place, scene, self._sheets, partial(self._share, plane), ClassNotes(self._job.workspace, name)
+            )
             arguments = self._job.parts[place], self._executor, self._watch, self._listener
             paintings[place] = Painting(*arguments, part)
         return paintings
+
+    def _share(self, plane: int, zoom: int) -> PixelArray:
+        """Return one class's share of every pixel, (h, w), at a zoom."""
+        return Plane(self._shares.at(zoom)[0], plane)
 
     @cached_property
     def _scene(self) -> tuple[ComposedScene, Ground, PixelArray]:

@@ -210,9 +210,10 @@ def position_weights(weight: Any, features: Mapping[str, Any], guided: Collectio
 def _own_share(depth: Any, radius: int) -> Any:
     """Return what positions count that see `radius` pixels far, where all is of their class up to a depth in pixels.
 
-    It is about the share of what they see, (depth / radius)²; never 0, so that a narrow class has statistics too.
+    It is about the square of the share of what they see, (depth / radius)⁴: by the share alone twice as much of one
+    class's paintings came to be seen across a border. It is never 0, so that a narrow class has statistics too.
     """
-    return tf.minimum((depth + 1) / radius, 1.0) ** 2
+    return tf.minimum((depth + 1) / radius, 1.0) ** 4
 
 
 def _after(earlier: Any | None) -> Any:

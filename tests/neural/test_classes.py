@@ -88,7 +88,7 @@ def test_positions_that_see_another_class_count_less_in_the_products_and_as_much
     content = kernel.content(window)
     for layer in ("conv1_2", "conv2_1"):
         radius = VGG16[layer].radius
-        for depth, share in ((radius - 1, 1), (0, radius**-2)):
+        for depth, share in ((radius - 1, 1), (0, radius**-4)):
             weight = np.ones((32, 48, 2))
             weight[..., 1] = depth
             measured = kernel.measure(window, weight, content)

@@ -9,90 +9,40 @@ had, what the map itself tells.
 import logging
 import math
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nst_rs.arrays import Mask, Pixels
-from nst_rs.composite.beyond import COLORS_REACH, STROKES_REACH, colors, strokes
+from nst_rs.composite.beyond import STROKES_REACH, strokes
 from nst_rs.composite.change import REACH, Likeness, soft_edge, unchanged
 from nst_rs.composite.light import Light
 from nst_rs.composite.starting_picture import StartingPicture
 from nst_rs.config.loading import Decisions
 from nst_rs.config.sections import Color
 from nst_rs.errors import ConfigError, NstError, SceneError
-from nst_rs.files.storage import DiskStorage, Inset, PixelArray, Storage, Window, strips
-from nst_rs.objective.terms.agreement import Agreement, voice
+from nst_rs.files.storage import DiskStorage, PixelArray, Storage, strips
 from nst_rs.output.figures.agreement import AROUND, Read, measure_change, measure_seams
 from nst_rs.output.rasters.geotiff import StyledMap, write_geotiff
 from nst_rs.pyramid.canvas import Canvas
-from nst_rs.pyramid.resample import halve_into, mirror
-from nst_rs.pyramid.tiling import Level
 from nst_rs.runs.compose import ComposedScene
 from nst_rs.runs.earlier_maps import SETTING, EarlierMap
+from nst_rs.runs.held import FIRM, Held, HeldLevels, empty_beyond, fill_coarser
 from nst_rs.runs.optimised.job import OptimisedJob
 from nst_rs.style.color import to_optimise
 
 log = logging.getLogger(__name__)
-
-FIRM = 0.99
-"""The hold from which on ground counts as unchanged, in figures."""
 
 _LEAST_SHARE = 1e-3
 """What a map counts at its very end, and the square of it beyond. Where it is alone there, it counts altogether."""
 _STRIP_ROWS = 256
 _MOST_STRIPS = 8
 """Strips that two dates' light is found by."""
-_BLOCK = 256
-"""Rows and columns of the blocks in which colours are carried on."""
-_COLORS_HOLD = 0.5
-"""How firmly colours hold beside a map's end on the coarsest level; on every next one half as much, and on the finest
-not at all: the colours are to be kept, and the strokes to be free."""
-
-
-@dataclass(frozen=True)
-class Held:
-    """What the picture of one level is held to, on the level's canvas; nothing holds in the border."""
-
-    level: Level
-    earlier: PixelArray  # (H, W, 3) float32 in [0, 255]
-    hold: PixelArray  # (H, W) float32 in [0, 1]
-
-    @classmethod
-    def empty(cls, level: Level, storage: Storage) -> "Held":
-        """Return arrays in `storage` that hold nothing yet."""
-        earlier = storage.create(f"earlier-{level.factor}", (*level.canvas_shape, 3), np.float32)
-        return cls(level, earlier, storage.create(f"hold-{level.factor}", level.canvas_shape, np.float32))
-
-    @property
-    def in_scene(self) -> tuple[PixelArray, PixelArray]:
-        """The two arrays without the border."""
-        return Inset(self.earlier, self.level.scene_slices), Inset(self.hold, self.level.scene_slices)
-
-    def term(self, weight: float) -> Agreement:
-        """Return the term of the objective."""
-        return Agreement(weight, self.earlier, self.hold)
-
-    def canvas(self, canvas: Canvas, storage: Storage) -> Canvas:
-        """Return a level's canvas with weights that are less where ground is held, in `storage`."""
-        weight = storage.create(f"voice-{self.level.factor}", self.level.canvas_shape, np.float32)
-        for rows in strips(weight.shape[0]):
-            weight[rows] = canvas.weight[rows] * voice(self.hold[rows])
-        return replace(canvas, weight=weight)
-
-    def lay_over(self, picture: PixelArray) -> None:
-        """Put the earlier maps in place of a picture of the canvas's shape, as far as they hold."""
-        for rows in strips(picture.shape[0]):
-            below, hold = picture[rows], self.hold[rows][..., np.newaxis]
-            earlier = self.earlier[rows]
-            picture[rows] = np.where(hold < 1, below + hold * (earlier - below), earlier)
-        mirror(picture, self.level)
 
 
 @dataclass
@@ -110,44 +60,23 @@ class _Counts:
     """Pixels of unchanged ground whose composites were compared."""
 
 
-@dataclass(frozen=True)
-class HeldLevels:
-    """What the picture is held to at all levels, from coarse to fine."""
-
-    levels: tuple[Held, ...]
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    """The part of the run record."""
-
-
 def compose_held(job: OptimisedJob, scene: ComposedScene, canvases: Sequence[Canvas], storage: Storage) -> HeldLevels:
     """Find where the maps to agree with hold the picture, on every level, in `storage`.
 
     `canvases` are the levels', from coarse to fine. Raises ConfigError where a map has no pixel of the scene.
     """
     levels = [Held.empty(canvas.level, storage) for canvas in canvases]
-    beyond = [storage.create(_beyond_name(each.level), (*each.level.shape, 1), np.float32) for each in levels]
-    weights = [canvas.scene_weight for canvas in canvases]
+    beyond = empty_beyond(levels[-1].level, storage)
     counts = _Counts([0] * len(job.earlier))
     with ExitStack() as stack:
         layers = [stack.enter_context(_layer(job, scene, each)) for each in job.earlier]
-        _fill(job, scene, layers, levels[-1], beyond[-1], counts)
+        _fill(job, scene, layers, levels[-1], beyond, counts)
     job.inputs.check_unchanged()  # else the fingerprints in the record may be of other maps
     _check_covered(job, counts.covered)
     if not counts.firm:
         log.warning("%s: none of the ground is as it was: the map hardly keeps what the earlier ones show", SETTING)
-    for fine, coarse in pairwise(reversed(levels)):
-        halve_into(*fine.in_scene, *coarse.in_scene)
-    for whole, half in pairwise(reversed(list(zip(beyond, weights, strict=True)))):
-        halve_into(*whole, *half)  # the coarse weights stay as they are
-    for index, held in enumerate(levels[:-1]):
-        _carry_colors(held, canvases[index].scene_image, beyond[index], _COLORS_HOLD / 2**index)
-    for held in levels:
-        storage.delete(_beyond_name(held.level))
+    fill_coarser(levels, canvases, beyond, storage)
     return HeldLevels(tuple(levels), _facts(layers, counts))
-
-
-def _beyond_name(level: Level) -> str:
-    return f"beyond-{level.factor}"
 
 
 def _check_covered(job: OptimisedJob, covered: Sequence[int]) -> None:
@@ -280,40 +209,6 @@ def _stretch(job: OptimisedJob, scene: ComposedScene) -> Decisions:
         "composite.sigmoid": composite.sigmoid,
         "output.bands": None,
     }
-
-
-def _carry_colors(held: Held, scene: PixelArray, beyond: PixelArray, firmness: float) -> None:
-    """Hold a level's picture to the colours of the earlier maps around them, where it lies `beyond` them, (h, w, 1).
-
-    A descent changes strokes sooner than colours: the finer levels, which start from this one, keep them.
-    """
-    earlier, hold = held.in_scene
-    for inner, outer, own in _blocks(hold.shape):
-        share = beyond[inner][..., 0]
-        firm = hold[outer] >= FIRM
-        if not share.any() or not firm.any():
-            continue
-        found, counted = (each[own] for each in colors(scene[outer], earlier[outer], firm))
-        of_strokes = hold[inner]
-        together = np.maximum(of_strokes, np.float32(firmness) * counted * share)
-        part = (of_strokes / np.maximum(together, np.float32(1e-9)))[..., np.newaxis]
-        earlier[inner] = found + part * (earlier[inner] - found)
-        hold[inner] = together
-
-
-def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[Window, Window, Window]]:
-    """Yield blocks of pixels, the blocks that their colours depend on, and the former's place in the latter."""
-    for rows, columns in product(strips(shape[0], _BLOCK), strips(shape[1], _BLOCK)):
-        inner = rows, columns
-        outer = tuple(
-            slice(max(0, each.start - COLORS_REACH), min(size, each.stop + COLORS_REACH))
-            for each, size in zip(inner, shape, strict=True)
-        )
-        own = tuple(
-            slice(each.start - around.start, each.stop - around.start)
-            for each, around in zip(inner, outer, strict=True)
-        )
-        yield inner, outer, own
 
 
 def _fill(

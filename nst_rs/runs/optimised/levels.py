@@ -32,7 +32,7 @@ from nst_rs.output.pictures.on_the_way import SmallPicture
 from nst_rs.pyramid.canvas import Canvas, first_picture, next_picture, scaled_picture
 from nst_rs.pyramid.resample import halve_into, mirror
 from nst_rs.runs import progress, record
-from nst_rs.runs.agreement import HeldLevels, compose_held, measure_agreement
+from nst_rs.runs.agreement import compose_held, measure_agreement
 from nst_rs.runs.compose import ComposedScene, compose_scene
 from nst_rs.runs.finish import Finished
 from nst_rs.runs.ground import (
@@ -45,6 +45,7 @@ from nst_rs.runs.ground import (
     styles_by_class,
     with_classes,
 )
+from nst_rs.runs.held import HeldLevels
 from nst_rs.runs.identity import identity, may_go_on
 from nst_rs.runs.optimised.album import Album
 from nst_rs.runs.optimised.job import OptimisedJob

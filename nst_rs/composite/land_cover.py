@@ -193,9 +193,6 @@ def _value(value: int | str, setting: str) -> int:
 
 
 def _outlined(scene: Scene, where: OfPolygons, setting: str) -> Outlined:
-    if where.polygons.suffix.lower() == ".gpkg":
-        do = f"write it as GeoJSON with ogr2ogr {where.polygons.stem}.geojson {where.polygons.name}"
-        raise ConfigError(setting, expected="polygons as GeoJSON", got=f"a GeoPackage, {where.polygons.name}", do=do)
     area = read_chosen(where.polygons, setting, where.attribute, where.values)
     return Outlined(area.on(scene.grid), scene.grid)
 

@@ -19,6 +19,7 @@ from rasterio.warp import transform_bounds, transform_geom
 from nst_rs.arrays import Mask
 from nst_rs.errors import ConfigError
 from nst_rs.files.documents import DocumentError, parse_json, read_text, reason
+from nst_rs.geo.geopackage import SUFFIX, read_geopackage
 from nst_rs.geo.grid import ALIGNMENT_TOLERANCE, Box, Grid, bounds
 
 Bounds = tuple[float, float, float, float]
@@ -125,23 +126,31 @@ def read_area(area: Bounds | Path) -> Area:
 
 
 def read_chosen(path: Path, setting: str, attribute: str | None, values: Sequence[int | str]) -> Area:
-    """Return a GeoJSON file's polygons: all, or those of features whose `attribute` is one of `values`.
+    """Return the polygons of a GeoJSON file or a GeoPackage: all, or those whose `attribute` is one of `values`.
 
     Raises ConfigError, about `setting`, for another file, and where none has such an attribute.
     """
+    is_package = path.suffix.lower() == SUFFIX and path.is_file()
+    kind = "a GeoPackage" if is_package else "a GeoJSON file"
+    read = read_geopackage if is_package else _features
     try:
-        data = parse_json(read_text(path))
-        features = data["features"] if attribute is not None else [data]
-        chosen = [each for each in features if attribute is None or each["properties"].get(attribute) in values]
-        polygons = tuple(polygon for each in chosen for polygon in _polygons(each, 0))
+        polygons = tuple(polygon for each in read(path, attribute, values) for polygon in _polygons(each, 0))
     except (DocumentError, TypeError, KeyError, AttributeError) as error:
-        raise ConfigError(setting, expected="a GeoJSON file of polygons", got=_reason(path, error)) from error
+        raise ConfigError(setting, expected=f"{kind} of polygons", got=_reason(path, error)) from error
     if not polygons:
         wanted = f"whose {attribute} is {' or '.join(map(str, values))}" if attribute else "in it"
         raise ConfigError(setting, expected=f"a polygon {wanted}", got=f"none in {path.name}")
     for polygon in polygons:
         _check(path, polygon, setting)
     return Area(polygons, outlined=True)
+
+
+def _features(path: Path, attribute: str | None, values: Sequence[int | str]) -> list[Mapping[str, Any]]:
+    """Return the features of a GeoJSON file whose `attribute` is one of `values`; the whole of it without one."""
+    data = parse_json(read_text(path))
+    if attribute is None:
+        return [data]
+    return [each for each in data["features"] if each["properties"].get(attribute) in values]
 
 
 def _reason(path: Path, error: Exception) -> str:

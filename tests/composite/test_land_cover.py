@@ -155,6 +155,9 @@ def test_a_wrong_raster_of_classes_is_refused(scene: Scene, tmp_path: Path) -> N
         assert "got one of another place: 4 × 4 pixels" in said
 
 
+ZONES = Path(__file__).parents[1] / "geo" / "zones.gpkg"
+
+
 def write_polygons(path: Path, boxes: dict[str, tuple[int, int, int, int]]) -> Path:
     """Write boxes of the scene's rows and columns (top, left, bottom, right) as GeoJSON, in degrees."""
     features = []
@@ -181,10 +184,25 @@ def test_polygons_are_classes_by_their_attribute(scene: Scene, tmp_path: Path) -
     assert (numbers_of(scene, {"polygons": path}) == np.where(expected < 2, 0, 1)).all()
 
 
+def test_a_geopackages_polygons_are_classes_as_a_geojsons_are(scene: Scene) -> None:
+    path = str(ZONES)  # the boxes of the test above, written by GDAL in the scene's CRS
+    numbers = numbers_of(
+        scene,
+        {"polygons": path, "attribute": "kind", "values": "lake"},
+        {"polygons": path, "attribute": 'code "x"', "values": [2, 9]},
+    )
+    expected = np.full(SHAPE, 2)
+    expected[5:15, 10:30], expected[20:28, 40:50] = 0, 1
+    assert (numbers == expected).all()
+    assert (numbers_of(scene, {"polygons": path}) == np.where(expected < 2, 0, 1)).all()
+    for attribute in ("kind", "no such"):
+        message = refused(scene, {"polygons": path, "attribute": attribute, "values": "sea"})
+        assert f"expected a polygon whose {attribute} is sea, got none in zones.gpkg" in message
+
+
 def test_wrong_polygons_are_refused(scene: Scene, tmp_path: Path) -> None:
     path = str(write_polygons(tmp_path / "zones.geojson", {"lake": (5, 10, 15, 30)}))
     (tmp_path / "text.geojson").write_text("{")
-    (tmp_path / "zones.gpkg").write_bytes(b"SQLite format 3")
     message = refused(scene, {"polygons": path, "attribute": "kind", "values": ["sea", 7]})
     assert "expected a polygon whose kind is sea or 7, got none in zones.geojson" in message
     assert "expected a GeoJSON file of polygons" in refused(scene, {"polygons": str(tmp_path / "text.geojson")})
@@ -196,5 +214,6 @@ def test_wrong_polygons_are_refused(scene: Scene, tmp_path: Path) -> None:
     assert "raster.geojson: bytes that are no UTF-8 text" in refused(
         scene, {"polygons": str(tmp_path / "raster.geojson")}
     )
-    geopackage = refused(scene, {"polygons": str(tmp_path / "zones.gpkg")})
-    assert "got a GeoPackage, zones.gpkg; write it as GeoJSON with ogr2ogr zones.geojson zones.gpkg" in geopackage
+    (tmp_path / "text.gpkg").write_text("no database")
+    assert "GeoPackage of polygons, got text.gpkg: " in refused(scene, {"polygons": str(tmp_path / "text.gpkg")})
+    assert "got no such file, " in refused(scene, {"polygons": str(tmp_path / "gone.gpkg")})

@@ -57,11 +57,11 @@ def _layer(database: sqlite3.Connection) -> _Layer:
         "JOIN gpkg_spatial_ref_sys s ON s.srs_id = g.srs_id ORDER BY c.table_name"
     )
     rows = [row for *row, kind in layers if str(kind).upper() in _POLYGONS]
-    if len(rows) != 1:
-        names = ", ".join(row[0] for row in rows) or "none"
-        raise DocumentError(
-            f"layers of polygons: {names}; keep the one that is meant, with ogr2ogr one.gpkg FILE LAYER"
-        )
+    if not rows:
+        raise DocumentError("no layer of polygons")
+    if len(rows) > 1:
+        names = ", ".join(row[0] for row in rows)
+        raise DocumentError(f"several layers of polygons, {names}: write the one that is meant with ogr2ogr")
     ((name, column, organization, code, definition),) = rows
     try:
         crs = CRS.from_epsg(code) if str(organization).upper() == "EPSG" else CRS.from_wkt(definition)
@@ -97,5 +97,6 @@ def _decoded(geometry: bytes) -> Mapping[str, Any]:
             raise DocumentError("geometries that are none of a GeoPackage")
         shape = shapely.force_2d(shapely.from_wkb(geometry[_HEADER + envelope :]))
         return dict(shapely.geometry.mapping(shape))
-    except (struct.error, IndexError, TypeError, ShapelyError) as error:
-        raise DocumentError("geometries that are damaged, or of arcs") from error
+    except (struct.error, IndexError, TypeError, NotImplementedError, ShapelyError) as error:
+        said = "geometries that are damaged, or of arcs, which ogr2ogr -nlt CONVERT_TO_LINEAR makes lines of"
+        raise DocumentError(said) from error

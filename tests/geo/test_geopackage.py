@@ -58,7 +58,7 @@ def test_values_are_told_apart_as_in_geojson(zones: Path) -> None:
     ("statement", "said"),
     [
         ("DROP TABLE gpkg_contents", "no such table: gpkg_contents"),
-        ("UPDATE gpkg_geometry_columns SET geometry_type_name = 'POINT'", "layers of polygons: none"),
+        ("UPDATE gpkg_geometry_columns SET geometry_type_name = 'POINT'", "no layer of polygons"),
         ("UPDATE gpkg_spatial_ref_sys SET organization = 'NONE', definition = 'undefined'", "no CRS, in the layer"),
         ("UPDATE \"land use\" SET geom = x'4750'", "damaged"),
         ("UPDATE \"land use\" SET geom = CAST(x'00' || geom AS BLOB)", "none of a GeoPackage"),
@@ -80,4 +80,14 @@ def test_of_several_layers_of_polygons_none_is_guessed(zones: Path) -> None:
     )
     with pytest.raises(DocumentError) as raised:
         read_geopackage(changed(zones, *copies), None, ())
-    assert "layers of polygons: land use, other; keep the one that is meant" in str(raised.value)
+    assert "several layers of polygons, land use, other: write the one" in str(raised.value)
+
+
+def test_polygons_of_arcs_are_told_of(zones: Path) -> None:
+    curved = shapely.to_wkb(shapely.Point(0, 0), byte_order=1).replace(b"\x01\x00\x00\x00", b"\x0a\x00\x00\x00", 1)
+    header = b"GP\x00\x01" + (32621).to_bytes(4, "little")
+    with closing(sqlite3.connect(changed(zones))) as database, database:
+        database.execute('UPDATE "land use" SET geom = ?', (header + curved,))
+    with pytest.raises(DocumentError) as raised:
+        read_geopackage(zones, None, ())
+    assert "of arcs" in str(raised.value)

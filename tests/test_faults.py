@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -321,9 +321,18 @@ def test_a_run_killed_whose_tile_was_replaced_starts_anew_with_the_new_one(
     replace(case, whole=fresh.whole).check_whole()
 
 
-@pytest.mark.parametrize("spoil", [lambda path: replace_with(path, 7), Path.unlink, truncate])
+@pytest.mark.parametrize(
+    ("spoil", "got"),
+    [(lambda path: replace_with(path, 7), "another"), (Path.unlink, "nothing of that name"), (truncate, "another")],
+)
 def test_a_tile_spoilt_while_it_is_read_is_an_error_that_leaves_the_earlier_map(
-    scene: Path, harvest: Path, tiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: object
+    scene: Path,
+    harvest: Path,
+    tiles: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[Path], object],
+    got: str,
 ) -> None:
     output = tmp_path / "map.tif"
     output.write_bytes(OLD)
@@ -336,7 +345,7 @@ def test_a_tile_spoilt_while_it_is_read_is_an_error_that_leaves_the_earlier_map(
 
     monkeypatch.setattr(composing, "compose", compose_and_spoil)
     job = prepare(load_config(None, (*assignments(tiles, harvest), f"output.path={output}")))
-    with pytest.raises(SceneError, match=r"48\.tif: expected a file that stays as it is while it is read, got another"):
+    with pytest.raises(SceneError, match=rf"48\.tif: expected a file that stays as it is while it is read, got {got}"):
         run(job)
     assert output.read_bytes() == OLD
     assert {path.name for path in tmp_path.iterdir()} == {"tiles", "map.tif"}

@@ -66,9 +66,7 @@ def _bled(divided: nst_rs.Result, other: nst_rs.Result, numbers: npt.NDArray[np.
     of_land = change[land & within(sea, NEAR)].mean(axis=0)
     figures = {}
     for nearer, farther in pairwise((0, *RINGS)):
-        ring = sea & within(land, farther)
-        if nearer:
-            ring &= ~within(land, nearer)
+        ring = sea & within(land, farther) & ~within(land, nearer)
         share = change[ring].mean(axis=0) @ of_land / (of_land @ of_land)
         figures[f"the land's painting in the sea at {nearer + 1} to {farther} pixels, of 1"] = float(share)
     return figures

@@ -12,7 +12,7 @@ from nst_rs.composite.channels import Channels, Three
 from nst_rs.composite.percentiles import Counter
 from nst_rs.composite.stretch import Limits, Stretch
 from nst_rs.errors import SceneError
-from nst_rs.files.storage import PixelArray, strips
+from nst_rs.files.storage import PixelArray, strips, widened
 from nst_rs.scene.mosaic import Scene
 from nst_rs.scene.plausibility import Negatives, Pinholes, warn_of_unmarked_nodata
 
@@ -146,8 +146,7 @@ def _continue_into_nodata(image: PixelArray, weight: PixelArray, means: Sequence
     for rows in strips(height):
         if weight[rows].all():
             continue
-        seen = slice(max(0, rows.start - _FILL_MARGIN), min(height, rows.stop + _FILL_MARGIN))
-        inside = slice(rows.start - seen.start, rows.stop - seen.start)
+        seen, inside = widened(rows, _FILL_MARGIN, height)
         pixels, valid = image[seen], weight[seen] > 0
         filled = [_fill(pixels[..., c], valid, mean)[inside] for c, mean in enumerate(means)]
         image[rows] = np.stack(filled, axis=-1)

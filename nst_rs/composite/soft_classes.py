@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nst_rs.arrays import Mask, Pixels
-from nst_rs.files.storage import PixelArray
+from nst_rs.files.storage import PixelArray, widened
 
 SOFT = 3
 """Pixels on either side of a border over which one class gives way to the other."""
@@ -64,9 +64,7 @@ def shares_of(numbers: PixelArray, weight: PixelArray, chosen: Sequence[int], ro
     A pixel's shares are a mean over the pixels with data within SOFT of it, nearer ones counting more; all classes'
     add up to one. They do not depend on which rows are asked for together. Where there is no data they are 0.
     """
-    height = weight.shape[0]
-    seen = slice(max(0, rows.start - SOFT), min(height, rows.stop + SOFT))
-    inside = slice(rows.start - seen.start, rows.stop - seen.start)
+    seen, inside = widened(rows, SOFT, weight.shape[0])
     valid = weight[seen] > 0
     number = numbers[seen]
     whole = _smoothed(valid.astype(np.float32))[inside]
@@ -83,13 +81,13 @@ def depths_of(shares: PixelArray, weight: PixelArray, rows: slice, most: int) ->
     `shares`, (H, W, classes), are those of some classes; what is none of them is one more. A pixel is of the class that
     it has most of. What has no data is of no class.
     """
-    seen = slice(max(0, rows.start - most - 1), min(weight.shape[0], rows.stop + most + 1))
+    seen, inside = widened(rows, most + 1, weight.shape[0])
     share = shares[seen]
     rest = 1 - share.sum(axis=-1, keepdims=True)
     number = np.concatenate([share, rest], axis=-1).argmax(axis=-1)
     number[weight[seen] == 0] = -1
     distance = _distances(_touching_others(number), most)
-    return distance[rows.start - seen.start : rows.stop - seen.start].astype(np.float32)
+    return distance[inside].astype(np.float32)
 
 
 def _touching_others(number: npt.NDArray[np.int_]) -> Mask:

@@ -278,6 +278,16 @@ def strips(height: int, rows: int = STRIP_ROWS) -> Iterator[slice]:
     return (slice(start, min(start + rows, height)) for start in range(0, height, rows))
 
 
+def widened(part: slice, reach: int, size: int) -> tuple[slice, slice]:
+    """Return a part of `size` rows or columns with `reach` more on either side, as far as there are any, and its place.
+
+    >>> widened(slice(1, 5), 3, 7)
+    (slice(0, 7, None), slice(1, 5, None))
+    """
+    wide = slice(max(0, part.start - reach), min(size, part.stop + reach))
+    return wide, slice(part.start - wide.start, part.stop - wide.start)
+
+
 def stored_bytes(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
     """Return the bytes that an array takes on disk: whole chunks."""
     whole = [-(-size // side) * side for size, side in zip(shape, _chunk(shape, dtype), strict=True)]

@@ -26,7 +26,7 @@ from nst_rs.composite.starting_picture import StartingPicture
 from nst_rs.config.loading import Decisions
 from nst_rs.config.sections import Color
 from nst_rs.errors import ConfigError, NstError, SceneError
-from nst_rs.files.storage import DiskStorage, PixelArray, Storage, strips
+from nst_rs.files.storage import DiskStorage, PixelArray, Storage, strips, widened
 from nst_rs.output.figures.agreement import AROUND, Read, measure_change, measure_seams
 from nst_rs.output.rasters.geotiff import StyledMap, write_geotiff
 from nst_rs.pyramid.canvas import Canvas
@@ -180,10 +180,8 @@ def _dates(scene: ComposedScene, before: StartingPicture) -> Iterator[tuple[Pixe
 
 def _strips(height: int) -> Iterator[tuple[slice, slice, slice]]:
     """Yield strips of rows, the rows that they depend on, and the strip's own rows among these."""
-    reach = REACH + STROKES_REACH
     for rows in strips(height, _STRIP_ROWS):
-        outer = slice(max(0, rows.start - reach), min(height, rows.stop + reach))
-        yield rows, outer, slice(rows.start - outer.start, rows.stop - outer.start)
+        yield rows, *widened(rows, REACH + STROKES_REACH, height)
 
 
 def _compose(earlier: EarlierMap, stretch: Decisions, job: OptimisedJob, folder: Path) -> StartingPicture:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nst_rs.composite.beyond import COLORS_REACH, colors
-from nst_rs.files.storage import Inset, PixelArray, Storage, Window, strips
+from nst_rs.files.storage import Inset, PixelArray, Storage, Window, strips, widened
 from nst_rs.objective.terms.agreement import Agreement, voice
 from nst_rs.pyramid.canvas import Canvas
 from nst_rs.pyramid.resample import halve_into, mirror
@@ -91,9 +91,8 @@ def fill_coarser(levels: Sequence[Held], canvases: Sequence[Canvas], beyond: Pix
     for index in reversed(range(len(levels) - 1)):
         held, canvas = levels[index], canvases[index]
         share = empty_beyond(held.level, storage)
-        halve_into(
-            beyond, canvases[index + 1].scene_weight, share, canvas.scene_weight
-        )  # whose values stay as they are
+        # The canvas has been halved so before: its weights stay as they are.
+        halve_into(beyond, canvases[index + 1].scene_weight, share, canvas.scene_weight)
         _carry_colors(held, canvas.scene_image, share, _COLORS_HOLD / 2**index)
         beyond = share
     for held in levels:
@@ -121,14 +120,8 @@ def _carry_colors(held: Held, scene: PixelArray, beyond: PixelArray, firmness: f
 
 def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[Window, Window, Window]]:
     """Yield blocks of pixels, the blocks that their colours depend on, and the former's place in the latter."""
-    for rows, columns in product(strips(shape[0], _BLOCK), strips(shape[1], _BLOCK)):
-        inner = rows, columns
-        outer = tuple(
-            slice(max(0, each.start - COLORS_REACH), min(size, each.stop + COLORS_REACH))
-            for each, size in zip(inner, shape, strict=True)
+    for rows, columns in product(*(strips(size, _BLOCK) for size in shape)):
+        (seen_rows, own_rows), (seen_columns, own_columns) = (
+            widened(part, COLORS_REACH, size) for part, size in zip((rows, columns), shape, strict=True)
         )
-        own = tuple(
-            slice(each.start - around.start, each.stop - around.start)
-            for each, around in zip(inner, outer, strict=True)
-        )
-        yield inner, outer, own
+        yield (rows, columns), (seen_rows, seen_columns), (own_rows, own_columns)

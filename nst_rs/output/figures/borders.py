@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nst_rs.arrays import Array, Mask
-from nst_rs.files.storage import strips
+from nst_rs.files.storage import strips, widened
 from nst_rs.output.figures.edges import Rows
 from nst_rs.style.color import Colors
 from nst_rs.style.picture import Style
@@ -85,8 +85,7 @@ def _measured(
     picture: Rows, numbers: Rows, weight: Rows, palettes: Mapping[int, Palette], rows: slice
 ) -> Iterator[tuple[int, Array]]:
     """Yield each class with, of its near and its inner pixels of some rows, how many look like another, and are."""
-    seen = slice(max(0, rows.start - 3 * NEAR), min(weight.shape[0], rows.stop + 3 * NEAR))
-    inside = slice(rows.start - seen.start, rows.stop - seen.start)
+    seen, inside = widened(rows, 3 * NEAR, weight.shape[0])
     valid, number = weight[seen] > 0, numbers[seen]
     here, colors = number[inside], picture[rows]
     is_class = {each: valid & (number == each) for each in palettes}

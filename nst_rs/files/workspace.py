@@ -1,7 +1,6 @@
 """The hidden folder beside a map in which a run keeps what does not fit in memory, until the map is there."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_rs.files.failures import unwritable
+from nst_rs.files.replacing import written_at_once
 from nst_rs.files.storage import DiskStorage
 
 
@@ -99,9 +99,5 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _replace(path: Path, data: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(".new")
-    try:
+    with written_at_once(path, f"workspace {path.parent}") as temporary:
         temporary.write_text(json.dumps(data), encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise unwritable(f"workspace {path.parent}", error) from error

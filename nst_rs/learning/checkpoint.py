@@ -1,7 +1,6 @@
 """The state of a learning run on disk, so that a killed run goes on. It is one safetensors file, never half written."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from nst_rs.files.failures import unwritable
+from nst_rs.files.replacing import written_at_once
 from nst_rs.files.workspace import Workspace
 from nst_rs.neural.trainer import Memory
 
@@ -40,12 +39,8 @@ class LearningCheckpoint:
             "usual_length": self.memory.usual_length,
             "steps": self.memory.steps,
         }
-        temporary = workspace.learning.with_suffix(".new")
-        try:
+        with written_at_once(workspace.learning, f"workspace {workspace.folder}") as temporary:
             temporary.write_bytes(save(tensors, {"told": json.dumps(told)}))
-            os.replace(temporary, workspace.learning)
-        except OSError as error:
-            raise unwritable(f"workspace {workspace.folder}", error) from error
 
     @classmethod
     def read(cls, workspace: Workspace, run: Mapping[str, Any]) -> "LearningCheckpoint | None":

@@ -6,7 +6,6 @@ made, which have failed, how often and why. A scene without a map has an item wi
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -16,8 +15,8 @@ from typing import Any, Literal
 from nst_rs.config.sections import ELSEWHERE, NAMED_WEIGHTS, RunConfig
 from nst_rs.errors import ConfigError, OutputError
 from nst_rs.files import lock
-from nst_rs.files.failures import unwritable
 from nst_rs.files.fingerprint import fingerprint
+from nst_rs.files.replacing import written_at_once
 from nst_rs.schedule.inbox import Arrival
 
 CATALOGUE = "catalogue.geojson"
@@ -133,16 +132,13 @@ class Catalogue:
 
     def write(self) -> None:
         """Replace the file, at once. Raises OutputError."""
-        path, temporary = self.folder / CATALOGUE, self.folder / f".{CATALOGUE}"
+        path = self.folder / CATALOGUE
         features = [_feature(name, entry) for name, entry in sorted(self.entries.items())]
         lines = ",\n".join(json.dumps(feature) for feature in features)  # one line per scene: the items are long
         text = f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}'
-        try:
+        with written_at_once(path, f"catalogue {path}") as temporary:
             self.folder.mkdir(parents=True, exist_ok=True)
             temporary.write_text(text + "\n", encoding="utf-8")
-            os.replace(temporary, path)
-        except OSError as error:
-            raise unwritable(f"catalogue {path}", error) from error
 
     def due(self, arrivals: Iterable[Arrival], most_attempts: int) -> list[Arrival]:
         """Return the scenes to try: those newly delivered, and those that failed fewer than `most_attempts` times.
